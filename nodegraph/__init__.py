@@ -1,0 +1,1 @@
+"""Node-graph workflows for diffusion models."""

@@ -1,0 +1,1 @@
+"""The diffusion library: networks, weights, text, sampling. It knows no engine."""

@@ -1,0 +1,1 @@
+"""Schedules, denoisers, guidance and samplers."""

@@ -1,0 +1,1 @@
+"""Node graphs for diffusion models: an engine that knows no torch."""

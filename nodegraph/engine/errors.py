@@ -1,0 +1,60 @@
+"""The engine's exceptions, and the form in which it reports what is wrong with a workflow."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+
+class NodegraphError(Exception):
+    """Base of every error that nodegraph raises on purpose."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong, told so that a person can mend it: where, what was got, what would fit."""
+
+    code: str
+    """A stable identifier, such as `unknown_node_type`, for programs."""
+    message: str
+    """One sentence that names what was got and what would fit."""
+    node: str | None = None
+    """The node's id; inside subgraphs a path such as `upscale/resize`. None: the file as a whole."""
+    field: str | None = None
+    """The place within the node, such as `params.steps` or `links.model`."""
+    got: object = None
+    expected: str | None = None
+    nearest: str | None = None
+    """The nearest valid value, where one is near."""
+
+    def __str__(self) -> str:
+        """Return `node.field: message (did you mean 'x'?)`."""
+        place = ".".join(part for part in (self.node, self.field) if part)
+        hint = f" (did you mean {self.nearest!r}?)" if self.nearest is not None else ""
+        return f"{place}: {self.message}{hint}" if place else f"{self.message}{hint}"
+
+
+class WorkflowError(NodegraphError):
+    """A workflow that cannot run; `problems` holds everything that is wrong with it, not just the first."""
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = tuple(problems)
+        count = len(self.problems)
+        head = "the workflow has 1 problem" if count == 1 else f"the workflow has {count} problems"
+        super().__init__("\n".join([f"{head}:", *(f"  {problem}" for problem in self.problems)]))
+
+
+class PluginError(NodegraphError):
+    """A plugin that cannot be used: it fails to import, clashes with another or has a wrong hook."""
+
+
+class NodeError(NodegraphError):
+    """A node that failed while it ran; the cause is chained."""
+
+    def __init__(self, node: str, type_: str, message: str) -> None:
+        self.node, self.type = node, type_
+        super().__init__(f"node {node!r} ({type_}) failed: {message}")
+
+
+class Cancelled(NodegraphError):
+    """The run was cancelled."""

@@ -1,0 +1,58 @@
+"""A checked graph: what the executor runs. Subgraphs are dissolved, every parameter is valid, every link leads somewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import networkx as nx
+
+from nodegraph.engine.spec import Json, NodeSpec
+
+
+class Source(NamedTuple):
+    """Where a link comes from: an output of a node."""
+
+    node: str
+    output: str
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """A node of a graph.
+
+    `params` holds checked Python values by input name, defaults left out; `links` holds sources by input name.
+    `mapped` names the inputs whose source is a list of what the port takes: the node runs once an item, and each of
+    its outputs becomes a list.
+    """
+
+    id: str
+    spec: NodeSpec
+    params: Mapping[str, Any] = field(default_factory=dict)
+    links: Mapping[str, Source] = field(default_factory=dict)
+    mapped: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Graph:
+    """Checked nodes in an order in which each stands after its sources.
+
+    `targets` are the nodes that a run must reach: sinks, or, where there are none, nodes that nothing reads.
+    `document` is the workflow as it was given, for the record in saved pictures.
+    """
+
+    nodes: Mapping[str, Instance]
+    targets: tuple[str, ...]
+    outputs: Mapping[str, Source] = field(default_factory=dict)
+    """Results that the workflow exposes by name."""
+    document: Mapping[str, Json] = field(default_factory=dict)
+
+    @cached_property
+    def network(self) -> nx.DiGraph[str]:
+        """Return the nodes' ids and who reads whom."""
+        network: nx.DiGraph[str] = nx.DiGraph()
+        network.add_nodes_from(self.nodes)
+        network.add_edges_from((source.node, node.id) for node in self.nodes.values() for source in node.links.values())
+        return network

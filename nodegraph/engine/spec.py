@@ -1,0 +1,102 @@
+"""What the engine knows of a node type: its ports, their types and the options it was declared with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Final
+
+Json = Any
+"""A JSON value: None, bool, int, float, str, list or dict of these."""
+
+
+class Missing:
+    """The type of `MISSING`, which stands for "no default"."""
+
+    def __repr__(self) -> str:
+        return "MISSING"
+
+
+MISSING: Final = Missing()
+
+
+@dataclass(frozen=True, slots=True)
+class PortType:
+    """The type of a port.
+
+    `name` is what people see (`Image`, `int`, `list[Image]`); `annotation` is the Python type with its metadata.
+    A type with a `schema` (JSON Schema) can be typed in a file or a widget, and wired too; without one only a wire fits.
+    `item` is the type of a list's items, None for anything that is not a list.
+    """
+
+    name: str
+    annotation: Any
+    schema: Mapping[str, Json] | None = None
+    item: PortType | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class InputPort:
+    """An input of a node: where a value comes from a wire, from the file, or from `default`."""
+
+    name: str
+    type: PortType
+    default: Any = MISSING
+    choices: Callable[[], tuple[str, ...]] | None = None
+    """The names that fit, asked for when they are needed (sampler names, say); None: not a choice."""
+    file: str | None = None
+    """The kind of folder (`checkpoints`, `input`) whose file this parameter names; it joins the recipe."""
+    lazy: bool = False
+    """The node receives a `Lazy` handle and what is upstream runs only if the node asks for it."""
+    body: bool = False
+    """The parameter names a subgraph of the file, which the node expands at run time."""
+
+    @property
+    def required(self) -> bool:
+        """Tell whether a workflow must give this input."""
+        return self.default is MISSING
+
+
+@dataclass(frozen=True, slots=True)
+class OutputPort:
+    """An output of a node."""
+
+    name: str
+    type: PortType
+
+
+@dataclass(frozen=True)
+class NodeSpec:
+    """A node type, read from a typed function."""
+
+    id: str
+    function: Callable[..., Any]
+    inputs: Mapping[str, InputPort]
+    outputs: Mapping[str, OutputPort]
+    category: str = ""
+    title: str = ""
+    doc: str = ""
+    version: str = "1"
+    plugin: str = ""
+    plugin_version: str = ""
+    cache: bool = True
+    """False: the node runs each time."""
+    output: bool = False
+    """True: a sink, which a run must reach."""
+    settings: tuple[str, ...] = ()
+    """Settings of the run (`device`, `dtype`) that change what the node returns; they join its recipe."""
+    aliases: tuple[str, ...] = ()
+    deprecated: str | None = None
+    """What to use instead; None: not deprecated."""
+    context: str | None = None
+    """The name of the parameter that takes the `Context`."""
+    is_async: bool = False
+    named_outputs: bool = False
+    """True: the function returns a NamedTuple; False: its single result is the output `out`, or it returns nothing."""
+    extra: Mapping[str, Json] = field(default_factory=dict)
+
+    @cached_property
+    def identity(self) -> tuple[str, str, str]:
+        """Return what of the type enters a recipe: id, node version, plugin version."""
+        return (self.id, self.version, self.plugin_version)

@@ -1,0 +1,1 @@
+"""Training: losses, moving averages, the optimizer loop and the bundled model."""
