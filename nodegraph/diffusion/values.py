@@ -1,0 +1,258 @@
+"""What wires carry between diffusion nodes: frozen values of plain fields, checked when made; imports no torch.
+
+Tensors in a value are read-only: the value may sit in a cache. A variant is `dataclasses.replace(value, ...)`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from typing import TYPE_CHECKING, Generic, Literal, Protocol, TypeVar
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor, nn
+
+    from nodegraph.diffusion.models.clip import ClipText
+    from nodegraph.diffusion.models.vae import Autoencoder
+
+Prediction = Literal["eps", "v", "x0", "edm", "flow"]
+PromptStyle = Literal["comfy", "a1111"]
+ModuleT_co = TypeVar("ModuleT_co", bound="nn.Module", covariant=True)
+
+
+class _Value:
+    """Shows tensors by shape and dtype, so that a value fits in a log line."""
+
+    def __repr__(self) -> str:
+        shown = (f"{f.name}={_brief(getattr(self, f.name))}" for f in fields(self))  # type: ignore[arg-type]
+        return f"{type(self).__name__}({', '.join(shown)})"
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Image(_Value):
+    """Pictures: `pixels` (B, H, W, C) float32 in [0, 1], C = 1 (grey), 3 (RGB) or 4 (RGB and alpha)."""
+
+    pixels: Tensor
+
+    def __post_init__(self) -> None:
+        _check_rank("Image.pixels", self.pixels, "(B, H, W, C)")
+        if self.pixels.shape[-1] not in (1, 3, 4):
+            raise ValueError(f"Image.pixels: got {self.pixels.shape[-1]} channels last, expected 1, 3 or 4")
+        _check_float32("Image.pixels", self.pixels)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Mask(_Value):
+    """Masks: `values` (B, H, W) float32 in [0, 1]; 1 marks what is meant."""
+
+    values: Tensor
+
+    def __post_init__(self) -> None:
+        _check_rank("Mask.values", self.values, "(B, H, W)")
+        _check_float32("Mask.values", self.values)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Latent(_Value):
+    """Latents in the autoencoder's own, unscaled space: `samples` (B, C, h, w).
+
+    `noise_mask` (1 or B, H, W), at any size, limits sampling to where it is 1. `batch_index` gives each sample
+    its place in a larger batch, so that a part of a batch gets the noise it had in the whole.
+    """
+
+    samples: Tensor
+    noise_mask: Tensor | None = None
+    batch_index: tuple[int, ...] | None = None
+
+    def __post_init__(self) -> None:
+        _check_rank("Latent.samples", self.samples, "(B, C, h, w)")
+        if self.noise_mask is not None:
+            _check_rank("Latent.noise_mask", self.noise_mask, "(B, H, W)")
+        if self.batch_index is None:
+            return
+        if len(self.batch_index) != self.samples.shape[0] or min(self.batch_index) < 0:
+            size = self.samples.shape[0]
+            raise ValueError(f"Latent.batch_index: got {self.batch_index}, expected {size} indices from 0 up")
+
+
+@dataclass(frozen=True)
+class Area:
+    """A rectangle that a conditioning is limited to, in latent cells, or as fractions of the picture."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+    fraction: bool = False
+
+    def __post_init__(self) -> None:
+        if min(self.x, self.y) < 0 or min(self.width, self.height) <= 0:
+            raise ValueError(f"{self}: expected a corner at 0 or above and a size above 0")
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class ConditioningEntry(_Value):
+    """One prompt and where, when and how strongly it holds.
+
+    `embedding` (1 or B, T, D); `pooled` (1 or B, P); `mask` (1 or B, H, W) at any size; it holds while the share
+    of sampling done lies in [`start`, `end`]. `extras` are further tensors that some networks take, by name.
+    """
+
+    embedding: Tensor
+    pooled: Tensor | None = None
+    strength: float = 1.0
+    area: Area | None = None
+    mask: Tensor | None = None
+    mask_strength: float = 1.0
+    mask_bounds: bool = False
+    """Run the network on the mask's bounding box alone."""
+    start: float = 0.0
+    end: float = 1.0
+    extras: Mapping[str, Tensor] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        _check_rank("ConditioningEntry.embedding", self.embedding, "(B, T, D)")
+        if self.pooled is not None:
+            _check_rank("ConditioningEntry.pooled", self.pooled, "(B, P)")
+        if self.mask is not None:
+            _check_rank("ConditioningEntry.mask", self.mask, "(B, H, W)")
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Conditioning(_Value):
+    """What the picture shall show: prompts that are combined by their weights; none is no condition at all."""
+
+    entries: tuple[ConditioningEntry, ...]
+
+    def changed(self, **changes: object) -> Conditioning:
+        """Return a copy whose every entry has the given fields replaced."""
+        return Conditioning(tuple(replace(entry, **changes) for entry in self.entries))  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True)
+class DiffusionSchedule:
+    """The discrete noise levels a diffusion network was trained at (Ho et al. 2020)."""
+
+    betas: Literal["scaled_linear", "linear", "squaredcos_cap_v2"] = "scaled_linear"
+    beta_start: float = 0.00085
+    beta_end: float = 0.012
+    steps: int = 1000
+    zero_terminal_snr: bool = False
+    """Rescale so that the last step is all but pure noise (Lin et al. 2023)."""
+
+
+@dataclass(frozen=True)
+class FlowSchedule:
+    """Rectified flow from noise at 1 to data at 0; the network is told `sigma * multiplier`."""
+
+    shift: float = 1.0
+    steps: int = 1000
+    multiplier: float = 1000.0
+
+
+@dataclass(frozen=True)
+class EdmSchedule:
+    """Continuous noise levels of Karras et al. (2022); the network is told `ln(sigma) / 4`."""
+
+    sigma_min: float = 0.002
+    sigma_max: float = 120.0
+    steps: int = 1000
+
+
+@dataclass(frozen=True)
+class LatentFormat:
+    """What the network sees of the autoencoder's latents: `(z - shift) * scale`."""
+
+    channels: int = 4
+    scale: float = 0.18215
+    shift: float = 0.0
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Placed(_Value, Generic[ModuleT_co]):
+    """A network with the device and precision that it shall run at; it moves there when it is first used."""
+
+    module: ModuleT_co
+    device: str = "cpu"
+    dtype: torch.dtype | None = None
+    """None: the precision the weights have."""
+
+    def ready(self) -> ModuleT_co:
+        """Return the network, moved to its device and precision. The one place where weights move."""
+        return self.module.to(device=self.device, dtype=self.dtype)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Model(_Value):
+    """A denoising network and all that sampling must know of it.
+
+    The network is called `(x (B, C, h, w), timestep (B,), context (B, T, D))` and returns `prediction` of x's shape.
+    """
+
+    network: Placed[nn.Module]
+    prediction: Prediction = "eps"
+    schedule: DiffusionSchedule | FlowSchedule | EdmSchedule = DiffusionSchedule()
+    latent: LatentFormat = LatentFormat()
+    context_dim: int | None = None
+    """Width of the embeddings it takes, to refuse those of another family; None: unknown."""
+    sigma_data: float = 1.0
+    """Standard deviation of the data, for the `edm` prediction."""
+    guidance_rescale: float = 0.0
+    """Share of the rescaling that keeps strong guidance from overexposing (Lin et al. 2023, section 3.4)."""
+    family: str = ""
+
+    def __post_init__(self) -> None:
+        if (self.prediction == "flow") != isinstance(self.schedule, FlowSchedule):
+            raise ValueError(f"Model: prediction {self.prediction!r} does not go with {self.schedule}")
+
+
+class Tokenizer(Protocol):
+    """Text to token ids, without the start and end tokens."""
+
+    def encode(self, text: str) -> list[int]:
+        """Return the ids of `text`."""
+        ...
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Clip(_Value):
+    """A text encoder, its tokenizer and how prompts are read."""
+
+    network: Placed[ClipText]
+    tokenizer: Tokenizer
+    stop_layer: int = -1
+    """The layer whose output is taken: -1 the last, -2 the one before ("clip skip 2")."""
+    prompt_style: PromptStyle = "comfy"
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Vae(_Value):
+    """An autoencoder between pictures and latents; `downscale` pixels a latent cell along a side."""
+
+    network: Placed[Autoencoder]
+    downscale: int = 8
+    latent_channels: int = 4
+
+
+def _brief(value: object) -> str:
+    shape, dtype = getattr(value, "shape", None), getattr(value, "dtype", None)
+    if shape is not None and dtype is not None:
+        return f"{str(dtype).removeprefix('torch.')} {tuple(shape)}"
+    if isinstance(value, tuple):
+        return f"({', '.join(map(_brief, value))}{',' if len(value) == 1 else ''})"
+    if isinstance(value, Mapping):
+        return f"{{{', '.join(f'{key!r}: {_brief(item)}' for key, item in value.items())}}}"
+    if hasattr(value, "named_parameters"):  # a network's own repr takes hundreds of lines
+        return type(value).__name__
+    return repr(value)
+
+
+def _check_rank(place: str, tensor: Tensor, shape: str) -> None:
+    if tensor.ndim != shape.count(",") + 1:
+        raise ValueError(f"{place}: got shape {tuple(tensor.shape)}, expected {shape}")
+
+
+def _check_float32(place: str, tensor: Tensor) -> None:
+    if str(tensor.dtype) != "torch.float32":
+        raise TypeError(f"{place}: got {tensor.dtype}, expected torch.float32")
