@@ -1,0 +1,72 @@
+# make demo       a picture from the bundled model (sets up .venv first)
+# make test       lint, types and the whole test suite (sets up what they need first)
+# make lint       ruff and mypy alone
+# make format     rewrite the sources as `make lint` wants them
+# make benchmark  measure the engine
+# make clean      remove what make made, .venv too
+#
+# PYTHON       the interpreter that .venv is made with (found if not given; 3.11 or newer)
+# TORCH_INDEX  the address of a further package index for torch: PyTorch has one for the CPU and one for each CUDA version
+# PYTEST       options for pytest, such as PYTEST="-m 'not slow'"
+
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+INSTALL := $(PIP) install --no-input --constraint constraints.txt $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
+TEST_PLUGINS := $(wildcard tests/plugins/*/pyproject.toml)
+
+# The first of these that is new enough and can make an environment. 3.13 and later come last: CLIP's tokenizer has no
+# wheel for them.
+SUITABLE := import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info < (3, int(sys.argv[1])))
+PYTHON ?= $(shell for limit in 13 99; do for python in python3 python3.12 python3.11 python3.13 python3.14 python; do \
+	if $$python -c '$(SUITABLE)' $$limit >/dev/null 2>&1; then echo $$python; exit; fi; done; done)
+
+.PHONY: help demo test lint format benchmark clean
+.DELETE_ON_ERROR:
+
+help:
+	@sed -n 's/^# \{0,1\}//p; /^$$/q' Makefile
+
+demo: .make/runtime
+	$(BIN)/nodegraph run workflows/text_to_image.json --output output
+
+test: lint .make/plugins
+	$(BIN)/python -m pytest $(PYTEST)
+
+lint: .make/dev
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+format: .make/dev
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+benchmark: .make/runtime
+	$(BIN)/python tests/benchmarks/engine.py
+
+clean:
+	rm -rf $(VENV) .make build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf tests/plugins/*/build tests/plugins/*/*.egg-info
+	find nodegraph nodes tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/pyvenv.cfg:
+	@test -n "$(PYTHON)" || { echo "make: no Python 3.11 or newer with venv was found" \
+		"(on Debian and Ubuntu: apt install python3-venv); name one with PYTHON=..." >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+# Each step is done again when what it reads has changed, or when .venv is new.
+.make/runtime: pyproject.toml constraints.txt $(VENV)/pyvenv.cfg
+	@mkdir -p .make
+	$(INSTALL) --editable .
+	@touch $@
+
+.make/dev: .make/runtime
+	$(INSTALL) --editable '.[dev]'
+	$(INSTALL) --no-deps k-diffusion
+	@touch $@
+
+# Real packages with real entry points, for the tests of plugins: one good, one broken.
+.make/plugins: .make/dev $(TEST_PLUGINS)
+	$(INSTALL) --no-deps --no-build-isolation $(foreach file,$(TEST_PLUGINS),--editable $(dir $(file)))
+	@touch $@
