@@ -25,7 +25,7 @@ PYTHON ?= $(shell for limit in 13 99; do for python in python3 python3.12 python
 .DELETE_ON_ERROR:
 
 help:
-	@sed -n 's/^# \{0,1\}//p; /^$$/q' Makefile
+	@sed -n '/^#/!q; s/^# \{0,1\}//p' Makefile
 
 demo: .make/runtime
 	$(BIN)/nodegraph run workflows/text_to_image.json --output output
