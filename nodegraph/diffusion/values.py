@@ -29,17 +29,30 @@ class _Value:
         return f"{type(self).__name__}({', '.join(shown)})"
 
 
+@dataclass(frozen=True)
+class Origin:
+    """What a picture was drawn from: the seed of its noise and its place in the batch that the seed drew."""
+
+    seed: int
+    index: int
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class Image(_Value):
-    """Pictures: `pixels` (B, H, W, C) float32 in [0, 1], C = 1 (grey), 3 (RGB) or 4 (RGB and alpha)."""
+    """Pictures: `pixels` (B, H, W, C) float32 in [0, 1], C = 1 (grey), 3 (RGB) or 4 (RGB and alpha).
+
+    `origins` tells of each picture what it was drawn from; empty: unknown.
+    """
 
     pixels: Tensor
+    origins: tuple[Origin, ...] = ()
 
     def __post_init__(self) -> None:
         _check_rank("Image.pixels", self.pixels, "(B, H, W, C)")
         if self.pixels.shape[-1] not in (1, 3, 4):
             raise ValueError(f"Image.pixels: got {self.pixels.shape[-1]} channels last, expected 1, 3 or 4")
         _check_float32("Image.pixels", self.pixels)
+        _check_origins("Image.origins", self.origins, self.pixels)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -58,15 +71,18 @@ class Latent(_Value):
     """Latents in the autoencoder's own, unscaled space: `samples` (B, C, h, w).
 
     `noise_mask` (1 or B, H, W), at any size, limits sampling to where it is 1. `batch_index` gives each sample
-    its place in a larger batch, so that a part of a batch gets the noise it had in the whole.
+    its place in a larger batch, so that a part of a batch gets the noise it had in the whole. `origins` tells of
+    each sample what it was drawn from; empty: unknown.
     """
 
     samples: Tensor
     noise_mask: Tensor | None = None
     batch_index: tuple[int, ...] | None = None
+    origins: tuple[Origin, ...] = ()
 
     def __post_init__(self) -> None:
         _check_rank("Latent.samples", self.samples, "(B, C, h, w)")
+        _check_origins("Latent.origins", self.origins, self.samples)
         if self.noise_mask is not None:
             _check_rank("Latent.noise_mask", self.noise_mask, "(B, H, W)")
         if self.batch_index is None:
@@ -256,3 +272,8 @@ def _check_rank(place: str, tensor: Tensor, shape: str) -> None:
 def _check_float32(place: str, tensor: Tensor) -> None:
     if str(tensor.dtype) != "torch.float32":
         raise TypeError(f"{place}: got {tensor.dtype}, expected torch.float32")
+
+
+def _check_origins(place: str, origins: tuple[Origin, ...], batch: Tensor) -> None:
+    if origins and len(origins) != batch.shape[0]:
+        raise ValueError(f"{place}: got {len(origins)}, expected {batch.shape[0]}, one a sample, or none")
