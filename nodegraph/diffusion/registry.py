@@ -1,0 +1,248 @@
+"""Samplers, schedulers and model families by name: the built-in ones and those of plugins; imports no torch.
+
+The composition root adds `DiffusionHooks` to its pluggy manager, gathers with `collect` what the plugins register and
+makes that the process's choice with `activate`. Until then the built-in ones hold.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, runtime_checkable
+
+import pluggy
+
+if TYPE_CHECKING:
+    from nodegraph.diffusion.sampling.contract import SamplerFunction, SchedulerFunction
+
+PROJECT = "nodegraph"
+hookspec = pluggy.HookspecMarker(PROJECT)
+
+ItemT = TypeVar("ItemT")
+FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])
+NoiseKind = Literal["gaussian", "brownian", "brownian_gpu"]
+
+
+class ExtensionError(ValueError):
+    """A sampler, scheduler or family that is unknown, clashes with another or cannot be loaded."""
+
+
+@dataclass(frozen=True)
+class Sampler:
+    """A sampler by name: a generator function `(denoise, x, sigmas)`, or where it stands as `"module:attribute"`.
+
+    The function may also take, by keyword and only if it names them, `noise` (a `NoiseSource`) and `path` (how the
+    model mixes data with noise).
+    """
+
+    name: str
+    function: SamplerFunction | str
+    noise: NoiseKind = "gaussian"
+    """Where `noise` comes from: fresh draws, or one Brownian path drawn on the CPU (or on the model's device)."""
+    discard_penultimate: bool = False
+    """Compute one noise level more and leave the last but one out, for samplers that step between two levels."""
+    fresh_inpaint_noise: bool = False
+    """Fill the kept part of a masked latent with noise of its own instead of the initial noise."""
+
+    def resolve(self) -> SamplerFunction:
+        """Return the function, importing it if it was given as a string; raise ExtensionError if that fails."""
+        return _resolve("sampler", self.name, self.function)
+
+
+@dataclass(frozen=True)
+class Scheduler:
+    """A scheduler by name: a function `(table, steps) -> descending noise levels`, or `"module:attribute"`."""
+
+    name: str
+    function: SchedulerFunction | str
+
+    def resolve(self) -> SchedulerFunction:
+        """Return the function, importing it if it was given as a string; raise ExtensionError if that fails."""
+        return _resolve("scheduler", self.name, self.function)
+
+
+@runtime_checkable
+class Family(Protocol):
+    """A family of models: how its files are recognised and loaded."""
+
+    @property
+    def name(self) -> str:
+        """The family's name, such as `sd1`."""
+        ...
+
+
+class DiffusionHooks:
+    """The hooks of the diffusion library; each returns a sequence of what it adds."""
+
+    @hookspec
+    def register_families(self) -> Iterable[Family]:
+        """Return the model families that the plugin can load."""
+        raise NotImplementedError
+
+    @hookspec
+    def register_samplers(self) -> Iterable[Sampler]:
+        """Return the plugin's samplers."""
+        raise NotImplementedError
+
+    @hookspec
+    def register_schedulers(self) -> Iterable[Scheduler]:
+        """Return the plugin's schedulers."""
+        raise NotImplementedError
+
+
+_KINDS: Mapping[str, Any] = MappingProxyType({"families": Family, "samplers": Sampler, "schedulers": Scheduler})
+
+
+@dataclass(frozen=True)
+class Extensions:
+    """What can be named: samplers, schedulers and families, and who brought each."""
+
+    samplers: Mapping[str, Sampler] = field(default_factory=dict)
+    schedulers: Mapping[str, Scheduler] = field(default_factory=dict)
+    families: Mapping[str, Family] = field(default_factory=dict)
+    owners: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    """The plugin by (kind, name), such as ("samplers", "euler")."""
+
+    def extended(self, plugin: str, **added: Iterable[Any]) -> Extensions:
+        """Return a copy with a plugin's `samplers`, `schedulers` and `families`.
+
+        Raises ExtensionError, naming both plugins, if a name is taken, and TypeError for what is not an extension.
+        """
+        tables: dict[str, dict[str, Any]] = {kind: dict(getattr(self, kind)) for kind in _KINDS}
+        owners = dict(self.owners)
+        for kind, items in added.items():
+            for item in items:
+                if not isinstance(item, _KINDS[kind]):
+                    raise TypeError(f"{plugin}: register_{kind} gave {item!r}, expected {_KINDS[kind].__name__}")
+                if item.name in tables[kind]:
+                    one = kind.removesuffix("s").replace("familie", "family")
+                    owner = owners[kind, item.name]
+                    raise ExtensionError(f"the {one} {item.name!r} is in both {owner!r} and {plugin!r}")
+                tables[kind][item.name] = item
+                owners[kind, item.name] = plugin
+        return Extensions(owners=owners, **tables)
+
+
+_SAMPLERS = "nodegraph.diffusion.sampling.samplers"
+_STOCHASTIC = "nodegraph.diffusion.sampling.stochastic"
+_SCHEDULES = "nodegraph.diffusion.sampling.schedules"
+
+BUILT_IN = Extensions().extended(
+    "nodegraph",
+    samplers=[
+        Sampler("euler", f"{_SAMPLERS}:euler"),
+        Sampler("euler_ancestral", f"{_STOCHASTIC}:euler_ancestral"),
+        Sampler("heun", f"{_SAMPLERS}:heun"),
+        Sampler("dpm_2", f"{_SAMPLERS}:dpm_2", discard_penultimate=True),
+        Sampler("dpm_2_ancestral", f"{_STOCHASTIC}:dpm_2_ancestral", discard_penultimate=True),
+        Sampler("dpmpp_2s_ancestral", f"{_STOCHASTIC}:dpmpp_2s_ancestral"),
+        Sampler("dpmpp_sde", f"{_STOCHASTIC}:dpmpp_sde", noise="brownian"),
+        Sampler("dpmpp_sde_gpu", f"{_STOCHASTIC}:dpmpp_sde", noise="brownian_gpu"),
+        Sampler("dpmpp_2m", f"{_SAMPLERS}:dpmpp_2m"),
+        Sampler("dpmpp_2m_sde", f"{_STOCHASTIC}:dpmpp_2m_sde", noise="brownian"),
+        Sampler("dpmpp_2m_sde_gpu", f"{_STOCHASTIC}:dpmpp_2m_sde", noise="brownian_gpu"),
+        Sampler("dpmpp_2m_sde_heun", f"{_STOCHASTIC}:dpmpp_2m_sde_heun", noise="brownian"),
+        Sampler("dpmpp_2m_sde_heun_gpu", f"{_STOCHASTIC}:dpmpp_2m_sde_heun", noise="brownian_gpu"),
+        Sampler("dpmpp_3m_sde", f"{_STOCHASTIC}:dpmpp_3m_sde", noise="brownian"),
+        Sampler("dpmpp_3m_sde_gpu", f"{_STOCHASTIC}:dpmpp_3m_sde", noise="brownian_gpu"),
+        Sampler("ddpm", f"{_STOCHASTIC}:ddpm"),
+        Sampler("lcm", f"{_STOCHASTIC}:lcm"),
+        Sampler("ddim", f"{_SAMPLERS}:euler", fresh_inpaint_noise=True),
+    ],
+    schedulers=[
+        Scheduler(name, f"{_SCHEDULES}:{name}")
+        for name in (
+            "simple",
+            "sgm_uniform",
+            "karras",
+            "exponential",
+            "ddim_uniform",
+            "beta",
+            "normal",
+            "linear_quadratic",
+            "kl_optimal",
+        )
+    ],
+)
+
+_active = BUILT_IN
+
+
+def collect(
+    manager: pluggy.PluginManager, on_error: Callable[[str, Exception], None] | None = None, base: Extensions = BUILT_IN
+) -> Extensions:
+    """Return `base` and what the plugins of `manager`, which knows `DiffusionHooks`, register.
+
+    A plugin that fails, clashes or gives something else is left out whole and told to `on_error(plugin, error)`;
+    without `on_error` the error is raised, an unforeseen one chained to an ExtensionError that names the plugin.
+    """
+    contributions: dict[str, dict[str, Callable[[], Iterable[Any]]]] = {}
+    for kind in _KINDS:
+        for hook in getattr(manager.hook, f"register_{kind}").get_hookimpls():
+            contributions.setdefault(hook.plugin_name, {})[kind] = hook.function
+    extensions = base
+    for plugin, functions in contributions.items():
+        try:
+            extensions = extensions.extended(plugin, **{kind: list(give()) for kind, give in functions.items()})
+        except Exception as error:  # a plugin may raise anything
+            if on_error is not None:
+                on_error(plugin, error)
+            elif isinstance(error, ExtensionError):
+                raise
+            else:
+                raise ExtensionError(f"plugin {plugin!r} cannot register its extensions: {error}") from error
+    return extensions
+
+
+def activate(extensions: Extensions) -> Extensions:
+    """Make `extensions` the ones that names are looked up in, and return those that held before."""
+    global _active
+    before, _active = _active, extensions
+    return before
+
+
+def active() -> Extensions:
+    """Return the extensions that names are looked up in."""
+    return _active
+
+
+def sampler_names() -> list[str]:
+    """Return the names of all samplers."""
+    return list(_active.samplers)
+
+
+def scheduler_names() -> list[str]:
+    """Return the names of all schedulers."""
+    return list(_active.schedulers)
+
+
+def get_sampler(name: str) -> Sampler:
+    """Return the sampler of that name; raise ExtensionError with the nearest name if there is none."""
+    return _get("sampler", _active.samplers, name)
+
+
+def get_scheduler(name: str) -> Scheduler:
+    """Return the scheduler of that name; raise ExtensionError with the nearest name if there is none."""
+    return _get("scheduler", _active.schedulers, name)
+
+
+def _get(kind: str, table: Mapping[str, ItemT], name: str) -> ItemT:
+    if name in table:
+        return table[name]
+    near = get_close_matches(name, table, n=1)
+    hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(table)}"
+    raise ExtensionError(f"unknown {kind} {name!r}: {hint}")
+
+
+def _resolve(kind: str, name: str, function: FunctionT | str) -> FunctionT:
+    if not isinstance(function, str):
+        return function
+    module, _, attribute = function.partition(":")
+    try:
+        found: FunctionT = getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError) as error:
+        raise ExtensionError(f"the {kind} {name!r} cannot be loaded from {function!r}: {error}") from error
+    return found

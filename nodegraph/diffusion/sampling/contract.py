@@ -1,0 +1,128 @@
+"""What sampling is made of: denoisers, steps, noise sources, paths between data and noise, tables of noise levels."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from torch import Tensor
+
+
+class Denoiser(Protocol):
+    """The clean sample that a network believes in: `(x (B, C, h, w), sigma (B,) or a number) -> (B, C, h, w)`."""
+
+    def __call__(self, x: Tensor, sigma: float | Tensor, /) -> Tensor:
+        """Return the clean sample in x's precision."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A step done: the sample `x` at noise level `sigma`, and the clean sample (B, C, h, w) last seen on the way."""
+
+    x: Tensor
+    clean: Tensor
+    sigma: float
+
+
+class NoiseSource(Protocol):
+    """Standard normal noise for the step from `sigma` to `lower`, of x's shape, precision and device."""
+
+    def __call__(self, x: Tensor, sigma: float, lower: float, /) -> Tensor:
+        """Return the noise; x gives only its shape, precision and device."""
+        ...
+
+
+@dataclass(frozen=True)
+class Path:
+    """How data turns into noise: `alpha(sigma) * clean + sigma * noise`, here with alpha = 1 (variance exploding)."""
+
+    def alpha(self, sigma: float) -> float:
+        """Return the share of the clean sample at noise level `sigma`."""
+        return 1.0
+
+    def log_snr(self, sigma: float) -> float:
+        """Return lambda = ln(alpha / sigma), half the logarithm of the signal-to-noise ratio."""
+        return -math.log(sigma)
+
+    def sigma(self, log_snr: float) -> float:
+        """Return the noise level whose `log_snr` is given."""
+        return math.exp(-log_snr)
+
+    def finite(self, sigma: float) -> float:
+        """Return the noise level to use in place of `sigma` where the log-SNR must be finite."""
+        return sigma
+
+    def mix(self, clean: Tensor, noise: Tensor, sigma: float) -> Tensor:
+        """Return the noisy sample at `sigma`."""
+        return clean + noise * sigma
+
+
+@dataclass(frozen=True)
+class FlowPath(Path):
+    """Rectified flow: alpha = 1 - sigma, from data at 0 to noise at 1."""
+
+    largest: float = 0.9999
+    """Stands in for sigma = 1, whose log-SNR is infinite."""
+
+    def alpha(self, sigma: float) -> float:
+        """Return 1 - sigma."""
+        return 1.0 - sigma
+
+    def log_snr(self, sigma: float) -> float:
+        """Return ln((1 - sigma) / sigma)."""
+        return math.log((1.0 - sigma) / sigma)
+
+    def sigma(self, log_snr: float) -> float:
+        """Return the logistic function of -log_snr."""
+        return 1.0 / (1.0 + math.exp(log_snr))
+
+    def finite(self, sigma: float) -> float:
+        """Return `largest` for pure noise, else `sigma`."""
+        return self.largest if sigma >= 1.0 else sigma
+
+    def mix(self, clean: Tensor, noise: Tensor, sigma: float) -> Tensor:
+        """Return the noisy sample at `sigma`."""
+        return clean * (1.0 - sigma) + noise * sigma
+
+
+VARIANCE_EXPLODING = Path()
+
+
+class Table(Protocol):
+    """The noise levels of a model and the time values by which its network knows them."""
+
+    @property
+    def sigmas(self) -> Tensor:
+        """The levels (N,), ascending, float32 on the CPU."""
+        ...
+
+    @property
+    def sigma_min(self) -> float:
+        """The smallest level."""
+        ...
+
+    @property
+    def sigma_max(self) -> float:
+        """The largest level."""
+        ...
+
+    def sigma(self, timestep: float) -> float:
+        """Return the level at a time value, which may lie between the table's."""
+        ...
+
+    def timestep(self, sigma: float | Tensor) -> Tensor:
+        """Return the network's time values, shaped like `sigma`, float32."""
+        ...
+
+    def percent_to_sigma(self, percent: float) -> float:
+        """Return the level at a share of sampling done, 0 at its start and 1 at its end."""
+        ...
+
+
+SamplerFunction = Callable[..., Iterator[Step]]
+"""`(denoise, x, sigmas, *, noise: NoiseSource, path: Path)`; the last two only where the function names them."""
+SchedulerFunction = Callable[[Table, int], Sequence[float]]
+"""`(table, steps)` -> descending levels, as a rule steps + 1 with 0 last."""
