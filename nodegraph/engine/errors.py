@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+SHOWN = 100
+"""How many problems the text of an error shows; `problems` holds all of them."""
+
 
 class NodegraphError(Exception):
     """Base of every error that nodegraph raises on purpose."""
@@ -24,7 +27,7 @@ class Problem:
     """The place within the node, such as `params.steps` or `links.model`."""
     got: object = None
     expected: str | None = None
-    nearest: str | None = None
+    nearest: object = None
     """The nearest valid value, where one is near."""
 
     def __str__(self) -> str:
@@ -41,7 +44,10 @@ class WorkflowError(NodegraphError):
         self.problems = tuple(problems)
         count = len(self.problems)
         head = "the workflow has 1 problem" if count == 1 else f"the workflow has {count} problems"
-        super().__init__("\n".join([f"{head}:", *(f"  {problem}" for problem in self.problems)]))
+        lines = [f"  {problem}" for problem in self.problems[:SHOWN]]
+        if count > SHOWN:
+            lines.append(f"  ... and {count - SHOWN} more")
+        super().__init__("\n".join([f"{head}:", *lines]))
 
 
 class PluginError(NodegraphError):

@@ -1,4 +1,4 @@
-"""A checked graph: what the executor runs. Subgraphs are dissolved, every parameter is valid, every link leads somewhere."""
+"""A checked graph, which the executor runs: subgraphs dissolved, each parameter valid, each link leading somewhere."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import networkx as nx
 
-from nodegraph.engine.spec import Json, NodeSpec
+from nodegraph.engine.spec import InputPort, Json, NodeSpec, OutputPort
 
 
 class Source(NamedTuple):
@@ -23,9 +23,9 @@ class Source(NamedTuple):
 class Instance:
     """A node of a graph.
 
-    `params` holds checked Python values by input name, defaults left out; `links` holds sources by input name.
-    `mapped` names the inputs whose source is a list of what the port takes: the node runs once an item, and each of
-    its outputs becomes a list.
+    `params` holds checked Python values by input name, those that equal the default left out, a `Body` where the port
+    takes a subgraph; `links` holds sources by input name. `mapped` names the inputs whose source is a list of what the
+    port takes: the node runs once an item, and each of its outputs becomes a list.
     """
 
     id: str
@@ -56,3 +56,24 @@ class Graph:
         network.add_nodes_from(self.nodes)
         network.add_edges_from((source.node, node.id) for node in self.nodes.values() for source in node.links.values())
         return network
+
+
+@dataclass(frozen=True)
+class Body:
+    """A checked subgraph that a node gets through a `Body` parameter, and expands at run time.
+
+    Its nodes stand in an order in which each comes after its sources and carry the ids they have in the subgraph. What
+    `inputs` names must be given by whoever expands it (unless the port has a default); until then those ports of the
+    instances named by `targets` are open, or hold what the subgraph says where nothing is given.
+    """
+
+    name: str
+    nodes: Mapping[str, Instance] = field(default_factory=dict)
+    inputs: Mapping[str, InputPort] = field(default_factory=dict)
+    """What the body takes, by name; the port is the first that the input leads to."""
+    targets: Mapping[str, tuple[tuple[str, str], ...]] = field(default_factory=dict)
+    """Input name -> the (node, port) pairs that receive it."""
+    outputs: Mapping[str, OutputPort] = field(default_factory=dict)
+    """What the body gives, by name; the type is a list where the source is a node mapped over one."""
+    sources: Mapping[str, Source] = field(default_factory=dict)
+    """Output name -> the node and output that it comes from."""

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
 
 Json = Any
 """A JSON value: None, bool, int, float, str, list or dict of these."""
@@ -21,19 +24,37 @@ class Missing:
 MISSING: Final = Missing()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False)
 class PortType:
     """The type of a port.
 
     `name` is what people see (`Image`, `int`, `list[Image]`); `annotation` is the Python type with its metadata.
-    A type with a `schema` (JSON Schema) can be typed in a file or a widget, and wired too; without one only a wire fits.
+    A type that is `data` can be typed in a file or a widget, and wired too; for any other only a wire fits.
     `item` is the type of a list's items, None for anything that is not a list.
     """
 
     name: str
     annotation: Any
-    schema: Mapping[str, Json] | None = None
+    data: bool = False
     item: PortType | None = None
+
+    @cached_property
+    def adapter(self) -> TypeAdapter[Any]:
+        """Return pydantic's view of the type, built when it is first needed."""
+        from pydantic import TypeAdapter
+
+        return TypeAdapter(self.annotation)
+
+    @cached_property
+    def schema(self) -> Mapping[str, Json] | None:
+        """Return the JSON Schema of what can be typed, or None where only a wire fits."""
+        return self.adapter.json_schema() if self.data else None
+
+    def dump(self, value: Any) -> Json:
+        """Return a checked `value` of this type as JSON: an enumeration as its value, a pydantic model as an object."""
+        if value is None or type(value) in (bool, int, float, str):
+            return value
+        return self.adapter.dump_python(value, mode="json")
 
 
 @dataclass(frozen=True, slots=True)
