@@ -15,8 +15,8 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 INSTALL := $(PIP) install --no-input --constraint constraints.txt $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 TEST_PLUGINS := $(wildcard tests/plugins/*/pyproject.toml)
 
-# The first of these that is new enough and can make an environment. 3.13 and later come last: CLIP's tokenizer has no
-# wheel for them.
+# The first of these that is new enough and can make an environment. 3.13 and later come last: instant-clip-tokenizer
+# has no wheel for them.
 SUITABLE := import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info < (3, int(sys.argv[1])))
 PYTHON ?= $(shell for limit in 13 99; do for python in python3 python3.12 python3.11 python3.13 python3.14 python; do \
 	if $$python -c '$(SUITABLE)' $$limit >/dev/null 2>&1; then echo $$python; exit; fi; done; done)
@@ -55,10 +55,12 @@ $(VENV)/pyvenv.cfg:
 		"(on Debian and Ubuntu: apt install python3-venv); name one with PYTHON=..." >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 
-# Each step is done again when what it reads has changed, or when .venv is new.
+# Each step is done again when what it reads has changed, or when .venv is new. CLIP's vocabulary comes with
+# instant-clip-tokenizer; where that has no wheel, with open_clip_torch, of which only that one file is used.
 .make/runtime: pyproject.toml constraints.txt $(VENV)/pyvenv.cfg
 	@mkdir -p .make
 	$(INSTALL) --editable .
+	@$(BIN)/python -c 'import instant_clip_tokenizer' 2>/dev/null || $(INSTALL) --no-deps open_clip_torch
 	@touch $@
 
 .make/dev: .make/runtime

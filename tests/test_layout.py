@@ -29,7 +29,7 @@ ARROWS: dict[str, set[str]] = {
 
 LIBRARIES: dict[str, set[str]] = {
     "engine": {"networkx", "pydantic", "pluggy"},
-    "diffusion": {"torch", "safetensors", "pluggy", "numpy", "tokenizers", "instant_clip_tokenizer"},
+    "diffusion": {"torch", "safetensors", "pluggy", "numpy", "PIL", "tokenizers", "instant_clip_tokenizer"},
     "interop": {"networkx", "pydantic", "PIL"},
 }
 """What of others' each layer may import, beside the standard library."""
