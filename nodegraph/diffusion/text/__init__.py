@@ -1,1 +1,1 @@
-"""Tokenizers, prompt weights and chunks."""
+"""From a prompt to what a network is conditioned on: tokenizer, prompt weights, chunks, encoding."""

@@ -1,0 +1,81 @@
+"""Encode a prompt for conditioning: chunks and the empty prompt in one batch, then clip skip, then weights."""
+
+from __future__ import annotations
+
+import logging
+
+import torch
+from torch import Tensor
+
+from nodegraph.diffusion.models.clip import ClipText, ClipTextOutput
+from nodegraph.diffusion.text.chunks import TokenizedPrompt, tokenize_prompt
+from nodegraph.diffusion.text.tokenizer import Tokenizer
+from nodegraph.diffusion.values import Clip, Conditioning, ConditioningEntry, PromptStyle
+
+logger = logging.getLogger(__name__)
+
+
+def encode_prompt(clip: Clip, text: str, *, style: PromptStyle | None = None, pad: int | None = None) -> Conditioning:
+    """Encode a prompt as one entry: `embedding` (1, 77 x chunks, D), `pooled` (1, D) of the first chunk, not weighted.
+
+    `style` overrides the clip's own reading of weights; `pad` is the token that fills chunks, by default the end
+    token. Both tensors are float32 on the CPU. Unknown embeddings are left out, with a warning. Raise ValueError
+    where the tokenizer's ids do not fit the text encoder.
+    """
+    style = style or clip.prompt_style
+    network = clip.network.ready()
+    prompt = tokenize_prompt(
+        text, _checked(clip.tokenizer, network), style=style, pad=pad, length=network.config.length
+    )
+    for name in prompt.missing_embeddings:
+        logger.warning("prompt: no embedding is named %r; it is left out", name)
+    hidden, pooled = _encode_chunks(network, prompt, clip.stop_layer, clip.network.device)
+    chunks = hidden[: len(prompt.chunks)]  # (chunks, T, D)
+    weights = torch.tensor([chunk.weights for chunk in prompt.chunks]).unsqueeze(-1)  # (chunks, T, 1)
+    if prompt.weighted:
+        chunks = _weigh_by_mean(chunks, weights) if style == "a1111" else _weigh(chunks, weights, hidden[-1])
+    return Conditioning((ConditioningEntry(chunks.flatten(0, 1).unsqueeze(0), pooled),))
+
+
+def select_layer(network: ClipText, output: ClipTextOutput, stop_layer: int) -> Tensor:
+    """Return the normed output (B, T, D) of the layer `stop_layer`: -1 the last, -2 the one before (clip skip 2).
+
+    As in ComfyUI, a layer the network does not have means the last one.
+    """
+    if stop_layer > -1:
+        raise ValueError(f"stop_layer={stop_layer}: expected -1 (the last layer) or below")
+    layers = len(output.hidden) - 1  # hidden[0] are the embeddings
+    return output.last if stop_layer == -1 or -stop_layer > layers else network.normalize(output.hidden[stop_layer])
+
+
+@torch.no_grad()
+def _encode_chunks(network: ClipText, prompt: TokenizedPrompt, stop_layer: int, device: str) -> tuple[Tensor, Tensor]:
+    """Return the layer asked for (chunks or chunks + 1, T, D) and `pooled` (1, D), float32 on the CPU."""
+    rows = [*prompt.chunks, *([prompt.empty] if prompt.weighted else [])]
+    output = network(torch.tensor([row.tokens for row in rows], device=device))
+    hidden = select_layer(network, output, stop_layer)
+    return hidden.to("cpu", torch.float32), output.pooled[:1].to("cpu", torch.float32)
+
+
+def _weigh(chunks: Tensor, weights: Tensor, empty: Tensor) -> Tensor:
+    """Scale what sets each token off from the empty prompt `empty` (T, D), as ComfyUI does."""
+    return torch.where(weights == 1.0, chunks, (chunks - empty) * weights + empty)
+
+
+def _weigh_by_mean(chunks: Tensor, weights: Tensor) -> Tensor:
+    """Scale each token and restore the mean of its chunk, as A1111 does."""
+    weighted = chunks * weights
+    ratio = chunks.mean((1, 2), keepdim=True) / weighted.mean((1, 2), keepdim=True)  # (chunks, 1, 1)
+    return weighted * torch.where(ratio.isfinite(), ratio, 1.0)
+
+
+def _checked(tokenizer: object, network: ClipText) -> Tokenizer:
+    if not isinstance(tokenizer, Tokenizer):
+        raise TypeError(f"Clip.tokenizer: got {type(tokenizer).__name__}, expected encode, decode, start and end")
+    config = network.config
+    if tokenizer.end != config.end_token or max(tokenizer.start, tokenizer.end) >= config.vocabulary:
+        raise ValueError(
+            f"tokenizer and text encoder do not fit: start {tokenizer.start} and end {tokenizer.end}, "
+            f"the encoder has {config.vocabulary} tokens and ends at {config.end_token}"
+        )
+    return tokenizer
