@@ -1,0 +1,45 @@
+"""Pictures to latents and back through an autoencoder, in its own precision and on its own device."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from nodegraph.diffusion.values import Vae
+
+
+def encode(vae: Vae, pixels: Tensor) -> Tensor:
+    """Return the mode of the posterior of `pixels` (B, H, W, 3 or 4) in [0, 1]: latents (B, C, h, w) float32, unscaled.
+
+    Sides are cut about the middle to multiples of the autoencoder's cell. Raises ValueError for a smaller picture.
+    """
+    cell = vae.downscale
+    height, width = (side // cell * cell for side in pixels.shape[1:3])
+    if not height or not width:
+        raise ValueError(f"a picture of {tuple(pixels.shape[1:3])} is too small: expected at least {cell} pixels a side")
+    top, left = (pixels.shape[1] - height) // 2, (pixels.shape[2] - width) // 2
+    cut = pixels[:, top : top + height, left : left + width, :3]
+    planes = cut.expand(-1, -1, -1, 3).movedim(-1, 1)  # grey is spread; (B, 3, H, W)
+    network = vae.network.ready()
+    with torch.inference_mode():
+        samples = [network.encode(_like(network, one * 2.0 - 1.0)).mode() for one in planes.split(1)]
+    return torch.cat(samples).float().cpu()
+
+
+def decode(vae: Vae, samples: Tensor) -> Tensor:
+    """Return pixels (B, H, W, 3) float32 in [0, 1] of latents (B, C, h, w), unscaled.
+
+    Pictures are decoded one by one: the decoder, not its weights, is what takes memory. Raises ValueError for latents
+    of another autoencoder.
+    """
+    if samples.shape[1] != vae.latent_channels:
+        raise ValueError(f"the latents have {samples.shape[1]} channels, but this autoencoder takes {vae.latent_channels}")
+    network = vae.network.ready()
+    with torch.inference_mode():
+        planes = [network.decode(_like(network, one)).float() for one in samples.split(1)]
+    pixels = torch.cat(planes).add_(1.0).div_(2.0).clamp_(0.0, 1.0)
+    return pixels.movedim(1, -1).contiguous().cpu()
+
+
+def _like(network: torch.nn.Module, x: Tensor) -> Tensor:
+    return x.to(next(network.parameters()))

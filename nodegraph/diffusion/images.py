@@ -1,0 +1,144 @@
+"""Pictures: files in and out, sizes, and the 8-bit form that files hold."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from PIL import Image as Pillow
+from PIL import ImageOps, ImageSequence, UnidentifiedImageError
+from PIL.PngImagePlugin import PngInfo
+from torch import Tensor
+from torch.nn import functional
+
+Resampling = Literal["nearest-exact", "bilinear", "area", "bicubic", "lanczos", "bislerp"]
+Crop = Literal["disabled", "center"]
+
+
+class ImageFileError(ValueError):
+    """A file that is not a readable picture."""
+
+
+def read_image(path: Path) -> tuple[Tensor, Tensor]:
+    """Read a picture, turned as its EXIF orientation says.
+
+    Returns pixels (B, H, W, 3) float32 in [0, 1] and a mask (B, H, W): 1 - alpha, or 0 where there is no alpha. B counts
+    the frames of the first one's size. Raises `ImageFileError`, which names the file, for anything that is no picture.
+    """
+    try:
+        with Pillow.open(path) as file:
+            frames = [ImageOps.exif_transpose(frame) for frame in ImageSequence.Iterator(file)]
+    except (UnidentifiedImageError, Pillow.DecompressionBombError, OSError, SyntaxError, ValueError) as error:
+        raise ImageFileError(f"{path}: not a readable picture ({error})") from error
+    size = frames[0].size
+    kept = [_to_rgba(frame) for frame in frames if frame.size == size]
+    rgba = torch.from_numpy(np.stack(kept))  # (B, H, W, 4)
+    return rgba[..., :3].contiguous(), 1.0 - rgba[..., 3]
+
+
+def _to_rgba(frame: Pillow.Image) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
+    if frame.mode in ("I", "I;16", "F"):  # 16-bit grey: Pillow's own conversion would clip it at 255
+        grey = np.asarray(frame, dtype=np.float32) / 65535.0
+        return np.stack([grey, grey, grey, np.ones_like(grey)], axis=-1).clip(0.0, 1.0)
+    return np.asarray(frame.convert("RGBA"), dtype=np.float32) / 255.0
+
+
+def to_bytes(pixels: Tensor) -> Tensor:
+    """Return pixels in [0, 1] as uint8 of the same shape, cut off, not rounded, as the field's tools do."""
+    return (pixels * 255.0).clamp_(0.0, 255.0).to(torch.uint8)
+
+
+def to_pillow(pixels: Tensor) -> Pillow.Image:
+    """Return one picture (H, W, C) in [0, 1] as a Pillow image: L, RGB or RGBA by its channels."""
+    array = to_bytes(pixels.detach().cpu()).numpy()
+    return Pillow.fromarray(array[..., 0] if array.shape[-1] == 1 else array)
+
+
+def write_png(path: Path, pixels: Tensor, text: Mapping[str, str] | None = None) -> None:
+    """Write one picture (H, W, C) in [0, 1] as a PNG with `text` chunks.
+
+    The file appears whole or not at all: it is written under a temporary name beside `path` and renamed.
+    """
+    chunks = PngInfo()
+    for key, value in (text or {}).items():
+        chunks.add_text(key, value)
+    handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=".tmp", dir=path.parent)
+    temporary = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            to_pillow(pixels).save(file, format="PNG", pnginfo=chunks, compress_level=4)
+        temporary.chmod(0o644)
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def resize(samples: Tensor, width: int, height: int, method: Resampling, crop: Crop = "disabled") -> Tensor:
+    """Resize (B, C, H, W) to `height` x `width`; with crop "center" the longer side is cut first to keep the shape."""
+    if crop == "center":
+        samples = _crop_to_ratio(samples, width / height)
+    if samples.shape[-2:] == (height, width):
+        return samples
+    if method == "lanczos":
+        return _lanczos(samples, width, height)
+    if method == "bislerp":
+        return _bislerp(samples, width, height)
+    return functional.interpolate(samples, size=(height, width), mode=method)
+
+
+def free_side(old: Sequence[int], width: int, height: int, least: int = 1) -> tuple[int, int]:
+    """Return (width, height) where a side given as 0 follows from `old` (height, width), so that the shape stays."""
+    if width == 0 and height == 0:
+        return old[1], old[0]
+    if width == 0:
+        return max(least, round(old[1] * height / old[0])), max(least, height)
+    if height == 0:
+        return max(least, width), max(least, round(old[0] * width / old[1]))
+    return max(least, width), max(least, height)
+
+
+def _crop_to_ratio(samples: Tensor, ratio: float) -> Tensor:
+    height, width = samples.shape[-2:]
+    x = round((width - width * (ratio / (width / height))) / 2) if width / height > ratio else 0
+    y = round((height - height * ((width / height) / ratio)) / 2) if width / height < ratio else 0
+    return samples[..., y : height - y, x : width - x]
+
+
+def _lanczos(samples: Tensor, width: int, height: int) -> Tensor:
+    planes = samples.detach().float().cpu().flatten(0, 1)  # (B*C, H, W)
+    size = (width, height)
+    resized = [np.asarray(Pillow.fromarray(plane.numpy()).resize(size, Pillow.Resampling.LANCZOS)) for plane in planes]
+    out = torch.from_numpy(np.stack(resized)).unflatten(0, samples.shape[:2])
+    return out.clamp_(0.0, 1.0).to(samples)
+
+
+def _bislerp(samples: Tensor, width: int, height: int) -> Tensor:
+    """Interpolate the channel vectors on the sphere between them, so that latents keep their norm."""
+    rows = _slerp_axis(samples.float().movedim(1, -1), width, dim=2)  # (B, H, width, C)
+    return _slerp_axis(rows, height, dim=1).movedim(-1, 1).to(samples.dtype)
+
+
+def _slerp_axis(vectors: Tensor, size: int, dim: int) -> Tensor:
+    old = vectors.shape[dim]
+    place = ((torch.arange(size, device=vectors.device) + 0.5) * (old / size) - 0.5).clamp_(0, old - 1)
+    low = place.floor().long()
+    high = (low + 1).clamp_(max=old - 1)
+    shape = [1] * vectors.ndim
+    shape[dim] = size
+    return _slerp(vectors.index_select(dim, low), vectors.index_select(dim, high), (place - low).view(shape))
+
+
+def _slerp(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
+    norm_a, norm_b = a.norm(dim=-1, keepdim=True), b.norm(dim=-1, keepdim=True)
+    cosine = (a * b).sum(-1, keepdim=True) / (norm_a * norm_b).clamp_min(1e-12)
+    angle = cosine.clamp(-1.0, 1.0).acos()
+    sine = angle.sin()
+    arc = ((1 - t) * angle).sin() / sine * (a / norm_a) + (t * angle).sin() / sine * (b / norm_b)
+    flat = (cosine.abs() > 0.9999) | (norm_a < 1e-12) | (norm_b < 1e-12)  # the arc is undefined or a straight line
+    return torch.where(flat, a.lerp(b, t), arc * (norm_a * (1 - t) + norm_b * t))

@@ -1,0 +1,93 @@
+"""Prompts: read by the text encoder, and combined."""
+
+from dataclasses import replace
+from typing import Annotated
+
+from nodegraph import Multiline, node
+from nodegraph.diffusion.values import Clip, Conditioning, ConditioningEntry
+from pydantic import Field
+
+Share = Annotated[float, Field(ge=0, le=1, json_schema_extra={"step": 0.001})]
+
+
+@node("CLIPTextEncode", title="CLIP Text Encode (Prompt)", category="conditioning")
+def clip_text_encode(text: Annotated[str, Multiline()], clip: Clip) -> Conditioning:
+    """Read a prompt: what the picture shall show, or, wired to `negative`, what it shall not.
+
+    `(word)` and `(word:1.3)` give words more weight, `\\(` and `\\)` are plain parentheses. A prompt of more than 75
+    tokens is read in chunks of 75.
+    """
+    from nodegraph.diffusion.text.encode import encode_prompt
+
+    return encode_prompt(clip, text)
+
+
+@node("CLIPSetLastLayer", title="CLIP Set Last Layer", category="conditioning")
+def clip_set_last_layer(clip: Clip, stop_at_clip_layer: Annotated[int, Field(ge=-24, le=-1)] = -1) -> Clip:
+    """Stop the text encoder early: -1 is its last layer, -2 the one before ("clip skip 2")."""
+    return replace(clip, stop_layer=stop_at_clip_layer)
+
+
+@node("ConditioningCombine", title="Conditioning (Combine)", category="conditioning")
+def conditioning_combine(conditioning_1: Conditioning, conditioning_2: Conditioning) -> Conditioning:
+    """Let both prompts hold at once, each by its strength: their predictions are averaged."""
+    return Conditioning(conditioning_1.entries + conditioning_2.entries)
+
+
+@node("ConditioningConcat", title="Conditioning (Concat)", category="conditioning")
+def conditioning_concat(conditioning_to: Conditioning, conditioning_from: Conditioning) -> Conditioning:
+    """Append one prompt's tokens to another's, so that the network reads them as one long prompt."""
+    import torch
+
+    tail = _only(conditioning_from, "conditioning_from").embedding
+    return Conditioning(
+        tuple(replace(entry, embedding=torch.cat([entry.embedding, tail], 1)) for entry in conditioning_to.entries)
+    )
+
+
+@node("ConditioningAverage", category="conditioning")
+def conditioning_average(
+    conditioning_to: Conditioning,
+    conditioning_from: Conditioning,
+    conditioning_to_strength: Annotated[float, Field(ge=0, le=1, json_schema_extra={"step": 0.01})] = 1.0,
+) -> Conditioning:
+    """Mix two prompts' embeddings: a strength of 1 is `conditioning_to` alone, 0 is `conditioning_from` alone."""
+    other, share = _only(conditioning_from, "conditioning_from"), conditioning_to_strength
+    return Conditioning(tuple(_averaged(entry, other, share) for entry in conditioning_to.entries))
+
+
+@node("ConditioningZeroOut", category="advanced/conditioning")
+def conditioning_zero_out(conditioning: Conditioning) -> Conditioning:
+    """Make an unconditional prompt: every embedding becomes zero."""
+    import torch
+
+    def zero(entry: ConditioningEntry) -> ConditioningEntry:
+        pooled = None if entry.pooled is None else torch.zeros_like(entry.pooled)
+        return replace(entry, embedding=torch.zeros_like(entry.embedding), pooled=pooled)
+
+    return Conditioning(tuple(zero(entry) for entry in conditioning.entries))
+
+
+@node("ConditioningSetTimestepRange", category="advanced/conditioning")
+def conditioning_set_timestep_range(conditioning: Conditioning, start: Share = 0.0, end: Share = 1.0) -> Conditioning:
+    """Let a prompt hold only from one share of the sampling to another: 0 is the start, 1 the end."""
+    return conditioning.changed(start=start, end=end)
+
+
+def _only(conditioning: Conditioning, name: str) -> ConditioningEntry:
+    if not conditioning.entries:
+        raise ValueError(f"{name}: got no prompt at all, expected one")
+    return conditioning.entries[0]
+
+
+def _averaged(entry: ConditioningEntry, other: ConditioningEntry, share: float) -> ConditioningEntry:
+    import torch
+    from torch.nn.functional import pad
+
+    tokens = entry.embedding.shape[1]
+    shorter = other.embedding[:, :tokens]
+    shorter = pad(shorter, (0, 0, 0, tokens - shorter.shape[1]))
+    pooled = entry.pooled
+    if pooled is not None and other.pooled is not None:
+        pooled = torch.lerp(other.pooled, pooled, share)
+    return replace(entry, embedding=torch.lerp(shorter, entry.embedding, share), pooled=pooled)
