@@ -1,0 +1,97 @@
+"""A plugin as somebody else would write it."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+
+from pydantic import Field
+
+from nodegraph import Context, hookimpl, node
+from nodegraph.diffusion.registry import Sampler, Scheduler
+from nodegraph.diffusion.values import Image
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from nodegraph.diffusion.sampling.contract import Denoiser, Step, Table
+
+events: deque[Any] = deque(maxlen=10_000)
+"""What `node_event` was told, for the tests to look at."""
+
+
+class Parts(NamedTuple):
+    """A whole number in parts."""
+
+    quotient: int
+    remainder: int
+
+
+@node("good.Divide", category="good")
+def divide(number: int, by: Annotated[int, Field(ge=1)] = 10) -> Parts:
+    """Divide a whole number and keep what is left over."""
+    return Parts(*divmod(number, by))
+
+
+@node("good.Count", category="good", version="2", aliases=["good.CountUp"])
+def count(context: Context, to: Annotated[int, Field(ge=0, le=100)] = 3) -> list[int]:
+    """Count up from zero, telling how far it has come."""
+    numbers = []
+    for number in range(to):
+        context.progress(number + 1, to)
+        numbers.append(number)
+    return numbers
+
+
+@node("good.Ramp", category="good")
+def ramp(width: Annotated[int, Field(ge=1, le=4096)] = 8, height: Annotated[int, Field(ge=1, le=4096)] = 8) -> Image:
+    """Draw a grey ramp from left to right."""
+    import torch
+
+    row = torch.linspace(0.0, 1.0, width)
+    return Image(row.expand(1, height, width).unsqueeze(-1).expand(-1, -1, -1, 3).contiguous())
+
+
+def midpoint(denoise: Denoiser, x: Tensor, sigmas: Sequence[float]) -> Iterator[Step]:
+    """Follow the probability-flow ODE by the midpoint rule."""
+    from nodegraph.diffusion.sampling.contract import Step
+
+    for sigma, lower in pairwise(sigmas):
+        middle = (sigma + lower) / 2
+        clean = denoise(x, sigma)  # (B, C, h, w)
+        half = clean + (x - clean) * (middle / sigma)
+        clean = denoise(half, middle)
+        x = x + (half - clean) / middle * (lower - sigma)
+        yield Step(x, clean, lower)
+
+
+def even(table: Table, steps: int) -> Sequence[float]:
+    """Return noise levels at even distances, with zero last."""
+    width = (table.sigma_max - table.sigma_min) / max(steps - 1, 1)
+    return [*(table.sigma_max - width * step for step in range(steps)), 0.0]
+
+
+@hookimpl
+def register_nodes() -> list[Callable[..., Any]]:
+    """Return the nodes."""
+    return [divide, count, ramp]
+
+
+@hookimpl
+def register_samplers() -> list[Sampler]:
+    """Return the sampler."""
+    return [Sampler("good_midpoint", midpoint)]
+
+
+@hookimpl
+def register_schedulers() -> list[Scheduler]:
+    """Return the scheduler."""
+    return [Scheduler("good_even", even)]
+
+
+@hookimpl
+def node_event(event: object) -> None:
+    """Keep what happens."""
+    events.append(event)
