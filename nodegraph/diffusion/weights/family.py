@@ -1,0 +1,127 @@
+"""A model family as data: which parts its checkpoints have, what tells them, how each part's network is made."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from nodegraph.diffusion.values import DiffusionSchedule, Prediction
+from nodegraph.diffusion.weights.header import TensorInfo
+from nodegraph.diffusion.weights.hints import Hints, Schedule
+
+if TYPE_CHECKING:
+    from torch import nn
+
+Tensors: TypeAlias = Mapping[str, TensorInfo]
+Config: TypeAlias = Any
+"""A frozen dataclass that the part's network is made from."""
+
+
+class ShapeError(Exception):
+    """A tensor that is missing or has a shape that no configuration gives; holds what to tell."""
+
+
+@dataclass(frozen=True)
+class Telltale:
+    """A tensor that tells a family: its part, its name in our layout and its shape, None where any size will do."""
+
+    part: str
+    key: str
+    shape: tuple[int | None, ...] | None = None
+
+    def problem(self, parts: Mapping[str, Tensors]) -> str | None:
+        """Return what speaks against it in the parts of a file, or None."""
+        info = parts[self.part].get(self.key)
+        if info is None:
+            return f"{self.part}: no {self.key}"
+        if self.shape is None or fits(info.shape, self.shape):
+            return None
+        return f"{self.part}: {self.key} is {shown(info.shape)}, expected {shown(self.shape)}"
+
+
+@dataclass(frozen=True)
+class Part:
+    """A network of a family and where its tensors are.
+
+    In a single file they start with the first of `prefixes` that occurs, a pair (in the file, in our names); in a
+    diffusers folder they lie in `folder` and `from_diffusers` gives them our names. Tensors whose names in our layout
+    start with one of `ignored` are passed over: buffers and leftovers of training.
+    """
+
+    name: str
+    title: str
+    prefixes: tuple[tuple[str, str], ...]
+    folder: str
+    from_diffusers: Callable[[Tensors], Tensors]
+    configure: Callable[[Tensors, Hints], Config]
+    """Read the network's configuration from our names and shapes; may raise ShapeError, MetadataError, ValueError."""
+    network: str
+    """The network's class as `module:attribute`, so that a file can be judged without torch."""
+    ignored: tuple[str, ...] = ()
+    survives_float16: bool = True
+    """False: its values overflow there, and float32 is taken instead."""
+
+    def build(self, config: Config) -> nn.Module:
+        """Make the network."""
+        module, _, attribute = self.network.partition(":")
+        network: nn.Module = getattr(importlib.import_module(module), attribute)(config)
+        return network
+
+    def from_file(self, tensors: Tensors) -> Tensors:
+        """Return its tensors of a single file under our names."""
+        for stored, ours in self.prefixes:
+            found = {
+                ours + name.removeprefix(stored): info for name, info in tensors.items() if name.startswith(stored)
+            }
+            if found:
+                return self.wanted(found)
+        return {}
+
+    def from_folder(self, tensors: Tensors) -> Tensors:
+        """Return its tensors of a diffusers folder, whose names start with `folder/`, under our names."""
+        start = f"{self.folder}/"
+        found = {name.removeprefix(start): info for name, info in tensors.items() if name.startswith(start)}
+        return self.wanted(self.from_diffusers(found)) if found else {}
+
+    def wanted(self, tensors: Tensors) -> Tensors:
+        """Return the tensors without those that are passed over."""
+        return {name: info for name, info in tensors.items() if not name.startswith(self.ignored)}
+
+
+@dataclass(frozen=True)
+class Family:
+    """A family of checkpoints: `has_all` and one of `has_any` must be there, none of `has_none`."""
+
+    name: str
+    title: str
+    parts: tuple[Part, ...]
+    has_all: tuple[Telltale, ...]
+    has_any: tuple[Telltale, ...] = ()
+    has_none: tuple[Telltale, ...] = ()
+    prediction: Prediction = "eps"
+    schedule: Schedule = DiffusionSchedule()
+
+    def split(self, tensors: Tensors, folder: bool) -> dict[str, Tensors]:
+        """Return each part's tensors under our names."""
+        return {part.name: part.from_folder(tensors) if folder else part.from_file(tensors) for part in self.parts}
+
+    def problems(self, parts: Mapping[str, Tensors]) -> list[str]:
+        """Return what speaks against a file being of this family; none if it is."""
+        found = [problem for telltale in self.has_all if (problem := telltale.problem(parts))]
+        any_of = [telltale.problem(parts) for telltale in self.has_any]
+        if any_of and None not in any_of:
+            found.append(" or ".join(problem for problem in any_of if problem))
+        found += [f"{bad.part}: has {bad.key}" for bad in self.has_none if bad.problem(parts) is None]
+        return found
+
+
+def fits(shape: tuple[int, ...], pattern: tuple[int | None, ...]) -> bool:
+    """Tell whether a shape is one of a pattern's, None standing for any size."""
+    return len(shape) == len(pattern) and all(want in (None, size) for size, want in zip(shape, pattern, strict=True))
+
+
+def shown(shape: tuple[int | None, ...]) -> str:
+    """Return a shape as people write it, * for any size."""
+    return f"[{', '.join('*' if size is None else str(size) for size in shape)}]"

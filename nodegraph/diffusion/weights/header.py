@@ -1,0 +1,166 @@
+"""The header of a safetensors file, read without torch and without trusting it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+from typing import Any, BinaryIO, TypeGuard
+
+from nodegraph.diffusion.weights.errors import (
+    CorruptFileError,
+    MissingFileError,
+    NotSafetensorsError,
+    PickledFileError,
+    TruncatedFileError,
+)
+
+MAX_HEADER = 25_000_000
+"""Bytes; the largest headers known (thousands of tensors) take less than a tenth."""
+
+MAX_RANK = 16
+
+BITS = {
+    **{"F64": 64, "I64": 64, "U64": 64, "C64": 64, "F32": 32, "I32": 32, "U32": 32},
+    **{"F16": 16, "BF16": 16, "I16": 16, "U16": 16, "I8": 8, "U8": 8, "BOOL": 8},
+    **{
+        "F8_E4M3": 8,
+        "F8_E5M2": 8,
+        "F8_E8M0": 8,
+        "F8_E4M3FNUZ": 8,
+        "F8_E5M2FNUZ": 8,
+        "F6_E2M3": 6,
+        "F6_E3M2": 6,
+        "F4": 4,
+    },
+}
+
+OTHER_KINDS = {
+    b"PK\x03\x04": None,
+    b"\x80\x02": None,
+    b"\x80\x03": None,
+    b"\x80\x04": None,
+    b"\x80\x05": None,
+    b"GGUF": "a GGUF file",
+    b"\x89HDF": "an HDF5 file",
+    b"version https://git-lfs": "a Git LFS pointer, not the file that it stands for: run `git lfs pull`",
+    b"<": "a web page: the download went wrong",
+    b"{": "a JSON file",
+}
+"""How files of other kinds start; None marks pickles."""
+
+PICKLE_SUFFIXES = (".ckpt", ".pt", ".pth", ".bin", ".pkl")
+
+
+@dataclass(frozen=True, slots=True)
+class TensorInfo:
+    """Where a tensor is stored: its file, its name in there, dtype (safetensors' spelling), shape and bytes."""
+
+    file: Path
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+    size: int
+
+    @property
+    def count(self) -> int:
+        """Number of elements."""
+        return prod(self.shape)
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What a safetensors file says about itself."""
+
+    file: Path
+    tensors: Mapping[str, TensorInfo]
+    metadata: Mapping[str, str]
+
+
+def read_header(path: Path) -> Header:
+    """Read the header of a safetensors file and check that the file holds every tensor that it names.
+
+    Raises MissingFileError, PickledFileError, NotSafetensorsError, TruncatedFileError or CorruptFileError.
+    """
+    try:
+        with path.open("rb") as stream:
+            size = stream.seek(0, 2)
+            stream.seek(0)
+            text = _header_text(path, stream, size)
+    except FileNotFoundError as error:
+        raise MissingFileError(path, "no such file") from error
+    except OSError as error:
+        raise NotSafetensorsError(path, f"cannot be read: {error.strerror}") from error
+    entries = _parse(path, text)
+    metadata = entries.pop("__metadata__", {})
+    if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
+        raise CorruptFileError(path, "the header's __metadata__ is not a table of texts")
+    data_size = size - 8 - len(text)
+    tensors = {name: _tensor(path, name, entry, data_size) for name, entry in entries.items()}
+    return Header(path, tensors, metadata)
+
+
+def _header_text(path: Path, stream: BinaryIO, size: int) -> bytes:
+    start = stream.read(64)
+    length = int.from_bytes(start[:8], "little")
+    if start[8:9] != b"{" or length > MAX_HEADER:
+        _refuse(path, start)
+    if length > size - 8:
+        raise TruncatedFileError(path, f"the file ends inside its header: got {size} bytes, expected over {length + 8}")
+    stream.seek(8)
+    return stream.read(length)
+
+
+def _refuse(path: Path, start: bytes) -> None:
+    for magic, kind in OTHER_KINDS.items():
+        if start.startswith(magic):
+            if kind is None:
+                raise PickledFileError(path)
+            raise NotSafetensorsError(path, f"not a safetensors file but {kind}")
+    if path.suffix.lower() in PICKLE_SUFFIXES:
+        raise PickledFileError(path)
+    if len(start) < 9:
+        raise TruncatedFileError(path, f"got {len(start)} bytes, too few for a safetensors file")
+    raise NotSafetensorsError(path, "not a safetensors file: it does not start with a header")
+
+
+def _parse(path: Path, text: bytes) -> dict[str, Any]:
+    try:
+        entries = json.loads(text, object_pairs_hook=_unique)
+    except (ValueError, RecursionError) as error:
+        raise CorruptFileError(path, f"the header is not valid JSON: {error}") from error
+    if not isinstance(entries, dict):
+        raise CorruptFileError(path, "the header is not a JSON object")
+    return entries
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    entries = dict(pairs)
+    if len(entries) != len(pairs):
+        raise ValueError("a name occurs twice")
+    return entries
+
+
+def _tensor(path: Path, name: str, entry: Any, data_size: int) -> TensorInfo:
+    problem = f"the header's entry of {name!r} makes no sense"
+    if not isinstance(entry, dict):
+        raise CorruptFileError(path, problem)
+    dtype, shape, offsets = entry.get("dtype"), entry.get("shape"), entry.get("data_offsets")
+    if not _naturals(shape) or not _naturals(offsets) or len(offsets) != 2 or len(shape) > MAX_RANK:
+        raise CorruptFileError(path, problem)
+    if not isinstance(dtype, str) or dtype not in BITS:
+        raise CorruptFileError(path, f"{problem}: unknown dtype {dtype!r}")
+    begin, end = offsets
+    if (end - begin) * 8 != prod(shape) * BITS[dtype]:
+        raise CorruptFileError(path, f"{problem}: {dtype} {shape} does not take {end - begin} bytes")
+    if end > data_size:
+        raise TruncatedFileError(
+            path, f"the file ends inside the tensor {name!r}: got {data_size} bytes of data, expected {end} or more"
+        )
+    return TensorInfo(path, name, dtype, tuple(shape), end - begin)
+
+
+def _naturals(values: Any) -> TypeGuard[list[int]]:
+    return isinstance(values, list) and all(type(value) is int and value >= 0 for value in values)

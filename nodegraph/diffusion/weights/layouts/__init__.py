@@ -1,0 +1,1 @@
+"""How the files of model families name their tensors, one file a family."""

@@ -1,0 +1,58 @@
+"""Stable Diffusion 1.x: single files with LDM's names and diffusers folders."""
+
+from __future__ import annotations
+
+from nodegraph.diffusion.weights.family import Family, Part, Telltale
+from nodegraph.diffusion.weights.layouts import diffusers
+from nodegraph.diffusion.weights.shapes import clip_config, unet_config, vae_config
+
+UNET = Part(
+    name="unet",
+    title="denoising network",
+    prefixes=(("model.diffusion_model.", ""),),
+    folder="unet",
+    from_diffusers=diffusers.unet_names,
+    configure=unet_config,
+    network="nodegraph.diffusion.models.unet:UNet",
+)
+
+VAE = Part(
+    name="vae",
+    title="autoencoder",
+    prefixes=(("first_stage_model.", ""), ("vae.", "")),
+    folder="vae",
+    from_diffusers=diffusers.vae_names,
+    configure=vae_config,
+    network="nodegraph.diffusion.models.vae:Autoencoder",
+    ignored=("loss.", "model_ema."),
+    survives_float16=False,
+)
+
+CLIP = Part(
+    name="clip",
+    title="text encoder",
+    # Files older than transformers 4 lack the second half of the first prefix.
+    prefixes=(
+        ("cond_stage_model.transformer.text_model.", "text_model."),
+        ("cond_stage_model.transformer.", "text_model."),
+    ),
+    folder="text_encoder",
+    from_diffusers=diffusers.clip_names,
+    configure=clip_config,
+    network="nodegraph.diffusion.models.clip:ClipText",
+    ignored=("text_model.embeddings.position_ids",),
+)
+
+# The projections into and out of a transformer are 1x1 convolutions here and linear in SD2 and SDXL.
+SD1 = Family(
+    name="sd1",
+    title="Stable Diffusion 1.x",
+    parts=(UNET, VAE, CLIP),
+    has_all=(
+        Telltale("unet", "input_blocks.0.0.weight", (None, 4, 3, 3)),
+        Telltale("unet", "out.2.weight", (4, None, 3, 3)),
+        Telltale("unet", "middle_block.1.proj_in.weight", (None, None, 1, 1)),
+        Telltale("unet", "middle_block.1.transformer_blocks.0.attn2.to_k.weight", (None, None)),
+    ),
+    has_none=(Telltale("unet", "label_emb.0.0.weight"), Telltale("clip", "text_model.token_emb.weight")),
+)

@@ -1,0 +1,114 @@
+"""What is stored at a path: a safetensors file, or a folder as diffusers writes it; headers only."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+from typing import Any
+
+from nodegraph.diffusion.weights.errors import (
+    CorruptFileError,
+    MissingFileError,
+    NotSafetensorsError,
+    PickledFileError,
+)
+from nodegraph.diffusion.weights.family import Tensors
+from nodegraph.diffusion.weights.header import PICKLE_SUFFIXES, TensorInfo, read_header
+from nodegraph.diffusion.weights.hints import Hints
+from nodegraph.diffusion.weights.layouts import diffusers
+
+MAX_JSON = 10_000_000
+"""Bytes; an index of shards takes about 100 a tensor."""
+
+STEMS = ("diffusion_pytorch_model", "model")
+VARIANTS = ("", "fp16", "bf16", "fp32")
+"""Variants of a folder's files, the first that is there is taken."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """The tensors at a path by their stored names (in a folder `part/name`) and what is told beside them."""
+
+    path: Path
+    folder: bool
+    files: tuple[Path, ...]
+    tensors: Tensors
+    hints: Hints
+
+
+def open_source(path: Path) -> Source:
+    """Read what is stored at a path; raise a WeightsError for what is no weights file or folder."""
+    if path.is_dir():
+        return _open_folder(path)
+    header = read_header(path)
+    return Source(path, False, (path,), header.tensors, Hints.from_metadata(path, header.metadata))
+
+
+def _open_folder(path: Path) -> Source:
+    tensors: dict[str, TensorInfo] = {}
+    files: list[Path] = []
+    configs: dict[str, Any] = {}
+    for folder in sorted(entry for entry in path.iterdir() if entry.is_dir()):
+        for name in ("config.json", "scheduler_config.json"):
+            if (folder / name).is_file():
+                configs[folder.name] = _read_json(folder / name)
+        for file in _weight_files(folder):
+            files.append(file)
+            tensors |= {f"{folder.name}/{name}": info for name, info in read_header(file).tensors.items()}
+    if not files:
+        _refuse_folder(path)
+    return Source(path, True, tuple(files), tensors, Hints(path, diffusers.hints(configs)))
+
+
+def _refuse_folder(path: Path) -> None:
+    for file in sorted(path.glob("*/*")):
+        if file.suffix in PICKLE_SUFFIXES:
+            raise PickledFileError(file)
+    raise NotSafetensorsError(
+        path, "a folder without parts: expected folders such as unet/ that hold safetensors files"
+    )
+
+
+def _weight_files(folder: Path) -> list[Path]:
+    """Return a part's files: one, the shards of an index, or none."""
+    for variant in VARIANTS:
+        dotted = f".{variant}" if variant else ""
+        for stem in STEMS:
+            file = folder / f"{stem}{dotted}.safetensors"
+            if file.is_file():
+                return [file]
+            index = folder / f"{stem}.safetensors.index{dotted}.json"
+            if index.is_file():
+                return _shards(index)
+    return []
+
+
+def _shards(index: Path) -> list[Path]:
+    weight_map = _read_json(index).get("weight_map")
+    names = sorted(set(weight_map.values())) if _is_texts(weight_map) else []
+    if not names:
+        raise CorruptFileError(index, "expected a table weight_map of tensors and files")
+    for name in names:
+        if PurePath(name).name != name or "\\" in name:
+            raise CorruptFileError(index, f"weight_map names {name!r}, expected a file of the same folder")
+    return [index.parent / name for name in names]
+
+
+def _is_texts(table: object) -> bool:
+    return isinstance(table, Mapping) and all(isinstance(value, str) for value in table.values())
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        if path.stat().st_size > MAX_JSON:
+            raise CorruptFileError(path, f"over {MAX_JSON} bytes of JSON")
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise MissingFileError(path, "no such file") from error
+    except (OSError, ValueError, RecursionError) as error:
+        raise CorruptFileError(path, f"not readable as JSON: {error}") from error
+    if not isinstance(values, dict):
+        raise CorruptFileError(path, f"expected a JSON object, got {type(values).__name__}")
+    return values
