@@ -62,5 +62,5 @@ class NodeError(NodegraphError):
         super().__init__(f"node {node!r} ({type_}) failed: {message}")
 
 
-class Cancelled(NodegraphError):
+class Cancelled(NodegraphError):  # noqa: N818 - a signal, not a fault
     """The run was cancelled."""

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, NamedTuple
-
-import networkx as nx
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nodegraph.engine.spec import InputPort, Json, NodeSpec, OutputPort
+
+if TYPE_CHECKING:
+    import networkx as nx
 
 
 class Source(NamedTuple):
@@ -52,6 +53,8 @@ class Graph:
     @cached_property
     def network(self) -> nx.DiGraph[str]:
         """Return the nodes' ids and who reads whom."""
+        import networkx as nx  # a tenth of a second, which a mere check need not spend
+
         network: nx.DiGraph[str] = nx.DiGraph()
         network.add_nodes_from(self.nodes)
         network.add_edges_from((source.node, node.id) for node in self.nodes.values() for source in node.links.values())
