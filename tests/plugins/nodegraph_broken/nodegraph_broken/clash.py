@@ -1,4 +1,4 @@
-"""It brings a node that nodegraph has already."""
+"""It brings a node that another plugin has brought already."""
 
 from collections.abc import Callable
 from typing import Any
@@ -6,10 +6,10 @@ from typing import Any
 from nodegraph import hookimpl, node
 
 
-@node("KSampler")
-def sample(steps: int = 20) -> int:
-    """Take the name of a built-in node."""
-    return steps
+@node("good.Divide")
+def divide(number: int = 1) -> int:
+    """Take the name of another plugin's node."""
+    return number
 
 
 @node("broken.Fine")
@@ -21,4 +21,4 @@ def fine(number: int = 1) -> int:
 @hookimpl
 def register_nodes() -> list[Callable[..., Any]]:
     """Return both."""
-    return [fine, sample]
+    return [fine, divide]

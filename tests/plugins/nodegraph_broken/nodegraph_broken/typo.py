@@ -1,0 +1,9 @@
+"""Its hook is one letter short."""
+
+from nodegraph import hookimpl
+
+
+@hookimpl
+def register_node() -> list[object]:
+    """Misspell the hook."""
+    return []
