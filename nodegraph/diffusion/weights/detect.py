@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -11,21 +12,19 @@ from nodegraph.diffusion.weights.family import Config, Family, Part, ShapeError,
 from nodegraph.diffusion.weights.hints import Schedule
 from nodegraph.diffusion.weights.source import Source
 
-OTHER_WEIGHTS = (
-    ("lora_", "a LoRA"),
-    (".lora_A.", "a LoRA"),
-    ("control_model.", "a ControlNet"),
-    ("controlnet_cond_embedding.", "a ControlNet"),
-    ("double_blocks.", "a Flux model"),
-    ("joint_blocks.", "a Stable Diffusion 3 model"),
-    ("conditioner.embedders.", "an SDXL model"),
-    ("decoder.up_blocks.", "an autoencoder alone, with diffusers' names"),
-    ("decoder.up.", "an autoencoder alone"),
-    ("down_blocks.", "a denoising network alone, with diffusers' names"),
-    ("text_model.encoder.", "a text encoder alone"),
-    ("emb_params", "a textual inversion"),
-)
-"""Pieces of names that tell weights which are no checkpoint, or not yet one that can be loaded; the first counts."""
+OTHER_WEIGHTS = {
+    r"^lora_|\.lora_(A|up|down)\.|\.hada_w1_a|\.lokr_w1": "a LoRA",
+    r"^control_model\.|^controlnet_|^zero_convs\.": "a ControlNet",
+    r"^(model\.diffusion_model\.)?double_blocks\.": "a Flux model",
+    r"^(model\.diffusion_model\.)?joint_blocks\.": "a Stable Diffusion 3 model",
+    r"^conditioner\.embedders\.": "an SDXL model",
+    r"^cond_stage_model\.model\.": "a Stable Diffusion 2 model",
+    r"^(encoder|decoder)\.(up|down|mid)": "an autoencoder alone",
+    r"^(down_blocks|input_blocks)\.": "a denoising network alone",
+    r"^(text_model\.)?(encoder\.layers|embeddings)\.": "a text encoder alone",
+    r"^emb_params$": "a textual inversion",
+}
+"""Names that tell weights which are no checkpoint, or none that can be loaded yet; the first counts."""
 
 
 @dataclass(frozen=True)
@@ -49,14 +48,13 @@ def detect(source: Source, families: Iterable[Family]) -> Detected:
 
     Raises UnknownModelError if there is none, IncompleteModelError if a part's tensors give no configuration.
     """
-    refused: list[tuple[float, Family, Sequence[str]]] = []
+    refused: list[tuple[Family, Sequence[str]]] = []
     for family in families:
         parts = family.split(source.tensors, source.folder)
         problems = family.problems(parts)
         if not problems:
             return _configured(source, family, parts)
-        lacking = sum(problem.startswith(tuple(f"{part}: no " for part in parts)) for problem in problems)
-        refused.append((lacking + len(problems) / 100, family, problems))
+        refused.append((family, problems))
     raise _unknown(source, refused)
 
 
@@ -78,9 +76,13 @@ def _configured(source: Source, family: Family, parts: Mapping[str, Tensors]) ->
     )
 
 
-def _unknown(source: Source, refused: Sequence[tuple[float, Family, Sequence[str]]]) -> UnknownModelError:
-    looks_like = next((kind for piece, kind in OTHER_WEIGHTS if any(piece in name for name in source.tensors)), None)
+def _unknown(source: Source, refused: Sequence[tuple[Family, Sequence[str]]]) -> UnknownModelError:
+    looks_like = next((kind for pattern, kind in OTHER_WEIGHTS.items() if _any(pattern, source.tensors)), None)
     if not refused:
         return UnknownModelError(source.path, None, (), looks_like)
-    _, family, problems = min(refused, key=lambda entry: entry[0])
+    family, problems = min(refused, key=lambda entry: len(entry[1]))
     return UnknownModelError(source.path, family.title, problems, looks_like)
+
+
+def _any(pattern: str, names: Iterable[str]) -> bool:
+    return any(re.search(pattern, name) for name in names)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from nodegraph.diffusion.values import DiffusionSchedule, Prediction
@@ -101,7 +101,7 @@ class Family:
     has_any: tuple[Telltale, ...] = ()
     has_none: tuple[Telltale, ...] = ()
     prediction: Prediction = "eps"
-    schedule: Schedule = DiffusionSchedule()
+    schedule: Schedule = field(default_factory=DiffusionSchedule)
 
     def split(self, tensors: Tensors, folder: bool) -> dict[str, Tensors]:
         """Return each part's tensors under our names."""

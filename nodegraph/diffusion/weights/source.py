@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any
@@ -87,17 +86,14 @@ def _weight_files(folder: Path) -> list[Path]:
 
 def _shards(index: Path) -> list[Path]:
     weight_map = _read_json(index).get("weight_map")
-    names = sorted(set(weight_map.values())) if _is_texts(weight_map) else []
-    if not names:
+    texts = isinstance(weight_map, dict) and all(isinstance(name, str) for name in weight_map.values())
+    if not weight_map or not texts:
         raise CorruptFileError(index, "expected a table weight_map of tensors and files")
+    names = sorted(set(weight_map.values()))
     for name in names:
         if PurePath(name).name != name or "\\" in name:
             raise CorruptFileError(index, f"weight_map names {name!r}, expected a file of the same folder")
     return [index.parent / name for name in names]
-
-
-def _is_texts(table: object) -> bool:
-    return isinstance(table, Mapping) and all(isinstance(value, str) for value in table.values())
 
 
 def _read_json(path: Path) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Names of diffusers' folders turned into ours: module prefixes paired by walking the constructors' loops, then suffixes."""
+"""Names of diffusers' folders turned into ours: module prefixes by walking the constructors' loops, then suffixes."""
 
 from __future__ import annotations
 
@@ -119,7 +119,10 @@ def _heads(unet: Mapping[str, Any]) -> dict[str, Any]:
         return {"heads": heads}
     if isinstance(widths, list) and len(widths) == len(heads) and all(type(n) is int and n > 0 for n in heads + widths):
         sizes = {width // number for width, number in zip(widths, heads, strict=True)}
-        return {"heads": heads[0]} if len(set(heads)) == 1 else {"head_dim": sizes.pop() if len(sizes) == 1 else sizes}
+        if len(set(heads)) == 1:
+            return {"heads": heads[0]}
+        if len(sizes) == 1:
+            return {"head_dim": sizes.pop()}
     return {"heads": heads}
 
 
