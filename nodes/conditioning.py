@@ -3,11 +3,11 @@
 from dataclasses import replace
 from typing import Annotated
 
-from nodegraph import Multiline, node
+from nodegraph import Multiline, Step, node
 from nodegraph.diffusion.values import Clip, Conditioning, ConditioningEntry
 from pydantic import Field
 
-Share = Annotated[float, Field(ge=0, le=1, json_schema_extra={"step": 0.001})]
+Share = Annotated[float, Field(ge=0, le=1), Step(0.001)]
 
 
 @node("CLIPTextEncode", title="CLIP Text Encode (Prompt)", category="conditioning")
@@ -49,7 +49,7 @@ def conditioning_concat(conditioning_to: Conditioning, conditioning_from: Condit
 def conditioning_average(
     conditioning_to: Conditioning,
     conditioning_from: Conditioning,
-    conditioning_to_strength: Annotated[float, Field(ge=0, le=1, json_schema_extra={"step": 0.01})] = 1.0,
+    conditioning_to_strength: Annotated[float, Field(ge=0, le=1), Step(0.01)] = 1.0,
 ) -> Conditioning:
     """Mix two prompts' embeddings: a strength of 1 is `conditioning_to` alone, 0 is `conditioning_from` alone."""
     other, share = _only(conditioning_from, "conditioning_from"), conditioning_to_strength

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 
-from nodegraph import Context, File, node
+from nodegraph import Context, File, Step, node
 from nodegraph.diffusion.values import Image, Mask
 from pydantic import Field
 
@@ -46,7 +46,7 @@ def image_scale(
 def image_scale_by(
     image: Image,
     upscale_method: Resampling,
-    scale_by: Annotated[float, Field(ge=0.01, le=8, json_schema_extra={"step": 0.01})] = 1.0,
+    scale_by: Annotated[float, Field(ge=0.01, le=8), Step(0.01)] = 1.0,
 ) -> Image:
     """Resize pictures by a factor."""
     height, width = (max(1, round(side * scale_by)) for side in image.pixels.shape[1:3])

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from nodegraph import node
+from nodegraph import Step, node
 from nodegraph.diffusion.values import Latent, Mask
 from pydantic import Field
 
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 CELL = 8
 """Pixels that a latent cell stands for along a side, in every model that these nodes serve."""
 
-Side = Annotated[int, Field(ge=16, le=16384, multiple_of=1, json_schema_extra={"step": 8})]
-FreeSide = Annotated[int, Field(ge=0, le=16384, json_schema_extra={"step": 8})]
-Offset = Annotated[int, Field(ge=0, le=16384, json_schema_extra={"step": 8})]
+Side = Annotated[int, Field(ge=16, le=16384), Step(8)]
+FreeSide = Annotated[int, Field(ge=0, le=16384), Step(8)]
+Offset = Annotated[int, Field(ge=0, le=16384), Step(8)]
 Resampling = Literal["nearest-exact", "bilinear", "area", "bicubic", "bislerp"]
 Crop = Literal["disabled", "center"]
 
@@ -49,7 +49,7 @@ def latent_upscale(
 def latent_upscale_by(
     samples: Latent,
     upscale_method: Resampling,
-    scale_by: Annotated[float, Field(ge=0.01, le=8, json_schema_extra={"step": 0.01})] = 1.5,
+    scale_by: Annotated[float, Field(ge=0.01, le=8), Step(0.01)] = 1.5,
 ) -> Latent:
     """Resize latents by a factor."""
     height, width = (max(1, round(side * scale_by)) for side in samples.samples.shape[-2:])
@@ -116,8 +116,8 @@ def latent_rotate(samples: Latent, rotation: Literal["none", "90 degrees", "180 
 @node("LatentCrop", title="Crop Latent", category="latent/transform")
 def latent_crop(
     samples: Latent,
-    width: Annotated[int, Field(ge=64, le=16384, json_schema_extra={"step": 8})] = 512,
-    height: Annotated[int, Field(ge=64, le=16384, json_schema_extra={"step": 8})] = 512,
+    width: Annotated[int, Field(ge=64, le=16384), Step(8)] = 512,
+    height: Annotated[int, Field(ge=64, le=16384), Step(8)] = 512,
     x: Offset = 0,
     y: Offset = 0,
 ) -> Latent:
