@@ -11,9 +11,12 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import pluggy
+
+from nodegraph.diffusion.weights.family import Family
+from nodegraph.diffusion.weights.layouts.sd1 import SD1
 
 if TYPE_CHECKING:
     from nodegraph.diffusion.sampling.contract import SamplerFunction, SchedulerFunction
@@ -64,22 +67,12 @@ class Scheduler:
         return _resolve("scheduler", self.name, self.function)
 
 
-@runtime_checkable
-class Family(Protocol):
-    """A family of models: how its files are recognised and loaded."""
-
-    @property
-    def name(self) -> str:
-        """The family's name, such as `sd1`."""
-        ...
-
-
 class DiffusionHooks:
     """The hooks of the diffusion library; each returns a sequence of what it adds."""
 
     @hookspec
     def register_families(self) -> Iterable[Family]:
-        """Return the model families that the plugin can load."""
+        """Return the model families that the plugin can load; a file is of the first that fits, built-in ones first."""
         raise NotImplementedError
 
     @hookspec
@@ -132,6 +125,7 @@ _SCHEDULES = "nodegraph.diffusion.sampling.schedules"
 
 BUILT_IN = Extensions().extended(
     "nodegraph",
+    families=[SD1],
     samplers=[
         Sampler("euler", f"{_SAMPLERS}:euler"),
         Sampler("euler_ancestral", f"{_STOCHASTIC}:euler_ancestral"),
@@ -217,6 +211,11 @@ def sampler_names() -> list[str]:
 def scheduler_names() -> list[str]:
     """Return the names of all schedulers."""
     return list(_active.schedulers)
+
+
+def families() -> list[Family]:
+    """Return the model families in the order in which files are compared with them."""
+    return list(_active.families.values())
 
 
 def get_sampler(name: str) -> Sampler:

@@ -59,6 +59,8 @@ class Part:
     """Read the network's configuration from our names and shapes; may raise ShapeError, MetadataError, ValueError."""
     network: str
     """The network's class as `module:attribute`, so that a file can be judged without torch."""
+    settings: tuple[str, ...] = ()
+    """The fields of the configuration that shapes cannot tell; they are stored beside the tensors."""
     ignored: tuple[str, ...] = ()
     survives_float16: bool = True
     """False: its values overflow there, and float32 is taken instead."""

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -43,6 +46,28 @@ def open_source(path: Path) -> Source:
         return _open_folder(path)
     header = read_header(path)
     return Source(path, False, (path,), header.tensors, Hints.from_metadata(path, header.metadata))
+
+
+def digest(files: Sequence[Path]) -> str:
+    """Return the sha256 of a file's bytes; of several files, that of the sorted lines `sha256  folder/name`.
+
+    A file that did not change is read once a process.
+    """
+    if len(files) == 1:
+        return _digest_file(files[0])
+    lines = sorted(f"{_digest_file(file)}  {file.parent.name}/{file.name}\n" for file in files)
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def _digest_file(file: Path) -> str:
+    stat = file.stat()
+    return _digest_bytes(file, stat.st_size, stat.st_mtime_ns)
+
+
+@lru_cache(maxsize=256)
+def _digest_bytes(file: Path, size: int, modified: int) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _open_folder(path: Path) -> Source:

@@ -14,6 +14,7 @@ UNET = Part(
     from_diffusers=diffusers.unet_names,
     configure=unet_config,
     network="nodegraph.diffusion.models.unet:UNet",
+    settings=("heads", "head_dim", "groups"),
 )
 
 VAE = Part(
@@ -24,6 +25,7 @@ VAE = Part(
     from_diffusers=diffusers.vae_names,
     configure=vae_config,
     network="nodegraph.diffusion.models.vae:Autoencoder",
+    settings=("scale_factor", "shift_factor", "groups"),
     ignored=("loss.", "model_ema."),
     survives_float16=False,
 )
@@ -40,6 +42,7 @@ CLIP = Part(
     from_diffusers=diffusers.clip_names,
     configure=clip_config,
     network="nodegraph.diffusion.models.clip:ClipText",
+    settings=("heads", "activation", "end_token"),
     ignored=("text_model.embeddings.position_ids",),
 )
 
