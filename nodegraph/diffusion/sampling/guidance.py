@@ -1,0 +1,203 @@
+"""Classifier-free guidance (Ho and Salimans 2022): prompts to follow and to avoid, made into one denoiser.
+
+What does not change from step to step, weights and concatenated embeddings, is prepared once for each set of prompts
+that hold together; a step then is as few network calls as shapes allow, one for an ordinary pair of prompts.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from nodegraph.diffusion.sampling.contract import Table
+from nodegraph.diffusion.sampling.denoiser import ConditionalDenoiser
+from nodegraph.diffusion.sampling.regions import Box, box_of, crop, on_grid, to_batch, weight_of, with_matching_areas
+from nodegraph.diffusion.values import Conditioning, ConditioningEntry
+
+MOST_REPEATS = 4
+"""Embeddings of different length share a call if repeating the shortest so often suffices."""
+NO_WEIGHT = 1e-37
+"""What the weights at a place are at least, so that a place without a prompt becomes zero, not NaN."""
+
+
+@dataclass(frozen=True)
+class _Part:
+    """A prompt ready to run: which side it is on, its inputs (B, ...), where and while which levels it holds."""
+
+    negative: bool
+    inputs: Mapping[str, Tensor]
+    box: Box | None
+    weight: float | Tensor
+    highest: float
+    lowest: float
+
+
+@dataclass(frozen=True)
+class _Share:
+    """How the clean sample of a part enters the sum of its side."""
+
+    negative: bool
+    box: Box | None
+    weight: float | Tensor
+
+
+@dataclass(frozen=True)
+class _Call:
+    """A call of the network for several parts at once."""
+
+    shares: tuple[_Share, ...]
+    inputs: Mapping[str, Tensor]
+
+
+class Guided:
+    """A denoiser guided towards one conditioning and away from another with the strength `cfg`.
+
+    Built for samples like `like` (B, C, h, w); embeddings are moved to its device in the precision `dtype`. At cfg 1
+    the negative conditioning does not count and is not computed. `rescale` is the share of the rescaling that keeps
+    the contrast of the positive prediction (Lin et al. 2023, section 3.4).
+    """
+
+    def __init__(
+        self,
+        denoise: ConditionalDenoiser,
+        positive: Conditioning,
+        negative: Conditioning,
+        cfg: float,
+        *,
+        table: Table,
+        like: Tensor,
+        dtype: torch.dtype = torch.float32,
+        rescale: float = 0.0,
+    ) -> None:
+        self._denoise, self._cfg, self._rescale, self._like = denoise, cfg, rescale, like
+        self._one_sided = math.isclose(cfg, 1.0)
+        height, width = like.shape[-2:]
+        wanted = tuple(on_grid(entry, height, width) for entry in positive.entries)
+        unwanted = () if self._one_sided else tuple(on_grid(entry, height, width) for entry in negative.entries)
+        avoided = () if self._one_sided else with_matching_areas(unwanted, wanted)
+        followed = with_matching_areas(wanted, unwanted)
+        self._parts = [_part(entry, False, table, like, dtype) for entry in followed]
+        self._parts += [_part(entry, True, table, like, dtype) for entry in avoided]
+        self._plans: dict[tuple[int, ...], list[_Call]] = {}
+
+    def __call__(self, x: Tensor, sigma: float | Tensor, /) -> Tensor:
+        """Return the clean sample; the prompts that hold are chosen by the largest `sigma`."""
+        sides: list[Tensor | None] = [None, None]
+        for call in self._plan(float(sigma.max()) if isinstance(sigma, Tensor) else sigma):
+            crops = [crop(x, share.box) for share in call.shares]
+            several = sigma.repeat(len(crops)) if isinstance(sigma, Tensor) and sigma.ndim else sigma
+            cleans = self._denoise(torch.cat(crops) if len(crops) > 1 else crops[0], several, **call.inputs)
+            for share, clean in zip(call.shares, cleans.chunk(len(crops)), strict=True):
+                sides[share.negative] = _added(sides[share.negative], clean, share, x)
+        positive, negative = (torch.zeros_like(x) if side is None else side for side in sides)
+        if self._one_sided:
+            return positive
+        guided = torch.add(negative, positive - negative, alpha=self._cfg)
+        if not self._rescale:
+            return guided
+        return _rescaled(x, sigma, positive, guided, self._rescale)
+
+    def _plan(self, sigma: float) -> list[_Call]:
+        """Return the calls for the parts that hold at `sigma`."""
+        active = tuple(i for i, part in enumerate(self._parts) if part.lowest <= sigma <= part.highest)
+        if active not in self._plans:
+            parts = [self._parts[i] for i in active]
+            sides = ([part for part in parts if not part.negative], [part for part in parts if part.negative])
+            shares = [share for side in sides for share in _shares(side, self._like)]
+            self._plans[active] = [
+                _Call(tuple(shares[i] for i in group), _joined([parts[i].inputs for i in group]))
+                for group in _groups(parts)
+            ]
+        return self._plans[active]
+
+
+def _part(entry: ConditioningEntry, negative: bool, table: Table, like: Tensor, dtype: torch.dtype) -> _Part:
+    batch, _, height, width = like.shape
+    box = box_of(entry.area, height, width)
+    weight = weight_of(entry, box, height, width)
+    if isinstance(weight, Tensor):
+        weight = to_batch(weight, batch if weight.shape[0] > 1 else 1).to(like.device, torch.float32)
+    inputs = {
+        name: to_batch(tensor, batch).to(like.device, dtype)
+        for name, tensor in {"context": entry.embedding, **entry.extras}.items()
+    }
+    highest, lowest = table.percent_to_sigma(entry.start), table.percent_to_sigma(entry.end)
+    return _Part(negative, inputs, box, weight, highest, lowest)
+
+
+def _shares(parts: Sequence[_Part], like: Tensor) -> list[_Share]:
+    """Return each part's share in the weighted mean of its side."""
+    if all(part.box is None and isinstance(part.weight, float) for part in parts):
+        total = sum(part.weight for part in parts) + NO_WEIGHT
+        return [_Share(part.negative, None, part.weight / total) for part in parts]
+    total = torch.full((like.shape[0], 1, *like.shape[-2:]), NO_WEIGHT, device=like.device)
+    for part in parts:
+        crop(total, part.box).add_(part.weight)
+    return [_Share(part.negative, part.box, part.weight / crop(total, part.box)) for part in parts]
+
+
+def _groups(parts: Sequence[_Part]) -> list[list[int]]:
+    """Return which parts, by index, run in one call: crops of one size, embeddings that can be repeated to match."""
+    groups: list[list[int]] = []
+    for i, part in enumerate(parts):
+        for group in groups:
+            if _fit([parts[j] for j in group], part):
+                group.append(i)
+                break
+        else:
+            groups.append([i])
+    return groups
+
+
+def _fit(group: Sequence[_Part], part: _Part) -> bool:
+    first = group[0]
+    if (first.box and first.box[2:]) != (part.box and part.box[2:]) or first.inputs.keys() != part.inputs.keys():
+        return False
+    for name, tensor in part.inputs.items():
+        if name == "context":
+            lengths = [other.inputs[name].shape[1] for other in (*group, part)]
+            if tensor.shape[2] != first.inputs[name].shape[2] or math.lcm(*lengths) > MOST_REPEATS * min(lengths):
+                return False
+        elif tensor.shape != first.inputs[name].shape:
+            return False
+    return True
+
+
+def _joined(inputs: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
+    """Return the inputs one after another in the batch, contexts repeated to one length.
+
+    Attention over a repeated context is the same: each token's weight is split among its copies.
+    """
+    if len(inputs) == 1:
+        return dict(inputs[0])
+    length = math.lcm(*(each["context"].shape[1] for each in inputs))
+    contexts = [each["context"].repeat(1, length // each["context"].shape[1], 1) for each in inputs]
+    others = {name: torch.cat([each[name] for each in inputs]) for name in inputs[0] if name != "context"}
+    return {"context": torch.cat(contexts), **others}
+
+
+def _added(total: Tensor | None, clean: Tensor, share: _Share, like: Tensor) -> Tensor:
+    """Return the sum of a side so far and a part's clean sample times its share."""
+    if isinstance(share.weight, Tensor) or share.weight != 1.0:
+        clean = clean * share.weight
+    if share.box is None:
+        return clean if total is None else total + clean
+    total = torch.zeros_like(like) if total is None else total.clone()
+    crop(total, share.box).add_(clean)
+    return total
+
+
+def _rescaled(x: Tensor, sigma: float | Tensor, positive: Tensor, guided: Tensor, share: float) -> Tensor:
+    """Pull the guided sample's contrast, as a velocity, towards the positive one's (Lin et al. 2023, eq. 14 to 16)."""
+    level = sigma.to(x).reshape(-1, 1, 1, 1) if isinstance(sigma, Tensor) else sigma
+    scale = (level**2 + 1) ** 0.5
+    noisy = x / scale**2
+    of_positive, of_guided = (noisy - positive) * (scale / level), (noisy - guided) * (scale / level)
+    dims = (1, 2, 3)
+    contrast = of_positive.std(dim=dims, keepdim=True) / of_guided.std(dim=dims, keepdim=True)
+    velocity = of_guided * (share * contrast + (1 - share))
+    return noisy - velocity * (level / scale)

@@ -1,0 +1,86 @@
+"""Schedulers: which noise levels sampling visits, `(table, steps) -> descending levels, 0 last`.
+
+They compute in float32, so that the levels are those of other programs to the last digits.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+
+from nodegraph.diffusion.sampling.contract import Table
+from nodegraph.diffusion.sampling.quantile import beta_quantile
+
+NEAR_ZERO = 1e-5
+
+
+def normal(table: Table, steps: int) -> list[float]:
+    """Space time values evenly from the largest level to the smallest."""
+    start, end = _time_range(table)
+    if abs(table.sigma(end)) < NEAR_ZERO:
+        return _levels_at(table, torch.linspace(start, end, steps + 1))
+    return [*_levels_at(table, torch.linspace(start, end, steps)), 0.0]
+
+
+def sgm_uniform(table: Table, steps: int) -> list[float]:
+    """Space time values evenly, leaving the smallest level out."""
+    return [*_levels_at(table, torch.linspace(*_time_range(table), steps + 1)[:-1]), 0.0]
+
+
+def simple(table: Table, steps: int) -> list[float]:
+    """Take every n-th level of the table from its end."""
+    stride = len(table.sigmas) / steps
+    return [*(float(table.sigmas[-1 - int(i * stride)]) for i in range(steps)), 0.0]
+
+
+def ddim_uniform(table: Table, steps: int) -> list[float]:
+    """Take every n-th level of the table from its start (Song et al. 2021); it need not reach the largest."""
+    stride = max(len(table.sigmas) // steps, 1)
+    return [*table.sigmas[1::stride].flip(0).tolist(), 0.0]
+
+
+def karras(table: Table, steps: int, rho: float = 7.0) -> list[float]:
+    """Space the levels evenly after a power of 1 / rho (Karras et al. 2022, equation 5)."""
+    low, high = table.sigma_min ** (1 / rho), table.sigma_max ** (1 / rho)
+    levels = (high + torch.linspace(0, 1, steps) * (low - high)) ** rho
+    return [*levels.tolist(), 0.0]
+
+
+def exponential(table: Table, steps: int) -> list[float]:
+    """Space the logarithms of the levels evenly."""
+    levels = torch.linspace(math.log(table.sigma_max), math.log(table.sigma_min), steps).exp()
+    return [*levels.tolist(), 0.0]
+
+
+def beta(table: Table, steps: int, alpha: float = 0.6, beta: float = 0.6) -> list[float]:
+    """Place time values at quantiles of a Beta distribution, dense at both ends (Lee et al. 2024)."""
+    last = len(table.sigmas) - 1
+    places = (round(beta_quantile(1 - i / steps, alpha, beta) * last) for i in range(steps))
+    return [*(float(table.sigmas[place]) for place in dict.fromkeys(places)), 0.0]
+
+
+def linear_quadratic(table: Table, steps: int, threshold: float = 0.025) -> list[float]:
+    """Go linearly to `threshold` of the way in half the steps, then quadratically with a matching slope."""
+    if steps == 1:
+        return [table.sigma_max, 0.0]
+    straight = steps // 2
+    slope, curved = threshold / straight, steps - straight
+    bend = (1.0 - threshold - slope * curved) / curved**2
+    done = [slope * i + (bend * (i - straight) ** 2 if i > straight else 0.0) for i in range(steps)]
+    return [*((1.0 - torch.tensor(done)) * table.sigma_max).tolist(), 0.0]
+
+
+def kl_optimal(table: Table, steps: int) -> list[float]:
+    """Space the arcus tangens of the levels evenly (Sabour et al. 2024, section 3.1)."""
+    share = torch.linspace(0, 1, steps)
+    levels = torch.tan(share * math.atan(table.sigma_min) + (1 - share) * math.atan(table.sigma_max))
+    return [*levels.tolist(), 0.0]
+
+
+def _time_range(table: Table) -> tuple[float, float]:
+    return float(table.timestep(table.sigma_max)), float(table.timestep(table.sigma_min))
+
+
+def _levels_at(table: Table, times: torch.Tensor) -> list[float]:
+    return [table.sigma(time) for time in times.tolist()]
