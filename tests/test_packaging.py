@@ -15,8 +15,6 @@ import pytest
 
 from nodegraph import resources
 
-pytestmark = pytest.mark.slow
-
 ROOT = Path(__file__).resolve().parent.parent
 SHIPPED = ("nodegraph", "nodes", "workflows", "pyproject.toml", "README.md", "LICENSE")
 
@@ -27,12 +25,14 @@ from pathlib import Path
 from nodegraph import resources
 
 def below(folder):
-    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+    files = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
+    return sorted(str(path) for path in files if "__pycache__" not in path.parts)
 
+package = Path(nodegraph.__file__).parent
 print(json.dumps({
     "package": nodegraph.__file__, "nodes": nodegraph.nodes.__file__, "version": version("nodegraph"),
-    "typed": (Path(nodegraph.__file__).parent / "py.typed").exists(),
-    "workflows": below(resources.workflows()), "docs": below(resources.docs()), "models": below(resources.models()),
+    "files": below(package), "workflows": below(resources.workflows()),
+    "found": [str(folder.relative_to(package)) for folder in (resources.docs(), resources.models())],
     "text_to_image": str(resources.workflows() / "text_to_image.json"),
 }))
 """
@@ -47,8 +47,9 @@ def run(*command: str | Path, cwd: Path) -> str:
 
 
 def below(folder: Path) -> list[str]:
-    """Return the names of all files below `folder`."""
-    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+    """Return the names of all files below `folder`, compiled ones left out."""
+    files = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
+    return sorted(str(path) for path in files if "__pycache__" not in path.parts)
 
 
 @pytest.fixture(scope="module")
@@ -95,10 +96,11 @@ def test_a_wheel_holds_all_that_the_checkout_has(installed: Path, tmp_path: Path
     assert Path(found["package"]).is_relative_to(installed.parent)
     assert Path(found["nodes"]).parent == Path(found["package"]).parent / "nodes"
     assert found["version"] == version("nodegraph")
-    assert found["typed"]
+    mapped = {f"{name}/{file}" for name in ("nodes", "workflows") for file in below(ROOT / name)}
+    assert set(found["files"]) == {*below(ROOT / "nodegraph"), *mapped}
+    assert "py.typed" in found["files"]
     assert found["workflows"] == below(ROOT / "workflows")
-    assert found["docs"] == below(ROOT / "nodegraph" / "docs")
-    assert found["models"] == below(ROOT / "nodegraph" / "models")
+    assert found["found"] == ["docs", "models"]
 
 
 def test_the_command_of_a_wheel_checks_a_workflow_of_the_wheel(installed: Path, tmp_path: Path) -> None:
