@@ -11,6 +11,7 @@ import ast
 import inspect
 import json
 import re
+import shlex
 import sys
 import tomllib
 from collections.abc import Iterator
@@ -23,6 +24,7 @@ import pytest
 from nodegraph.engine.check import check
 from nodegraph.engine.workflow import load_workflow
 
+from nodegraph.cli.arguments import build_parser
 from nodegraph.diffusion.registry import DiffusionHooks
 from nodegraph.engine import hooks
 from nodegraph.engine.plugins import Plugins, load_plugins
@@ -31,6 +33,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "nodegraph" / "docs").rglob("*.md")])
 FENCE = re.compile(r"^```(\w+) (\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\(([^)\s]+)\)")
+CONSOLE = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
 
 
@@ -61,6 +64,14 @@ def blocks(page: Path) -> Iterator[Block]:
     text = page.read_text(encoding="utf-8")
     for match in FENCE.finditer(text):
         yield Block(page, text.count("\n", 0, match.start()) + 1, f"{match[1]} {match[2]}", match[3])
+
+
+def commands(page: Path) -> Iterator[list[str]]:
+    """Yield the commands of a page's console examples, as words."""
+    for example in CONSOLE.findall(page.read_text(encoding="utf-8")):
+        for line in example.replace("\\\n", " ").splitlines():
+            if line.startswith("$ "):
+                yield shlex.split(line.removeprefix("$ "), comments=True)
 
 
 def anchors(page: Path) -> set[str]:
@@ -121,6 +132,18 @@ def test_the_settings_of_the_docs_can_be_read() -> None:
 def test_each_marked_block_is_of_a_kind_that_is_tested() -> None:
     kinds = {"python plugin", "python run", "json check", "toml run"}
     assert [block.name for page in PAGES for block in blocks(page) if block.kind not in kinds] == []
+
+
+def test_the_commands_of_the_docs_are_commands() -> None:
+    targets = set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    shown = [command for page in PAGES for command in commands(page)]
+    for program, *arguments in shown:
+        match Path(program).name:
+            case "nodegraph":
+                build_parser().parse_args(arguments)  # ends the program where one is wrong
+            case "make":
+                assert {argument for argument in arguments if "=" not in argument} <= targets
+    assert {"nodegraph", "make"} <= {Path(command[0]).name for command in shown}
 
 
 def test_fifteen_lines_make_a_node() -> None:
