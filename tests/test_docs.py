@@ -21,13 +21,13 @@ from types import FunctionType, ModuleType
 from typing import Any
 
 import pytest
-from nodegraph.engine.check import check
-from nodegraph.engine.workflow import load_workflow
 
 from nodegraph.cli.arguments import build_parser
 from nodegraph.diffusion.registry import DiffusionHooks
 from nodegraph.engine import hooks
+from nodegraph.engine.check import check
 from nodegraph.engine.plugins import Plugins, load_plugins
+from nodegraph.engine.workflow import load_workflow
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "nodegraph" / "docs").rglob("*.md")])
