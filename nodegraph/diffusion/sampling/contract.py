@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+import torch
 from torch import Tensor
 
 
@@ -55,9 +56,13 @@ class Path:
         """Return the noise level to use in place of `sigma` where the log-SNR must be finite."""
         return sigma
 
+    def middle(self, sigma: float, lower: float) -> float:
+        """Return the noise level half-way between two in log-SNR."""
+        return self.sigma((self.log_snr(sigma) + self.log_snr(lower)) / 2)
+
     def mix(self, clean: Tensor, noise: Tensor, sigma: float) -> Tensor:
         """Return the noisy sample at `sigma`."""
-        return clean + noise * sigma
+        return torch.add(clean, noise, alpha=sigma)
 
 
 @dataclass(frozen=True)
@@ -85,7 +90,7 @@ class FlowPath(Path):
 
     def mix(self, clean: Tensor, noise: Tensor, sigma: float) -> Tensor:
         """Return the noisy sample at `sigma`."""
-        return clean * (1.0 - sigma) + noise * sigma
+        return torch.lerp(clean, noise, sigma)
 
 
 VARIANCE_EXPLODING = Path()

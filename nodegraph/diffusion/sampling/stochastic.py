@@ -69,8 +69,8 @@ def dpmpp_2s_ancestral(
         clean = denoise(x, sigma)
         if lower > 0:
             down = lower**2 / sigma
-            start, end = path.log_snr(path.finite(sigma)), path.log_snr(down)
-            middle = path.sigma((start + end) / 2) if sigma < 1 or path is VARIANCE_EXPLODING else path.finite(sigma)
+            nearly = path.finite(sigma)  # from pure noise, infinitely far in log-SNR, the middle lies next to the start
+            middle = path.middle(sigma, down) if nearly == sigma else nearly
             ahead = denoise(torch.lerp(clean, x, middle / sigma), middle)
             x = renoised(path, torch.lerp(ahead, x, down / sigma), noise, sigma, lower)
         else:
@@ -111,7 +111,7 @@ def dpmpp_sde(
     for sigma, lower in pairwise(_finite_levels(path, sigmas)):
         clean = denoise(x, sigma)
         if lower > 0:
-            middle = _middle(path, sigma, lower, x)
+            middle = path.middle(sigma, lower)
             half_way = reverse_step(path, x, clean, noise(x, sigma, middle), sigma, middle)
             ahead = denoise(half_way, middle)
             x = reverse_step(path, x, ahead, noise(x, sigma, lower), sigma, lower)
@@ -188,8 +188,3 @@ def _drift(clean: Tensor, width: float, history: list[tuple[Tensor, float]]) -> 
 def _finite_levels(path: Path, sigmas: Levels) -> list[float]:
     first, *rest = levels(sigmas)
     return [path.finite(first), *rest]
-
-
-def _middle(path: Path, sigma: float, lower: float, x: Tensor) -> float:
-    """Return the level at the middle log-SNR, rounded like a tensor of x's precision."""
-    return path.sigma((path.log_snr(sigma) + path.log_snr(lower)) / 2)
