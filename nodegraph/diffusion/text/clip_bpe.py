@@ -83,7 +83,7 @@ class InstantClipTokenizer:
 
     def decode(self, tokens: Sequence[int]) -> str:
         """Return the normalised text of token ids; start and end leave no trace."""
-        kept = [token for token in tokens if token not in (self.start, self.end)]
+        kept = [token for token in tokens if 0 <= token < self.start]  # the engine refuses ids it has no text for
         text: str = self._decode(kept)
         return text.strip()
 
@@ -166,7 +166,8 @@ def _pipeline(vocabulary: dict[str, int], merges: list[tuple[str, str]]) -> Toke
     backend.normalizer = normalizer()
     backend.pre_tokenizer = splitter()
     backend.decoder = decoders.ByteLevel()
-    backend.add_special_tokens([AddedToken(token, normalized=False, special=True) for token in (START, END)])
+    specials = [token for token in (START, END) if token in vocabulary]  # one not there would be given a new id
+    backend.add_special_tokens([AddedToken(token, normalized=False, special=True) for token in specials])
     return backend
 
 

@@ -24,9 +24,8 @@ def encode_prompt(clip: Clip, text: str, *, style: PromptStyle | None = None, pa
     """
     style = style or clip.prompt_style
     network = clip.network.ready()
-    prompt = tokenize_prompt(
-        text, _checked(clip.tokenizer, network), style=style, pad=pad, length=network.config.length
-    )
+    tokenizer = _checked(clip.tokenizer, network)
+    prompt = tokenize_prompt(text, tokenizer, style=style, pad=pad, length=network.config.length)
     for name in prompt.missing_embeddings:
         logger.warning("prompt: no embedding is named %r; it is left out", name)
     hidden, pooled = _encode_chunks(network, prompt, clip.stop_layer, clip.network.device)
@@ -52,6 +51,9 @@ def select_layer(network: ClipText, output: ClipTextOutput, stop_layer: int) -> 
 def _encode_chunks(network: ClipText, prompt: TokenizedPrompt, stop_layer: int, device: str) -> tuple[Tensor, Tensor]:
     """Return the layer asked for (chunks or chunks + 1, T, D) and `pooled` (1, D), float32 on the CPU."""
     rows = [*prompt.chunks, *([prompt.empty] if prompt.weighted else [])]
+    highest, vocabulary = max(max(row.tokens) for row in rows), network.config.vocabulary
+    if highest >= vocabulary:
+        raise ValueError(f"the tokenizer gave the id {highest}, the text encoder has {vocabulary} tokens")
     output = network(torch.tensor([row.tokens for row in rows], device=device))
     hidden = select_layer(network, output, stop_layer)
     return hidden.to("cpu", torch.float32), output.pooled[:1].to("cpu", torch.float32)
@@ -72,10 +74,9 @@ def _weigh_by_mean(chunks: Tensor, weights: Tensor) -> Tensor:
 def _checked(tokenizer: object, network: ClipText) -> Tokenizer:
     if not isinstance(tokenizer, Tokenizer):
         raise TypeError(f"Clip.tokenizer: got {type(tokenizer).__name__}, expected encode, decode, start and end")
-    config = network.config
-    if tokenizer.end != config.end_token or max(tokenizer.start, tokenizer.end) >= config.vocabulary:
+    if tokenizer.end != network.config.end_token:
         raise ValueError(
-            f"tokenizer and text encoder do not fit: start {tokenizer.start} and end {tokenizer.end}, "
-            f"the encoder has {config.vocabulary} tokens and ends at {config.end_token}"
+            f"the tokenizer's end token is {tokenizer.end}, the text encoder's {network.config.end_token}: "
+            "they are not of one model"
         )
     return tokenizer
