@@ -1,1 +1,17 @@
-"""The built-in plugin: thin typed nodes."""
+"""The built-in plugin: thin typed nodes over the diffusion library."""
+
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any
+
+from nodegraph import hookimpl
+
+MODULES = ("loaders", "conditioning", "latent", "sampling", "vae", "image", "saving", "mask", "primitives", "control")
+
+
+@hookimpl
+def register_nodes() -> list[Callable[..., Any]]:
+    """Return every function of this package that `@node` marks, in the order in which it is written."""
+    modules = [import_module(f"{__name__}.{name}") for name in MODULES]
+    functions = (value for module in modules for value in vars(module).values())
+    return [function for function in functions if hasattr(function, "__nodegraph_node__")]

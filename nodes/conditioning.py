@@ -3,9 +3,10 @@
 from dataclasses import replace
 from typing import Annotated
 
+from pydantic import Field
+
 from nodegraph import Multiline, Step, node
 from nodegraph.diffusion.values import Clip, Conditioning, ConditioningEntry
-from pydantic import Field
 
 Share = Annotated[float, Field(ge=0, le=1), Step(0.001)]
 

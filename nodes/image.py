@@ -3,9 +3,10 @@
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 
+from pydantic import Field
+
 from nodegraph import Context, File, Step, node
 from nodegraph.diffusion.values import Image, Mask
-from pydantic import Field
 
 if TYPE_CHECKING:
     from torch import Tensor

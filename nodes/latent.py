@@ -4,9 +4,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Literal
 
+from pydantic import Field
+
 from nodegraph import Step, node
 from nodegraph.diffusion.values import Latent, Mask
-from pydantic import Field
 
 if TYPE_CHECKING:
     from torch import Tensor

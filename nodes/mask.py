@@ -2,9 +2,10 @@
 
 from typing import Annotated, Literal
 
+from pydantic import Field
+
 from nodegraph import node
 from nodegraph.diffusion.values import Image, Mask
-from pydantic import Field
 
 Pixels = Annotated[int, Field(ge=1, le=16384)]
 CHANNELS = {"red": 0, "green": 1, "blue": 2, "alpha": 3}

@@ -2,8 +2,9 @@
 
 from typing import Annotated
 
-from nodegraph import Multiline, node
 from pydantic import Field
+
+from nodegraph import Multiline, node
 
 LARGEST = 2**63 - 1
 

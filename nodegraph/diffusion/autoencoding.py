@@ -16,7 +16,9 @@ def encode(vae: Vae, pixels: Tensor) -> Tensor:
     cell = vae.downscale
     height, width = (side // cell * cell for side in pixels.shape[1:3])
     if not height or not width:
-        raise ValueError(f"a picture of {tuple(pixels.shape[1:3])} is too small: expected at least {cell} pixels a side")
+        raise ValueError(
+            f"a picture of {tuple(pixels.shape[1:3])} is too small: expected at least {cell} pixels a side"
+        )
     top, left = (pixels.shape[1] - height) // 2, (pixels.shape[2] - width) // 2
     cut = pixels[:, top : top + height, left : left + width, :3]
     planes = cut.expand(-1, -1, -1, 3).movedim(-1, 1)  # grey is spread; (B, 3, H, W)
@@ -33,7 +35,9 @@ def decode(vae: Vae, samples: Tensor) -> Tensor:
     of another autoencoder.
     """
     if samples.shape[1] != vae.latent_channels:
-        raise ValueError(f"the latents have {samples.shape[1]} channels, but this autoencoder takes {vae.latent_channels}")
+        raise ValueError(
+            f"the latents have {samples.shape[1]} channels, but this autoencoder takes {vae.latent_channels}"
+        )
     network = vae.network.ready()
     with torch.inference_mode():
         planes = [network.decode(_like(network, one)).float() for one in samples.split(1)]

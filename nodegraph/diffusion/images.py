@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
@@ -27,8 +25,8 @@ class ImageFileError(ValueError):
 def read_image(path: Path) -> tuple[Tensor, Tensor]:
     """Read a picture, turned as its EXIF orientation says.
 
-    Returns pixels (B, H, W, 3) float32 in [0, 1] and a mask (B, H, W): 1 - alpha, or 0 where there is no alpha. B counts
-    the frames of the first one's size. Raises `ImageFileError`, which names the file, for anything that is no picture.
+    Returns pixels (B, H, W, 3) float32 in [0, 1] and a mask (B, H, W): 1 - alpha, or 0 where there is no alpha. B
+    counts the frames of the first one's size. Raises `ImageFileError`, which names the file, for what is no picture.
     """
     try:
         with Pillow.open(path) as file:
@@ -60,23 +58,11 @@ def to_pillow(pixels: Tensor) -> Pillow.Image:
 
 
 def write_png(path: Path, pixels: Tensor, text: Mapping[str, str] | None = None) -> None:
-    """Write one picture (H, W, C) in [0, 1] as a PNG with `text` chunks.
-
-    The file appears whole or not at all: it is written under a temporary name beside `path` and renamed.
-    """
+    """Write one picture (H, W, C) in [0, 1] as a PNG with `text` chunks."""
     chunks = PngInfo()
     for key, value in (text or {}).items():
         chunks.add_text(key, value)
-    handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=".tmp", dir=path.parent)
-    temporary = Path(name)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            to_pillow(pixels).save(file, format="PNG", pnginfo=chunks, compress_level=4)
-        temporary.chmod(0o644)
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+    to_pillow(pixels).save(path, format="PNG", pnginfo=chunks, compress_level=4)
 
 
 def resize(samples: Tensor, width: int, height: int, method: Resampling, crop: Crop = "disabled") -> Tensor:

@@ -1,0 +1,82 @@
+"""Names for new files: numbered, filled in, confined to their folder, and never those of files that are there."""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+_FIELD = re.compile(r"%(\w+)%")
+_UNSAFE = re.compile(r'[<>:"|?*\x00-\x1f]')
+
+
+class NewFiles:
+    """Numbers the files of one batch: `PREFIX_00001_.png`, counting on from what the folder holds.
+
+    Raises ValueError for a prefix that leaves the folder.
+    """
+
+    def __init__(self, folder: Path, prefix: str, suffix: str, **fields: object) -> None:
+        now = time.localtime()
+        clock = {
+            "year": f"{now.tm_year:04}",
+            "month": f"{now.tm_mon:02}",
+            "day": f"{now.tm_mday:02}",
+            "hour": f"{now.tm_hour:02}",
+            "minute": f"{now.tm_min:02}",
+            "second": f"{now.tm_sec:02}",
+        }
+        known = {**clock, **{key: str(value) for key, value in fields.items()}}
+        filled = _FIELD.sub(lambda match: known.get(match[1], match[0]), prefix).replace("\\", "/")
+        self.folder, self.stem = _confined(folder, _UNSAFE.sub("_", filled))
+        self.suffix = suffix
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._next = self._last_number() + 1
+
+    def write(self, index: int, write: Callable[[Path], None]) -> Path:
+        """Have `write` make the batch's file number `index` and return its path.
+
+        The file is made under a temporary name and then takes the first free number, so that it appears whole or not
+        at all and two programs that save at once never overwrite one another.
+        """
+        handle, name = tempfile.mkstemp(prefix=".new-", suffix=self.suffix, dir=self.folder)
+        os.close(handle)
+        temporary = Path(name)
+        try:
+            write(temporary)
+            temporary.chmod(0o644)  # a temporary file is its owner's alone
+            return self._claim(temporary, self.stem.replace("%batch_num%", str(index)))
+        finally:
+            temporary.unlink(missing_ok=True)
+
+    def _claim(self, temporary: Path, stem: str) -> Path:
+        while True:
+            path = self.folder / f"{stem}_{self._next:05}_{self.suffix}"
+            self._next += 1
+            try:
+                os.link(temporary, path)
+            except FileExistsError:
+                continue
+            except OSError:  # a file system without hard links: the name is free as far as can be told
+                if path.exists():
+                    continue
+                temporary.replace(path)
+            return path
+
+    def _last_number(self) -> int:
+        stem = re.escape(self.stem).replace("%batch_num%", r"\d+")
+        pattern = re.compile(rf"{stem}_(\d+)_?\.\w+", re.IGNORECASE)
+        matches = (pattern.fullmatch(entry.name) for entry in self.folder.iterdir())
+        return max((int(match[1]) for match in matches if match), default=0)
+
+
+def _confined(folder: Path, prefix: str) -> tuple[Path, str]:
+    """Return the folder and the stem that a prefix means; raise ValueError if it leads out of `folder`."""
+    target = Path(os.path.normpath(folder / f"{prefix}x"))  # the x stands for the number, so that "a/" keeps its folder
+    if prefix.startswith("/") or not target.is_relative_to(Path(os.path.normpath(folder))):
+        raise ValueError(f"filename_prefix {prefix!r} leads out of the output folder: expected a name inside it")
+    parent, _, stem = prefix.rpartition("/")
+    return folder / parent, stem

@@ -1,0 +1,61 @@
+"""From a checkpoint file to the values that nodes pass on: the model, its text encoder and its autoencoder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch import nn
+
+from nodegraph.diffusion.devices import parse_dtype
+from nodegraph.diffusion.text.vocabulary import clip_tokenizer
+from nodegraph.diffusion.values import Clip, LatentFormat, Model, Placed, Vae
+from nodegraph.diffusion.weights.load import Checkpoint, Progress, load_checkpoint
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What a checkpoint holds."""
+
+    model: Model
+    clip: Clip
+    vae: Vae
+
+
+def load(
+    path: Path, *, device: str | None = None, dtype: str | None = None, progress: Progress | None = None
+) -> Loaded:
+    """Load a checkpoint file or diffusers folder; `dtype` is `fp32`, `fp16` or `bf16`, None suits the device.
+
+    Raises WeightsError for a file that is none, ValueError for an unknown precision.
+    """
+    precision = None if dtype is None else parse_dtype(dtype)
+    checkpoint = load_checkpoint(path, device=device, dtype=precision, progress=progress)
+    return Loaded(_model(checkpoint), _clip(checkpoint), _vae(checkpoint))
+
+
+def _model(checkpoint: Checkpoint) -> Model:
+    unet, vae = checkpoint.unet, checkpoint.vae.config
+    return Model(
+        network=Placed(unet, device=_device(unet)),
+        prediction=checkpoint.prediction,
+        schedule=checkpoint.schedule,
+        latent=LatentFormat(vae.latent_channels, vae.scale_factor, vae.shift_factor),
+        context_dim=unet.config.context_dim,
+        family=checkpoint.family.name,
+    )
+
+
+def _clip(checkpoint: Checkpoint) -> Clip:
+    folder = checkpoint.path if checkpoint.path.is_dir() else None
+    return Clip(Placed(checkpoint.clip, device=_device(checkpoint.clip)), clip_tokenizer(folder))
+
+
+def _vae(checkpoint: Checkpoint) -> Vae:
+    config = checkpoint.vae.config
+    downscale = 2 ** (len(config.channel_multipliers) - 1)
+    return Vae(Placed(checkpoint.vae, device=_device(checkpoint.vae)), downscale, config.latent_channels)
+
+
+def _device(network: nn.Module) -> str:
+    return str(next(network.parameters()).device)

@@ -1,0 +1,49 @@
+"""The repro record that is stored in pictures: what made them, exactly enough to make them again."""
+
+from __future__ import annotations
+
+import hashlib
+from functools import lru_cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+LIBRARIES = ("torch", "numpy", "safetensors", "pillow")
+
+
+def sha256_of(path: Path) -> str:
+    """Return the SHA-256 of a file's content as hexadecimal digits; remembered while size and time stay."""
+    status = path.stat()
+    return _sha256(path, status.st_size, status.st_mtime_ns)
+
+
+@lru_cache(maxsize=256)
+def _sha256(path: Path, size: int, changed: int) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def library_versions() -> dict[str, str]:
+    """Return the versions of the libraries that the numbers depend on."""
+    return {name: _version(name) for name in LIBRARIES}
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "unknown"
+
+
+def placement(device: str | None, dtype: str | None) -> dict[str, Any]:
+    """Return the device and the precision that networks run at, as asked for or by default."""
+    import torch
+
+    from nodegraph.diffusion.devices import default_device, default_dtype, parse_dtype
+
+    chosen = torch.device(device) if device else default_device()
+    precision = parse_dtype(dtype) if dtype else default_dtype(chosen)
+    told: dict[str, Any] = {"device": str(chosen), "dtype": str(precision).removeprefix("torch.")}
+    if chosen.type == "cuda":
+        told["device_name"] = torch.cuda.get_device_name(chosen)
+    return told

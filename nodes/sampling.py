@@ -1,0 +1,94 @@
+"""Sampling: noise becomes latents."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from nodegraph import Choices, Context, Step, node
+from nodegraph.diffusion.registry import sampler_names, scheduler_names
+from nodegraph.diffusion.values import Conditioning, Latent, Model
+
+Seed = Annotated[int, Field(ge=0, le=2**64 - 1)]
+Steps = Annotated[int, Field(ge=1, le=10000)]
+Guidance = Annotated[float, Field(ge=0, le=100), Step(0.1)]
+SamplerName = Annotated[str, Choices(sampler_names)]
+SchedulerName = Annotated[str, Choices(scheduler_names)]
+StepNumber = Annotated[int, Field(ge=0, le=10000)]
+
+
+@node("KSampler", category="sampling")
+def ksampler(
+    context: Context,
+    *,
+    model: Model,
+    seed: Seed = 0,
+    steps: Steps = 20,
+    cfg: Guidance = 8.0,
+    sampler_name: SamplerName = "euler",
+    scheduler: SchedulerName = "normal",
+    positive: Conditioning,
+    negative: Conditioning,
+    latent_image: Latent,
+    denoise: Annotated[float, Field(ge=0, le=1), Step(0.01)] = 1.0,
+) -> Latent:
+    """Turn noise into a picture's latents, step by step, as the prompts tell.
+
+    The same seed gives the same picture. `cfg` says how strongly the prompts are followed. With `denoise` below 1 the
+    picture in `latent_image` is kept in part: 0.2 changes details, 0.8 keeps little more than the layout.
+    """
+    prompts = {"positive": positive, "negative": negative}
+    options = {"steps": steps, "cfg": cfg, "sampler": sampler_name, "scheduler": scheduler, "denoise": denoise}
+    return _sampled(context, model, latent_image, prompts, {**options, "seed": seed})
+
+
+@node("KSamplerAdvanced", title="KSampler (Advanced)", category="sampling")
+def ksampler_advanced(
+    context: Context,
+    *,
+    model: Model,
+    add_noise: Literal["enable", "disable"] = "enable",
+    noise_seed: Seed = 0,
+    steps: Steps = 20,
+    cfg: Guidance = 8.0,
+    sampler_name: SamplerName = "euler",
+    scheduler: SchedulerName = "normal",
+    positive: Conditioning,
+    negative: Conditioning,
+    latent_image: Latent,
+    start_at_step: StepNumber = 0,
+    end_at_step: StepNumber = 10000,
+    return_with_leftover_noise: Literal["disable", "enable"] = "disable",
+) -> Latent:
+    """Run some of the steps of a sampling, so that several samplers can share one.
+
+    The steps from `start_at_step` to `end_at_step` are run. With `return_with_leftover_noise` a later sampler can go on
+    from there, with `add_noise` disabled.
+    """
+    prompts = {"positive": positive, "negative": negative}
+    options = {
+        "seed": noise_seed,
+        "steps": steps,
+        "cfg": cfg,
+        "sampler": sampler_name,
+        "scheduler": scheduler,
+        "add_noise": add_noise == "enable",
+        "start_step": start_at_step,
+        "last_step": end_at_step,
+        "force_full_denoise": return_with_leftover_noise == "disable",
+    }
+    return _sampled(context, model, latent_image, prompts, options)
+
+
+def _sampled(
+    context: Context, model: Model, latent: Latent, prompts: Mapping[str, Conditioning], options: Mapping[str, Any]
+) -> Latent:
+    from nodegraph.diffusion.sampling.ksampler import sample
+
+    sampling = sample(model, latent=latent, **prompts, **options)
+    context.progress(0, sampling.steps)
+    for done, step in enumerate(sampling, 1):
+        context.progress(done, sampling.steps)
+        if context.listening and done < sampling.steps:
+            context.preview(Latent(sampling.in_latent_space(step.clean)))
+    return sampling.result()

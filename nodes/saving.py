@@ -1,0 +1,76 @@
+"""Pictures written to files, with what it takes to make them again."""
+
+import json
+from functools import partial
+from typing import Any
+
+from nodegraph import Context, node
+from nodegraph.diffusion.values import Image, Origin
+
+
+@node("SaveImage", title="Save Image", category="image", output=True)
+def save_image(context: Context, images: Image, filename_prefix: str = "ComfyUI") -> None:
+    """Save pictures as PNG files in the output folder.
+
+    A `/` in the prefix makes a folder; `%width%`, `%height%`, `%batch_num%`, `%year%`, `%month%`, `%day%`, `%hour%`,
+    `%minute%` and `%second%` are filled in. The workflow and a record of seeds, versions and models go into each file,
+    unless the run leaves metadata out.
+    """
+    _save(context, "output", images, filename_prefix)
+
+
+@node("PreviewImage", title="Preview Image", category="image", output=True)
+def preview_image(context: Context, images: Image) -> None:
+    """Show pictures without keeping them: the files go to the temporary folder."""
+    _save(context, "temp", images, "preview")
+
+
+def _save(context: Context, kind: str, images: Image, prefix: str) -> None:
+    from nodegraph.diffusion.filenames import NewFiles
+    from nodegraph.diffusion.images import write_png
+
+    height, width = images.pixels.shape[1:3]
+    names = NewFiles(context.folders.roots(kind)[0], prefix, ".png", width=width, height=height)
+    record = _record(context) if context.settings.get("metadata", True) else None
+    for index, pixels in enumerate(images.pixels):
+        context.check_cancelled()
+        origin = images.origins[index] if images.origins else None
+        chunks = {} if record is None else _chunks(context, record, index, origin)
+        written = names.write(index, partial(write_png, pixels=pixels, text=chunks))
+        context.output(written, Image(images.pixels[index : index + 1], (origin,) if origin else ()))
+
+
+def _chunks(context: Context, record: dict[str, Any], index: int, origin: Origin | None) -> dict[str, str]:
+    """Return the PNG's text: the workflow in the API form (`prompt`) and ours, and the picture's own record."""
+    seed = None if origin is None else {"seed": origin.seed, "batch_index": origin.index}
+    text = {"nodegraph_record": json.dumps({**record, "picture": {"index": index, "origin": seed}})}
+    for key, name in (("workflow", "nodegraph"), ("prompt", "prompt")):
+        if key in context.document:
+            text[name] = json.dumps(context.document[key])
+    return text
+
+
+def _record(context: Context) -> dict[str, Any]:
+    from nodegraph.diffusion.record import library_versions, placement, sha256_of
+
+    nodes, models = [], {}
+    for ancestor in context.upstream():
+        nodes.append(
+            {
+                "id": ancestor.id,
+                "type": ancestor.type,
+                "version": ancestor.version,
+                "plugin": f"{ancestor.plugin} {ancestor.plugin_version}".strip(),
+            }
+        )
+        for port, kind in ancestor.files.items():
+            name = str(ancestor.params[port])
+            models[name] = sha256_of(context.folders.path(kind, name))
+    settings = context.settings
+    return {
+        "engine": str(settings.get("engine", "")),
+        "libraries": library_versions(),
+        **placement(settings.get("device"), settings.get("dtype")),
+        "files": models,
+        "nodes": nodes,
+    }
