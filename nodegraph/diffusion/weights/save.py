@@ -10,6 +10,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
@@ -33,7 +34,7 @@ def save_checkpoint(
 
     What shapes cannot tell goes into the metadata, with `about` (a title, a licence ...). The file appears whole or
     not at all, and the same weights give the same bytes. Raises ValueError for a part too few or too many, and for
-    weights that are not finite at `dtype`.
+    weights that are not finite at `dtype`; OSError if it cannot be written.
     """
     names = {part.name for part in family.parts}
     if networks.keys() != names:
@@ -62,6 +63,8 @@ def write_file(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str,
         with temporary.open("rb+") as stream:
             os.fsync(stream.fileno())
         temporary.replace(path)
+    except SafetensorError as error:
+        raise OSError(f"{path}: cannot be written: {error}") from error
     finally:
         temporary.unlink(missing_ok=True)
 
