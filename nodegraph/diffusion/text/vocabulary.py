@@ -29,8 +29,11 @@ _HUB_REPOSITORIES = (
     "CompVis/stable-diffusion-v1-4",
 )
 
+# Built once a process: these vocabularies do not change while it runs.
+_merges_tokenizer = lru_cache(maxsize=4)(clip_bpe.from_merges_file)
+_instant_tokenizer = lru_cache(maxsize=1)(clip_bpe.InstantClipTokenizer)
 
-@lru_cache(maxsize=16)
+
 def clip_tokenizer(model: Path | None = None, configured: Path | None = None) -> Tokenizer:
     """Return CLIP's tokenizer from the first place that has it.
 
@@ -84,15 +87,16 @@ def _from_package(package: str, inside: str) -> Tokenizer | None:
         if not path.is_file():
             continue
         if hashlib.sha256(path.read_bytes()).hexdigest() == MERGES_SHA256:
-            return clip_bpe.from_merges_file(path)
+            return _merges_tokenizer(path)
         logger.warning("%s is not OpenAI's merges file (its sha256 differs): not used", path)
     return None
 
 
 def _from_instant_clip() -> Tokenizer | None:
     try:
-        return clip_bpe.InstantClipTokenizer()
-    except ImportError:
+        return _instant_tokenizer() if importlib.util.find_spec("instant_clip_tokenizer") else None
+    except ImportError as error:  # a wheel of another platform
+        logger.warning("instant_clip_tokenizer is installed, but broken: %s", error)
         return None
 
 

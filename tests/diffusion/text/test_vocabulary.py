@@ -6,7 +6,6 @@ import importlib
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -20,16 +19,14 @@ SMALL_END = 517
 
 
 @pytest.fixture
-def bare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
+def bare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """Make a machine without any vocabulary, its hub cache in the folder returned."""
     monkeypatch.setattr(sys, "path", [])
     monkeypatch.setitem(sys.modules, "instant_clip_tokenizer", None)  # an import of it fails
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
     for package in ("open_clip", "clip", "refiners"):
         monkeypatch.delitem(sys.modules, package, raising=False)
-    clip_tokenizer.cache_clear()
-    yield tmp_path / "hub"
-    clip_tokenizer.cache_clear()
+    return tmp_path / "hub"
 
 
 def carrier(folder: Path, content: bytes) -> Path:
@@ -110,6 +107,10 @@ def test_the_hub_cache_follows_its_variables(monkeypatch: pytest.MonkeyPatch, tm
     assert vocabulary._hub_cache() == tmp_path / "home" / "hub"
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "cache"))
     assert vocabulary._hub_cache() == tmp_path / "cache"
+
+
+def test_a_vocabulary_is_built_once(tmp_path: Path) -> None:
+    assert clip_tokenizer() is clip_tokenizer(tmp_path)
 
 
 def test_instant_clip_tokenizer_is_enough() -> None:
