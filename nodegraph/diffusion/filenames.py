@@ -75,8 +75,7 @@ class NewFiles:
 
 def _confined(folder: Path, prefix: str) -> tuple[Path, str]:
     """Return the folder and the stem that a prefix means; raise ValueError if it leads out of `folder`."""
-    target = Path(os.path.normpath(folder / f"{prefix}x"))  # the x stands for the number, so that "a/" keeps its folder
-    if prefix.startswith("/") or not target.is_relative_to(Path(os.path.normpath(folder))):
+    if prefix.startswith("/") or ".." in prefix.split("/"):
         raise ValueError(f"filename_prefix {prefix!r} leads out of the output folder: expected a name inside it")
     parent, _, stem = prefix.rpartition("/")
     return folder / parent, stem

@@ -1,0 +1,213 @@
+"""The composition root: plugins, folders, cache and executor put together, for the command line and for programs."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nodegraph import resources
+from nodegraph.diffusion import registry as diffusion
+from nodegraph.engine.check import check
+from nodegraph.engine.folders import Folders
+from nodegraph.engine.plugins import Plugins, Registry, load_plugins
+from nodegraph.engine.spec import Json
+from nodegraph.engine.workflow import Workflow, load_workflow
+from nodegraph.interop.comfy_api import is_api, read_api, write_api
+
+if TYPE_CHECKING:
+    from nodegraph.engine.context import CancelToken
+    from nodegraph.engine.events import Event
+    from nodegraph.engine.executor import Executor
+    from nodegraph.engine.graph import Graph
+    from nodegraph.engine.plan import Plan
+    from nodegraph.outputs import Outputs
+
+SPECS = (diffusion.DiffusionHooks,)
+"""The hook specifications of the layers above the engine."""
+WEIGHTS = (".safetensors",)
+PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff")
+Source = str | Path | bytes | Mapping[str, Json] | Workflow
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a runtime is set up.
+
+    `models` and `input` are searched before the folders `models` and `input` of the working directory and before what
+    is bundled; `data` keeps results from run to run (None: the user's cache folder). `device` and `dtype` (`fp32`,
+    `fp16`, `bf16`) suit the machine where they are None. `memory` is the budget of results kept in RAM, `disk` that of
+    results kept in `data`, in bytes.
+    """
+
+    models: tuple[Path, ...] = ()
+    input: tuple[Path, ...] = ()
+    output: Path = Path("output")
+    data: Path | None = None
+    device: str | None = None
+    dtype: str | None = None
+    cache: bool = True
+    metadata: bool = True
+    memory: int = 4 * 2**30
+    disk: int = 4 * 2**30
+    check_mutation: bool = False
+
+
+class Runtime:
+    """Everything that checks and runs workflows; what it is made of is made when it is first used."""
+
+    def __init__(self, options: Options | None = None) -> None:
+        self.options = options or Options()
+
+    @cached_property
+    def plugins(self) -> Plugins:
+        """Return the plugins, the built-in ones first; samplers, schedulers and families come with them."""
+        plugins = load_plugins(builtin=["nodegraph.nodes"], specs=SPECS)
+        on_error = partial(_quarantine, plugins)
+        diffusion.activate(diffusion.collect(plugins.manager, on_error=on_error))
+        return plugins
+
+    @property
+    def registry(self) -> Registry:
+        """Return the node types."""
+        return self.plugins.registry
+
+    @cached_property
+    def folders(self) -> Folders:
+        """Return the folders that hold models, inputs and outputs."""
+        options = self.options
+        models = (*options.models, Path("models"), resources.models())
+        inputs = (*options.input, Path("input"), resources.workflows())
+        kinds = ("checkpoints", "vae", "loras", "controlnet", "embeddings", "upscale_models")
+        roots = {kind: tuple(folder / kind for folder in models) for kind in kinds}
+        roots |= {"input": inputs, "output": (options.output,), "temp": (self.data / "temp",)}
+        return Folders(roots, {**dict.fromkeys(kinds, WEIGHTS), "input": PICTURES})
+
+    @cached_property
+    def data(self) -> Path:
+        """Return the folder of what is kept from run to run."""
+        return self.options.data or user_cache()
+
+    @cached_property
+    def executor(self) -> Executor:
+        """Return the executor, with its cache."""
+        from nodegraph.engine.executor import Executor
+
+        return Executor(
+            self._cache(), settings=self._settings, folders=self.folders, check_mutation=self.options.check_mutation
+        )
+
+    def _cache(self) -> Any:
+        from nodegraph.diffusion.serialize import SERIALIZERS
+        from nodegraph.engine.disk import DiskCache
+        from nodegraph.engine.memory import MemoryCache
+
+        if not self.options.cache:
+            return {}
+        disk = DiskCache(self.data / "results", budget=self.options.disk, serializers=SERIALIZERS)
+        return MemoryCache(budget=self.options.memory, disk=disk)
+
+    @cached_property
+    def _settings(self) -> dict[str, Json]:
+        from importlib.metadata import version
+
+        options = self.options
+        return {
+            "device": options.device,
+            "dtype": options.dtype,
+            "metadata": options.metadata,
+            "engine": f"nodegraph {version('nodegraph')}",
+        }
+
+    def load(self, source: Source) -> Workflow:
+        """Load a workflow of our format or of ComfyUI's API format; raise `WorkflowError` for what is none."""
+        return load_workflow(source, reader=self._read_other)
+
+    def _read_other(self, document: Json) -> Workflow | None:
+        return read_api(document, self.registry) if is_api(document) else None
+
+    def check(self, source: Source, inputs: Mapping[str, Json] | None = None) -> Graph:
+        """Return the graph of a workflow with its exposed inputs set; raise `WorkflowError` with every problem."""
+        workflow = self.load(source)
+        graph = check(workflow, self.registry, folders=self.folders, inputs=inputs)
+        return replace(graph, document={"workflow": graph.document, **self._api_form(graph)})
+
+    def _api_form(self, graph: Graph) -> dict[str, Json]:
+        """Return the workflow as ComfyUI reads it, where that format has a form for it."""
+        from nodegraph.engine.errors import WorkflowError
+
+        try:
+            return {"prompt": write_api(load_workflow(graph.document), self.registry)}
+        except WorkflowError:
+            return {}
+
+    def plan(self, graph: Graph) -> Plan:
+        """Return what a run would do, and why."""
+        self._resolve_placement(graph)
+        return self.executor.plan(graph)
+
+    def run(
+        self,
+        source: Source | Graph,
+        *,
+        inputs: Mapping[str, Json] | None = None,
+        emit: Callable[[Event], None] | None = None,
+        cancel: CancelToken | None = None,
+    ) -> Outputs:
+        """Run a workflow; failures are told in the outputs' `result`, not raised."""
+        from nodegraph.engine.graph import Graph
+        from nodegraph.recording import Recorder
+
+        graph = source if isinstance(source, Graph) else self.check(source, inputs)
+        self._resolve_placement(graph)
+        recorder = Recorder(self.plugins, emit)
+        result = self.executor.run(graph, emit=recorder, cancel=cancel)
+        return recorder.outputs(result)
+
+    def _resolve_placement(self, graph: Graph) -> None:
+        """Settle device and precision before the first network is asked for: results are named by them."""
+        wanted = {name for node in graph.nodes.values() for name in node.spec.settings}
+        if wanted & {"device", "dtype"}:
+            from nodegraph.diffusion.record import placement
+
+            told = placement(self.options.device, self.options.dtype)
+            self._settings.update(device=told["device"], dtype=told["dtype"])
+
+
+def run(source: Source, *, options: Options | None = None, **inputs: Json) -> Outputs:
+    """Run a workflow and return what it gave: `run("workflow.json", prompt="a red circle", seed=1)`.
+
+    The named arguments set inputs that the workflow exposes, or parameters as `**{"node.param": value}`. Raises
+    `WorkflowError` for a workflow that cannot run and `NodeError` for a node that fails.
+    """
+    runtime = _runtime(options or Options())
+    outputs = runtime.run(source, inputs=inputs)
+    outputs.result.check()
+    return outputs
+
+
+_runtimes: dict[Options, Runtime] = {}
+
+
+def _runtime(options: Options) -> Runtime:
+    """Return the runtime of these options, made once, so that a second run finds the models of the first loaded."""
+    return _runtimes.setdefault(options, Runtime(options))
+
+
+def _quarantine(plugins: Plugins, name: str, error: Exception) -> None:
+    plugins.quarantine(name, str(error), error)
+
+
+def user_cache() -> Path:
+    """Return the folder in which the user's system keeps caches, for nodegraph alone."""
+    if sys.platform == "win32":
+        base = os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local"
+    elif sys.platform == "darwin":
+        base = Path.home() / "Library" / "Caches"
+    else:
+        base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "nodegraph"
