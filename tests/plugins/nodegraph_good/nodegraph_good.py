@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
@@ -12,6 +13,8 @@ from pydantic import Field
 from nodegraph import Context, hookimpl, node
 from nodegraph.diffusion.registry import Sampler, Scheduler
 from nodegraph.diffusion.values import Image
+from nodegraph.diffusion.weights.family import Family
+from nodegraph.diffusion.weights.layouts.sd1 import SD1, UNET
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -89,6 +92,13 @@ def register_samplers() -> list[Sampler]:
 def register_schedulers() -> list[Scheduler]:
     """Return the scheduler."""
     return [Scheduler("good_even", even)]
+
+
+@hookimpl
+def register_families() -> list[Family]:
+    """Return a family: Stable Diffusion 1.x whose denoising network is called otherwise in the file."""
+    network = replace(UNET, prefixes=(("good.backbone.", ""),))
+    return [replace(SD1, name="good", title="Good Diffusion", parts=(network, *SD1.parts[1:]))]
 
 
 @hookimpl
