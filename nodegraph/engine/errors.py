@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
+
+from nodegraph.engine.nearest import nearest
 
 SHOWN = 100
 """How many problems the text of an error shows; `problems` holds all of them."""
@@ -64,3 +68,34 @@ class NodeError(NodegraphError):
 
 class Cancelled(NodegraphError):  # noqa: N818 - a signal, not a fault
     """The run was cancelled."""
+
+
+def told(value: object) -> str:
+    """Return a JSON value as a message shows it: its text, shortened, and its kind where that is not plain."""
+    if isinstance(value, dict):
+        return "an object" if value else "an empty object"
+    if isinstance(value, list) and len(value) > 8:
+        return f"a list of {len(value)}"
+    try:
+        text = json.dumps(value, ensure_ascii=False)
+    except (TypeError, ValueError):
+        return f"a Python {type(value).__name__}"
+    shown = text if len(text) <= 60 else f"{text[:57]}..."
+    return f"the text {shown}" if isinstance(value, str) else shown
+
+
+class Problems(list[Problem]):
+    """The problems found so far; hints are looked for only while someone will read them."""
+
+    def report(self, code: str, message: str, **place: Any) -> None:
+        """Add a problem."""
+        self.append(Problem(code, message, **place))
+
+    def hint(self, name: str, names: Iterable[str]) -> str | None:
+        """Return the one of `names` that `name` was probably meant to be."""
+        return nearest(name, names) if len(self) < SHOWN else None
+
+    def raise_any(self) -> None:
+        """Raise `WorkflowError` if there is a problem."""
+        if self:
+            raise WorkflowError(self)

@@ -12,7 +12,7 @@ import importlib
 import io
 import logging
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from importlib.metadata import EntryPoint, PackageNotFoundError, version
 from importlib.metadata import entry_points as find_entry_points
@@ -26,6 +26,7 @@ from nodegraph.engine.errors import PluginError
 from nodegraph.engine.hooks import hookimpl
 from nodegraph.engine.nearest import nearest
 from nodegraph.engine.node import spec_of
+from nodegraph.engine.registry import Registry
 from nodegraph.engine.spec import NodeSpec
 
 __all__ = ["PluginState", "Plugins", "Registry", "hookimpl", "load_plugins"]
@@ -53,55 +54,6 @@ class PluginState:
     def label(self) -> str:
         """Return the plugin's name, with its distribution where that is called otherwise."""
         return f"{self.name!r} (of {self.package})" if self.package not in ("", self.name) else repr(self.name)
-
-
-class Registry(Mapping[str, NodeSpec]):
-    """Node types by id; an alias finds its type too, but iteration gives ids only."""
-
-    def __init__(self, specs: Sequence[NodeSpec] = ()) -> None:
-        self._specs: dict[str, NodeSpec] = {}
-        self._names: dict[str, NodeSpec] = {}
-        self.add(specs)
-
-    def __getitem__(self, name: str) -> NodeSpec:
-        return self._names[name]
-
-    def __contains__(self, name: object) -> bool:
-        return name in self._names
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._specs)
-
-    def __len__(self) -> int:
-        return len(self._specs)
-
-    def nearest(self, name: str) -> str | None:
-        """Return the known id or alias nearest to `name`."""
-        return nearest(name, self._names)
-
-    def add(self, specs: Sequence[NodeSpec]) -> None:
-        """Add node types, all or none; raise `PluginError` where an id or alias is taken, naming both plugins."""
-        names: dict[str, NodeSpec] = {}
-        for spec in specs:
-            for name in (spec.id, *spec.aliases):
-                other = names.get(name) or self._names.get(name)
-                if other is not None:
-                    raise PluginError(_clash(name, spec, other))
-                names[name] = spec
-        self._names.update(names)
-        self._specs.update((spec.id, spec) for spec in specs)
-
-    def remove_plugin(self, plugin: str) -> None:
-        """Take the node types of a plugin out."""
-        self._specs = {id: spec for id, spec in self._specs.items() if spec.plugin != plugin}
-        self._names = {name: spec for name, spec in self._names.items() if spec.plugin != plugin}
-
-
-def _clash(name: str, spec: NodeSpec, other: NodeSpec) -> str:
-    what = "alias" if name in other.aliases else "node id"
-    if spec.plugin == other.plugin:
-        return f"plugin {spec.plugin!r} registers the {what} {name!r} twice"
-    return f"{name!r} of plugin {spec.plugin!r} is already a {what} of plugin {other.plugin!r}"
 
 
 @dataclass
@@ -151,7 +103,7 @@ class Plugins:
         log.info("plugin %s is quarantined: %s", name, reason, exc_info=cause)
         if self.manager.has_plugin(name):
             self.manager.unregister(name=name)
-        self.registry.remove_plugin(name)
+        self.registry.remove_plugin(name, reason)
         self.states[name] = replace(state, state="quarantined", reason=reason, nodes=())
 
 

@@ -1,0 +1,101 @@
+"""Folders of files that parameters name: checkpoints, LoRAs, pictures to read."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path, PurePosixPath
+
+from nodegraph.engine.errors import NodegraphError
+from nodegraph.engine.nearest import nearest
+
+
+class FolderError(NodegraphError):
+    """A name that leads to no file of its kind; `nearest` is a name that does."""
+
+    def __init__(self, message: str, near: str | None = None) -> None:
+        self.message, self.nearest = message, near
+        super().__init__(f"{message} (did you mean {near!r}?)" if near else message)
+
+
+class Folders:
+    """The files of each kind, found below its root folders; of two files with one name the first root's counts.
+
+    Names are relative to their root and written with `/` on every system; what is given with `\\` is understood. A name
+    never leads out of its root by itself, though a link within may, as models are kept elsewhere. Nothing is read
+    before it is asked for.
+    """
+
+    def __init__(
+        self, roots: Mapping[str, Sequence[Path]], extensions: Mapping[str, Sequence[str]] | None = None
+    ) -> None:
+        self._roots = {kind: tuple(Path(root) for root in paths) for kind, paths in roots.items()}
+        given = extensions or {}
+        self._extensions = {kind: tuple(end.casefold() for end in ends) for kind, ends in given.items()}
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """Return the kinds of files that have folders."""
+        return tuple(self._roots)
+
+    def roots(self, kind: str) -> tuple[Path, ...]:
+        """Return the folders of a kind, in the order in which they are searched."""
+        try:
+            return self._roots[kind]
+        except KeyError:
+            kinds = ", ".join(map(repr, sorted(self._roots))) or "none"
+            raise FolderError(f"there are no folders of the kind {kind!r}; the kinds are {kinds}") from None
+
+    def names(self, kind: str) -> tuple[str, ...]:
+        """Return the names of all files of a kind, sorted."""
+        ends = self._extensions.get(kind)
+        found = {name for root in self.roots(kind) for name in _walk(root) if not ends or _ends(name, ends)}
+        return tuple(sorted(found, key=lambda name: (name.casefold(), name)))
+
+    def path(self, kind: str, name: str, *, hint: bool = True) -> Path:
+        """Return the file that a name leads to, or raise `FolderError`, which tells the nearest name on `hint`."""
+        plain = self.plain(name)
+        ends = self._extensions.get(kind)
+        for root in self.roots(kind):
+            path = root / plain
+            if path.is_file() and (not ends or _ends(plain, ends)):
+                return path
+        if not hint:
+            raise FolderError(f"no file {plain!r} among the {kind}")
+        names = self.names(kind)
+        where = ", ".join(str(root) for root in self.roots(kind)) or "no folder"
+        what = f"{len(names)} files of this kind are there" if names else "there is no file of this kind"
+        raise FolderError(f"no file {plain!r} among the {kind} in {where}; {what}", nearest(plain, names))
+
+    def plain(self, name: str) -> str:
+        """Return a name as it stands on the wire: relative, with `/`; raise `FolderError` where it leads elsewhere."""
+        path = PurePosixPath(name.replace("\\", "/"))
+        text = str(path)
+        if path.is_absolute() or ".." in path.parts or text == "." or "\0" in text or re.match("[A-Za-z]:", text):
+            raise FolderError(f"{name!r} is not a name below a folder, such as 'sd15/model.safetensors'")
+        return text
+
+    def identity(self, kind: str, name: str) -> str:
+        """Return what tells a file's content from another's without reading it: size and time of its last change."""
+        status = self.path(kind, name).stat()
+        return f"{status.st_size}:{status.st_mtime_ns}"
+
+
+def _ends(name: str, ends: tuple[str, ...]) -> bool:
+    return name.casefold().endswith(ends)
+
+
+def _walk(root: Path) -> Iterator[str]:
+    """Give the names of the files below a folder, links followed once, hidden ones left out."""
+    seen: set[tuple[int, int]] = set()
+    for folder, folders, files in os.walk(root, followlinks=True):
+        status = Path(folder).stat()
+        if (status.st_dev, status.st_ino) in seen:
+            folders.clear()
+            continue
+        seen.add((status.st_dev, status.st_ino))
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in files:
+            if not name.startswith("."):
+                yield (Path(folder) / name).relative_to(root).as_posix()
