@@ -1,0 +1,118 @@
+"""Calling a node: its inputs, what it is told, and what it gave, by output."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from nodegraph.engine.context import Ancestor
+from nodegraph.engine.marks import Lazy
+from nodegraph.engine.naming import Namer
+from nodegraph.engine.recipe import FLEETING, UncacheableError
+from nodegraph.engine.spec import MISSING, NodeSpec
+from nodegraph.engine.task import State, Task
+
+LONGEST_MESSAGE = 2000
+
+
+class NotYet(BaseException):
+    """Leaves a node that asked for a lazy input which has not been made; the node is called again when it has.
+
+    Not an `Exception`, so that a node's own error handling lets it pass.
+    """
+
+    def __init__(self, port: str) -> None:
+        self.port = port
+        super().__init__(port)
+
+
+def inputs_of(task: Task) -> dict[str, Any]:
+    """Return what a task's function is called with, but for the context; defaults are the function's own."""
+    inputs = dict(task.instance.params)
+    lazy = task.signature.lazy
+    for port, (source, output) in task.links.items():
+        if source.names is not None and source.named and source.names[output][0] == FLEETING:
+            task.fleeting = True
+        if port in lazy:
+            inputs[port] = Lazy(_getter(task, port, source, output))
+        else:
+            inputs[port] = source.values[output]  # type: ignore[index]  # a source that is read has its values
+    if task.constants is not None:
+        inputs.update((port, constant.value) for port, constant in task.constants.items())
+    if lazy:
+        for port in lazy:
+            if port in inputs and port not in task.links:
+                inputs[port] = Lazy.of(inputs[port])
+    return inputs
+
+
+def _getter(task: Task, port: str, source: Task, output: str) -> Callable[[], Any]:
+    def get() -> Any:
+        if source.values is None:
+            raise NotYet(port)
+        if task.read is None:
+            task.read = set()
+        task.read.add(port)
+        return source.values[output]
+
+    return get
+
+
+def outputs_of(spec: NodeSpec, result: Any) -> Mapping[str, Any]:
+    """Return what a node gave, by output; raise `TypeError` where it is not what the node declares."""
+    if spec.named_outputs:
+        if not isinstance(result, tuple) or len(result) != len(spec.outputs):
+            raise TypeError(f"it returned {type(result).__name__}, expected ({', '.join(spec.outputs)})")
+        return dict(zip(spec.outputs, result, strict=True))
+    if spec.outputs:
+        return {"out": result}
+    if result is not None:
+        raise TypeError(f"it returned {type(result).__name__}, but declares no output")
+    return {}
+
+
+def message_of(error: BaseException) -> str:
+    """Return what an error says, cut where it is too long to read."""
+    try:
+        text = str(error)
+    except Exception as broken:  # noqa: BLE001 - an exception's own text may fail
+        text = f"(its message cannot be told: {type(broken).__name__})"
+    if len(text) > LONGEST_MESSAGE:
+        text = f"{text[:LONGEST_MESSAGE]}... ({len(text)} characters)"
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def ancestors(task: Task, namer: Namer) -> tuple[Ancestor, ...]:
+    """Return the nodes that a task's result is made from, sources first, itself last."""
+    found: dict[str, Ancestor] = {}
+    stack: list[tuple[Task, bool]] = [(task, False)]
+    seen: set[int] = set()
+    while stack:
+        here, sources_done = stack.pop()
+        if sources_done:
+            found[here.id] = _ancestor(here, namer)
+        elif id(here) not in seen:
+            seen.add(id(here))
+            stack.append((here, True))
+            upstream = [source for port, (source, _) in here.links.items() if _may_have_read(here, port)]
+            stack.extend((source, False) for source in reversed(upstream))
+    return tuple(found.values())
+
+
+def _may_have_read(task: Task, port: str) -> bool:
+    """Leave out the branch that a switch did not take, where that is known."""
+    return not (task.is_lazy(port) and task.state is State.DONE and task.read is not None and port not in task.read)
+
+
+def _ancestor(task: Task, namer: Namer) -> Ancestor:
+    spec = task.spec
+    params = {
+        name: task.instance.params.get(name, port.default)
+        for name, port in spec.inputs.items()
+        if name in task.instance.params or (name not in task.links and port.default is not MISSING)
+    }
+    try:
+        files = namer.files(task)
+    except UncacheableError:
+        files = {}
+    return Ancestor(task.id, spec.id, spec.version, spec.plugin, spec.plugin_version, params, files)

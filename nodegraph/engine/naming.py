@@ -1,0 +1,206 @@
+"""Gives tasks their recipes: (node type, versions, parameters, sources' names, file identities, declared settings)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from itertools import count
+from typing import Any, Protocol
+from uuid import uuid4
+
+from nodegraph.engine.errors import NodegraphError
+from nodegraph.engine.graph import Body
+from nodegraph.engine.node import spec_of
+from nodegraph.engine.recipe import FLEETING, FORMAT, UncacheableError, canonical, digest, value_name
+from nodegraph.engine.spec import MISSING, Json, NodeSpec
+from nodegraph.engine.task import Task
+
+
+class Identities(Protocol):
+    """Tells files apart by their content; `engine.folders.Folders` does."""
+
+    def identity(self, kind: str, name: str) -> str:
+        """Return what changes when the file does."""
+        ...
+
+
+class Signature:
+    """What of a node type enters each of its recipes, worked out once a plan."""
+
+    __slots__ = ("bodies", "files", "head", "lazy", "obstacle", "ports", "spec", "strict")
+
+    def __init__(self, spec: NodeSpec, settings: Mapping[str, Json]) -> None:
+        self.spec = spec
+        self.lazy = frozenset(name for name, port in spec.inputs.items() if port.lazy)
+        self.files = {name: port.file for name, port in spec.inputs.items() if port.file is not None}
+        self.bodies = frozenset(name for name, port in spec.inputs.items() if port.body)
+        self.obstacle = ""
+        if spec.output:
+            self.obstacle = "a sink runs each time"
+        elif not spec.cache:
+            self.obstacle = "`cache=False`: it runs each time"
+        try:
+            chosen = [f"${name}={canonical(settings.get(name))}" for name in sorted(spec.settings)]
+            self.head = "\n".join((FORMAT, *map(canonical, spec.identity), *chosen))
+            self.ports = tuple((name, self._default(name)) for name in sorted(spec.inputs))
+        except UncacheableError as error:
+            self.head, self.ports, self.obstacle = "", (), str(error)
+
+    def _default(self, name: str) -> str:
+        """Return what stands in the recipe for an input that is left out."""
+        port = self.spec.inputs[name]
+        if port.default is MISSING or port.body:
+            return f"{name}-"
+        try:
+            return f"{name}={canonical(port.default)}"
+        except UncacheableError:  # it cannot change without a new version of the plugin, as the node's code cannot
+            return f"{name}-"
+
+
+class Namer:
+    """Names tasks and results of one run."""
+
+    def __init__(self, settings: Mapping[str, Json], folders: Identities | None) -> None:
+        self.settings, self.folders = settings, folders
+        self._signatures: dict[int, Signature] = {}
+        self._bodies: dict[int, tuple[Body, str | UncacheableError]] = {}
+        self._specs: dict[tuple[int, str, str], NodeSpec] = {}
+        self._run, self._fleeting = uuid4().hex, count()
+
+    def signature(self, spec: NodeSpec) -> Signature:
+        """Return what enters the recipes of a node type."""
+        known = self._signatures.get(id(spec))
+        if known is None:
+            known = self._signatures[id(spec)] = Signature(spec, self.settings)
+        return known
+
+    def name(self, task: Task) -> None:
+        """Give a task its recipe; else count in `unnamed` the sources it waits for, or make it `volatile`."""
+        signature = task.signature
+        if signature.obstacle:
+            task.volatile, task.reason = True, signature.obstacle
+            return
+        for port, (source, _) in task.links.items():
+            if source.recipe is None and source.names is None and not task.is_lazy(port):
+                task.unnamed += 1
+                source.namers.append(task)
+        if signature.files and any(port in task.links for port in signature.files):
+            self._late_file(task)
+        elif not task.unnamed:
+            self.finish_name(task)
+
+    def _late_file(self, task: Task) -> None:
+        """A file's name comes by wire: its identity is known when the name is."""
+        task.volatile = True
+        if any(port in task.instance.mapped for port in task.signature.files):
+            task.reason = "it is mapped over file names"
+        else:
+            task.late, task.reason = True, "the name of its file comes by wire"
+
+    def finish_name(self, task: Task, wired: Mapping[str, str] | None = None) -> None:
+        """Give a task whose strict sources are all named its recipe; `wired`: the names of files that came by wire."""
+        if task.signature.lazy and any(not source.named for source, _ in task.links.values()):
+            task.volatile, task.late, task.reason = True, False, "its recipe depends on which lazy inputs it reads"
+            return
+        try:
+            task.parts, fleeting = self.parts(task, wired)
+            task.recipe = fleeting + digest(task.parts)
+        except UncacheableError as error:
+            task.volatile, task.late, task.reason = True, False, str(error)
+
+    def parts(
+        self, task: Task, wired: Mapping[str, str] | None = None, unread: Collection[str] = ()
+    ) -> tuple[list[str], str]:
+        """Return the texts that a task's recipe is made of, and the mark of a recipe that holds for this run only.
+
+        Inputs in `unread`, which the node did not look at, stay out of it.
+        """
+        links, params, constants = task.links, task.instance.params, task.constants
+        signature, mapped = task.signature, task.instance.mapped
+        parts, fleeting = [signature.head], ""
+        for port, default in signature.ports:
+            link = links.get(port)
+            if link is not None:
+                if port in unread:
+                    continue
+                name = link[0].name(link[1])
+                if name[0] == FLEETING:
+                    fleeting = FLEETING
+                parts.append(f"{port}{'*' if port in mapped else '<'}{name}")
+            elif port in params:
+                value = params[port]
+                parts.append(f"{port}&{self.body(value)}" if type(value) is Body else f"{port}={canonical(value)}")
+            elif constants is not None and port in constants:
+                name = constants[port].name
+                if name[0] == FLEETING:
+                    fleeting = FLEETING
+                parts.append(f"{port}<{name}")
+            else:
+                parts.append(default)
+        if signature.files:
+            parts.extend(f"{port}@{identity}" for port, identity in self.files(task, wired).items())
+        return parts, fleeting
+
+    def files(self, task: Task, wired: Mapping[str, str] | None = None) -> Mapping[str, str]:
+        """Return the identities of the files that a task's inputs name, by input."""
+        found: dict[str, str] = {}
+        for port, kind in sorted(task.signature.files.items()):
+            name = task.instance.params.get(port, task.spec.inputs[port].default)
+            if wired is not None and port in wired:
+                name = wired[port]
+            elif port in task.links:
+                continue
+            if not isinstance(name, str) or not name or self.folders is None:
+                continue
+            try:
+                found[port] = self.folders.identity(kind, name)
+            except (NodegraphError, OSError, ValueError) as error:
+                raise UncacheableError(f"the file {name!r} cannot be looked at: {error}") from error
+        return found
+
+    def body(self, body: Body) -> str:
+        """Return the name of a subgraph: of what it gives, whatever its nodes are called."""
+        known = self._bodies.get(id(body))
+        if known is None:  # the body is held, so that its id stays its own
+            known = self._bodies[id(body)] = (body, self._body(body))
+        if isinstance(known[1], UncacheableError):
+            raise known[1]
+        return known[1]
+
+    def _body(self, body: Body) -> str | UncacheableError:
+        from nodegraph.engine.splice import outline  # which names what it makes
+
+        parts = [FORMAT]
+        # Once with each input open, for where it leads, and once with what the subgraph says where nothing is given.
+        for every in (True, False):
+            tasks = outline(body, self, every=every)
+            for task in tasks.values():
+                if task.recipe is None:
+                    return UncacheableError(
+                        f"`{task.id}` in {body.name!r}: {task.reason or 'it reads what runs each time'}"
+                    )
+            for output, source in sorted(body.sources.items()):
+                parts.append(f"{output}<{tasks[source.node].name(source.output)}")
+            parts.extend(f"{name}?" for name in sorted(body.inputs))
+        return digest(parts)
+
+    def spec(self, function: Callable[..., Any], owner: NodeSpec) -> NodeSpec:
+        """Return the node type of a marked function that a node expands into, as if `owner`'s plugin had it."""
+        key = (id(function), owner.plugin, owner.plugin_version)
+        if key not in self._specs:
+            spec = spec_of(function, plugin=owner.plugin, plugin_version=owner.plugin_version)
+            self._specs[key] = spec  # which holds the function, so that its id stays its own
+        return self._specs[key]
+
+    def result_names(self, values: Mapping[str, object]) -> Mapping[str, str]:
+        """Return names for the outputs of a task without a recipe: by value where that can be written."""
+        names = {}
+        for output, value in values.items():
+            try:
+                names[output] = value_name(value)
+            except UncacheableError:
+                names[output] = self.fleeting()
+        return names
+
+    def fleeting(self) -> str:
+        """Return a name that no other result has, in this run or another."""
+        return f"{FLEETING}{self._run}.{next(self._fleeting)}"

@@ -1,0 +1,120 @@
+"""A task: a node of the graph while it is planned and run. Internal; `executor` tells the policy."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from enum import Enum
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from nodegraph.engine.graph import Instance
+from nodegraph.engine.spec import NodeSpec
+
+if TYPE_CHECKING:
+    from nodegraph.engine.explain import Trace
+    from nodegraph.engine.naming import Signature
+    from nodegraph.engine.splice import Splice
+
+
+class State(Enum):
+    """How far a task has come."""
+
+    IDLE = "idle"
+    """Nobody has asked for its result."""
+    NAMING = "naming"
+    """Asked for; its recipe must be known before the cache can be looked into."""
+    WAITING = "waiting"
+    """Waits for its sources."""
+    READY = "ready"
+    RUNNING = "running"
+    EXPANDED = "expanded"
+    """Waits for the tasks that it expanded into."""
+    DONE = "done"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+    """Cannot run: something it needs has failed."""
+    DROPPED = "dropped"
+    """Was asked for, but all that would have read it is gone."""
+
+
+FINAL = frozenset({State.DONE, State.FAILED, State.SKIPPED, State.DROPPED})
+PENDING = frozenset({State.IDLE, State.NAMING, State.WAITING, State.READY})
+LOST = frozenset({State.FAILED, State.SKIPPED})
+
+
+class Constant(NamedTuple):
+    """A value given to a task by the node that expanded into it, and the value's name."""
+
+    value: Any
+    name: str
+
+
+class Task:
+    """A node while it is planned and run.
+
+    - `links`: port -> (source task, output). `constants`: port -> a value without canonical form, with its name.
+    - `recipe`: the name of its result, None as long as that is unknown. `reason` tells why it cannot be kept.
+    - `volatile`: it has no recipe before it has run (it runs each time, say); afterwards `names` has a name for each
+      output. `late`: its recipe is worked out, and the cache asked, when its inputs are there.
+    - `parts`: the texts that `recipe` is the hash of. `read`: the lazy inputs that it has looked at.
+    - `unnamed`: how many strict sources have no name yet; `namers`: the tasks that wait for this one's names.
+    - `fleeting`: it read what has a name for this run only, so its own result is not kept.
+    - `waiting`: how many of its sources (or of what it expanded into) are still to be made; `waiters`: who waits.
+    - `holds`: how many inputs of others may still read its result; at 0 the result is dropped.
+    - `counted`: its own links are counted in the holds of its sources.
+    """
+
+    __slots__ = (
+        "before", "cause", "constants", "counted", "fleeting", "hit", "holds", "id", "instance", "items", "late",
+        "links", "namers", "names", "naming", "parts", "read", "reason", "recipe", "scope", "seconds",
+        "signature", "spec", "splice", "started", "state", "unnamed", "values", "volatile", "waiters", "waiting",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        id: str,
+        instance: Instance,
+        signature: Signature,
+        links: Mapping[str, tuple[Task, str]],
+        constants: Mapping[str, Constant] | None = None,
+    ) -> None:
+        self.id, self.instance, self.signature, self.links = id, instance, signature, links
+        self.spec: NodeSpec = instance.spec
+        self.constants = constants
+        self.scope = id
+        self.recipe: str | None = None
+        self.names: Mapping[str, str] | None = None
+        self.items: Mapping[str, tuple[str, ...]] | None = None
+        self.reason = ""
+        self.volatile = self.late = self.naming = self.counted = self.started = self.hit = self.fleeting = False
+        self.unnamed = self.waiting = self.holds = 0
+        self.namers: list[Task] = []
+        self.waiters: list[Task] = []
+        self.state = State.IDLE
+        self.values: Mapping[str, Any] | None = None
+        self.splice: Splice | None = None
+        self.cause: str | None = None
+        self.seconds = 0.0
+        self.parts: Sequence[str] | None = None
+        self.read: set[str] | None = None
+        self.before: Trace | None = None
+
+    @property
+    def named(self) -> bool:
+        """Tell whether its outputs have names."""
+        return self.recipe is not None or self.names is not None
+
+    def is_lazy(self, port: str) -> bool:
+        """Tell whether what is upstream of an input runs only if the node asks for it."""
+        return port in self.signature.lazy and port not in self.instance.mapped
+
+    def name(self, output: str) -> str:
+        """Return the name of an output; the task must be `named`."""
+        return self.names[output] if self.names is not None else f"{self.recipe}.{output}"
+
+    def item_name(self, output: str, index: int) -> str:
+        """Return the name of an item of a list output."""
+        names = None if self.items is None else self.items.get(output)
+        return f"{self.name(output)}[{index}]" if names is None else names[index]
+
+    def __repr__(self) -> str:
+        return f"Task({self.id!r}, {self.state.value})"
