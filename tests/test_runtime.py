@@ -1,0 +1,192 @@
+"""Whole workflows through the runtime, with a tiny model of random weights."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from PIL import Image as Pillow
+
+import nodegraph
+from nodegraph import NodeError, Options, Runtime, WorkflowError
+from nodegraph.engine.context import CancelToken
+from nodegraph.engine.events import Event, Preview, Progress
+
+WORKFLOW = "workflows/text_to_image.json"
+
+
+@pytest.fixture
+def options(tiny_models: Path, tmp_path: Path) -> Options:
+    return Options(models=(tiny_models,), output=tmp_path / "out", data=tmp_path / "data", dtype="fp32", device="cpu")
+
+
+@pytest.fixture
+def runtime(options: Options) -> Runtime:
+    return Runtime(options)
+
+
+@pytest.fixture(autouse=True)
+def _at_the_root(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(root)
+
+
+SMALL: dict[str, Any] = {"checkpoint": "tiny.safetensors", "width": 32, "height": 32, "steps": 3, "seed": 2**64 - 1}
+
+
+def read(path: Path) -> dict[str, Any]:
+    with Pillow.open(path) as file:
+        return {key: json.loads(text) for key, text in file.info.items()}
+
+
+def test_a_workflow_gives_pictures_that_tell_how_they_were_made(runtime: Runtime, tiny_models: Path) -> None:
+    outputs = runtime.run(WORKFLOW, inputs={**SMALL, "batch_size": 2})
+    assert outputs.result.ok
+    assert [picture.seed for picture in outputs.pictures] == [2**64 - 1] * 2
+    told = read(outputs.pictures[1].path)
+    record = told["nodegraph_record"]
+    assert record["picture"] == {"index": 1, "origin": {"seed": 2**64 - 1, "batch_index": 1}}
+    model = tiny_models / "checkpoints" / "tiny.safetensors"
+    assert record["files"] == {"tiny.safetensors": hashlib.sha256(model.read_bytes()).hexdigest()}
+    assert record["libraries"]["torch"] == torch.__version__
+    assert (record["device"], record["dtype"]) == ("cpu", "float32")
+    assert told["nodegraph"]["nodes"]["sample"]["params"]["seed"] == 2**64 - 1
+    assert told["prompt"]["sample"]["inputs"]["model"] == ["model", 0]
+
+
+def test_the_workflow_in_a_picture_makes_it_again(runtime: Runtime, tmp_path: Path) -> None:
+    first = runtime.run(WORKFLOW, inputs=SMALL).pictures[0]
+    told = read(first.path)
+    for name in ("nodegraph", "prompt"):
+        fresh = Runtime(Options(**{**vars(runtime.options), "data": tmp_path / name, "cache": False}))
+        again = fresh.run(told[name]).pictures[0]
+        assert torch.equal(again.value.pixels, first.value.pixels), name
+
+
+def test_without_metadata_a_picture_tells_nothing(options: Options) -> None:
+    runtime = Runtime(Options(**{**vars(options), "metadata": False}))
+    assert read(runtime.run(WORKFLOW, inputs=SMALL).pictures[0].path) == {}
+
+
+def test_a_second_run_reuses_what_did_not_change(runtime: Runtime) -> None:
+    runtime.run(WORKFLOW, inputs=SMALL)
+    again = runtime.run(WORKFLOW, inputs=SMALL).result
+    assert set(again.timings) == {"save"}
+    other = runtime.run(WORKFLOW, inputs={**SMALL, "prompt": "another"}).result
+    assert set(other.timings) == {"prompt", "sample", "decode", "save"}
+
+
+def test_results_survive_the_process(options: Options) -> None:
+    first = Runtime(options).run(WORKFLOW, inputs=SMALL)
+    again = Runtime(options).run(WORKFLOW, inputs=SMALL)
+    assert set(again.result.timings) == {"save"}
+    assert torch.equal(again.pictures[0].value.pixels, first.pictures[0].value.pixels)
+    assert again.pictures[0].seed == first.pictures[0].seed
+
+
+def test_a_changed_model_file_is_loaded_again(options: Options, tmp_path: Path, tiny_models: Path) -> None:
+    models = tmp_path / "models" / "checkpoints"
+    models.mkdir(parents=True)
+    model = models / "tiny.safetensors"
+    model.write_bytes((tiny_models / "checkpoints" / "tiny.safetensors").read_bytes())
+    runtime = Runtime(Options(**{**vars(options), "models": (models.parent,)}))
+    runtime.run(WORKFLOW, inputs=SMALL)
+    os.utime(model, ns=(1, 1))
+    assert "model" in runtime.run(WORKFLOW, inputs=SMALL).result.timings
+
+
+def test_a_file_of_comfyui_runs_unchanged(runtime: Runtime) -> None:
+    api = {
+        "3": {
+            "class_type": "KSampler",
+            "inputs": {
+                "seed": 5, "steps": 2, "cfg": 8, "sampler_name": "euler", "scheduler": "normal", "denoise": 1,
+                "model": ["4", 0], "positive": ["6", 0], "negative": ["7", 0], "latent_image": ["5", 0],
+            },
+            "_meta": {"title": "KSampler"},
+        },
+        "4": {"class_type": "CheckpointLoaderSimple", "inputs": {"ckpt_name": "tiny.safetensors"}},
+        "5": {"class_type": "EmptyLatentImage", "inputs": {"width": 32, "height": 32, "batch_size": 1}},
+        "6": {"class_type": "CLIPTextEncode", "inputs": {"text": "beautiful scenery", "clip": ["4", 1]}},
+        "7": {"class_type": "CLIPTextEncode", "inputs": {"text": "text, watermark", "clip": ["4", 1]}},
+        "8": {"class_type": "VAEDecode", "inputs": {"samples": ["3", 0], "vae": ["4", 2]}},
+        "9": {"class_type": "SaveImage", "inputs": {"filename_prefix": "ComfyUI", "images": ["8", 0]}},
+    }  # fmt: skip
+    outputs = runtime.run(api)
+    assert outputs.result.ok
+    assert [path.name for path in outputs.files] == ["ComfyUI_00001_.png"]
+
+
+def test_an_image_becomes_another(runtime: Runtime) -> None:
+    outputs = runtime.run("workflows/image_to_image.json", inputs={"checkpoint": "tiny.safetensors", "steps": 3})
+    assert outputs.result.ok
+    assert outputs.pictures[0].value.pixels.shape == (1, 128, 128, 3)
+
+
+def test_sampling_tells_of_each_step_and_shows_it(runtime: Runtime) -> None:
+    events: list[Event] = []
+    runtime.run(WORKFLOW, inputs=SMALL, emit=events.append)
+    steps = [(event.value, event.total) for event in events if isinstance(event, Progress) and event.node == "sample"]
+    assert steps == [(0, 3), (1, 3), (2, 3), (3, 3)]
+    shown = [event.value.samples.shape for event in events if isinstance(event, Preview)]
+    assert shown == [(1, 4, 4, 4)] * 2
+
+
+def test_a_cancelled_run_stops_within_a_step_and_writes_nothing(runtime: Runtime) -> None:
+    cancel = CancelToken()
+
+    def stop(event: Event) -> None:
+        if isinstance(event, Progress) and event.node == "sample" and event.value == 1:
+            cancel.cancel()
+
+    outputs = runtime.run(WORKFLOW, inputs={**SMALL, "steps": 1000}, emit=stop, cancel=cancel)
+    assert outputs.result.cancelled
+    assert outputs.files == ()
+    assert list(runtime.options.output.rglob("*")) == []
+
+
+def test_part_of_a_batch_is_made_again_alone(runtime: Runtime) -> None:
+    whole = runtime.run(WORKFLOW, inputs={**SMALL, "batch_size": 3}).pictures
+    document = runtime.load(WORKFLOW).dump()
+    document["nodes"]["part"] = {
+        "type": "LatentFromBatch",
+        "params": {"batch_index": 2, "length": 1},
+        "links": {"samples": "canvas.out"},
+    }
+    document["nodes"]["sample"]["links"]["latent_image"] = "part.out"
+    alone = runtime.run(document, inputs={**SMALL, "batch_size": 3}).pictures
+    assert alone[0].value.origins == whole[2].value.origins
+    assert torch.allclose(alone[0].value.pixels[0], whole[2].value.pixels[0], atol=1e-4)
+
+
+def test_a_workflow_tells_everything_that_is_wrong_with_it(runtime: Runtime) -> None:
+    wrong = {**SMALL, "checkpoint": "tiny.safetensor", "steps": 0, "cfg": "8"}
+    with pytest.raises(WorkflowError) as caught:
+        runtime.run(WORKFLOW, inputs=wrong)
+    problems = {(problem.node, problem.field): problem for problem in caught.value.problems}
+    assert set(problems) == {("model", "params.ckpt_name"), ("sample", "params.steps"), ("sample", "params.cfg")}
+    assert problems["model", "params.ckpt_name"].nearest == "tiny.safetensors"
+
+
+def test_run_returns_outputs_that_show_themselves(options: Options) -> None:
+    outputs = nodegraph.run(WORKFLOW, options=options, prompt="a red circle", **{**SMALL, "seed": 1})
+    picture = outputs.pictures[0]
+    assert picture.pillow.size == (32, 32)
+    assert picture._repr_png_().startswith(b"\x89PNG")
+    assert "data:image/png;base64," in outputs._repr_html_()
+    with pytest.raises(KeyError, match="no output is called"):
+        outputs["nothing"]
+
+
+def test_run_raises_what_a_node_raised(options: Options, tmp_path: Path) -> None:
+    folder = tmp_path / "models" / "checkpoints"
+    folder.mkdir(parents=True)
+    (folder / "broken.safetensors").write_bytes(b"<html>not found</html>")
+    broken = Options(**{**vars(options), "models": (folder.parent,)})
+    with pytest.raises(NodeError, match=r"CheckpointLoaderSimple.*broken\.safetensors") as caught:
+        nodegraph.run(WORKFLOW, options=broken, checkpoint="broken.safetensors")
+    assert caught.value.node == "model"
