@@ -24,8 +24,8 @@ class _Part(BaseModel):
 class NodeEntry(_Part):
     """A node of the file: of a `type`, or an instance of the subgraph `graph`."""
 
-    type: str | None = Field(None, description="the node type's id")
-    graph: str | None = Field(None, description="the name of a subgraph, for an instance of it")
+    type: str | None = Field(default=None, description="the node type's id")
+    graph: str | None = Field(default=None, description="the name of a subgraph, for an instance of it")
     params: dict[str, Any] = Field(default_factory=dict, description="what was typed, by input name")
     links: dict[str, str] = Field(default_factory=dict, description="what is wired: 'node.output' by input name")
 

@@ -89,12 +89,13 @@ def json_problems(value: Json, depth: int) -> Iterator[Problem]:
                     continue
                 stack.append((item, f"{place}.{key}" if place else str(key), level + 1))
         else:
-            wrong = _scalar_problem(current)
+            wrong = scalar_problem(current)
             if wrong:
                 yield Problem("invalid_json", wrong, field=place or None, got=current)
 
 
-def _scalar_problem(value: Json) -> str | None:
+def scalar_problem(value: Json) -> str | None:
+    """Return what is wrong with a value that is no list and no object, None if it is plain JSON."""
     if value is None or isinstance(value, bool):
         return None
     if isinstance(value, int):

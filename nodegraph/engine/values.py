@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from nodegraph.engine.errors import SHOWN, NodegraphError, told
 from nodegraph.engine.folders import FolderError, Folders
-from nodegraph.engine.jsontext import json_problems
+from nodegraph.engine.jsontext import json_problems, scalar_problem
 from nodegraph.engine.nearest import nearest
 from nodegraph.engine.spec import InputPort, Json, PortType
 from nodegraph.engine.types import bare, members
@@ -88,16 +88,20 @@ class Values:
 
 def _typed(kind: PortType, value: Json) -> Any:
     """Check a value against the port's Python type, strictly."""
-    if type(value) not in _PLAIN or not isinstance(value, (bool, str)):
-        wrong = next(json_problems(value, _DEPTH), None)
-        if wrong is not None:
-            raise MisfitError("not_json", wrong.message, describe(kind))
+    wrong = scalar_problem(value) if type(value) in _PLAIN else _json_problem(value)
+    if wrong is not None:
+        raise MisfitError("not_json", wrong, describe(kind))
     try:
         if bare(kind.annotation) in _PLAIN:
             return kind.adapter.validate_python(value, strict=True)
         return kind.adapter.validate_json(json.dumps(value), strict=True)
     except ValidationError as error:
         raise _misfit(kind, value, error) from error
+
+
+def _json_problem(value: Json) -> str | None:
+    problem = next(json_problems(value, _DEPTH), None)
+    return problem.message if problem else None
 
 
 def _misfit(kind: PortType, value: Json, error: ValidationError) -> MisfitError:

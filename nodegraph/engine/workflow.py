@@ -93,6 +93,8 @@ def read_native(document: Json) -> Workflow:
 def _check_format(document: Mapping[str, Json]) -> None:
     if "format" not in document:
         message = f'no workflow of a format known here: a workflow has "format": {FORMAT} and "nodes"'
+        if isinstance(document.get("nodes"), list) and isinstance(document.get("links"), list):
+            message += "; this looks like a file of ComfyUI's editor: export it in the API format, which is read"
         raise WorkflowError([Problem("not_a_workflow", message)])
     number = document["format"]
     if type(number) is int and number == FORMAT:
