@@ -1,0 +1,175 @@
+"""What a person sees while a workflow runs: a live display on a terminal, now and then a line anywhere else."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Protocol, TextIO
+
+from nodegraph.cli.tally import Tally, Work
+from nodegraph.cli.text import duration, rate
+from nodegraph.engine import events
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+
+WORTH_A_LINE = 0.5
+"""Seconds; nodes that took less are not told of one by one."""
+PAUSE = 10.0
+"""Seconds between lines about a node at work."""
+ROWS = 8
+"""Nodes at work that are shown at a time."""
+
+
+class Display(AbstractContextManager["Display"], Protocol):
+    """Shows a run from its events; lasts as long as its `with` block."""
+
+    tally: Tally
+
+    def show(self, event: events.Event) -> None:
+        """Take in what happens."""
+
+
+def named(work: Work) -> str:
+    """Return a node and its type, as one says it."""
+    return f"{work.node} ({work.type})" if work.type and work.type != work.node else work.node
+
+
+def steps(work: Work, now: float) -> str:
+    """Return how far a node at work has come: `step 5/20, 3.4 it/s, 4.4 s left`."""
+    parts = [work.message] if work.message else []
+    if work.total:
+        parts.append(f"step {work.value:g}/{work.total:g}")
+        parts += [rate(work.rate(now))] if work.rate(now) else []
+        left = work.left(now)
+        parts += [f"{duration(left)} left"] if left else []
+    return ", ".join(parts)
+
+
+class Lines:
+    """Writes a line when something took long, is taking long, or went wrong: for logs, pipes and simple terminals."""
+
+    def __init__(self, stream: TextIO, clock: Callable[[], float] = time.monotonic) -> None:
+        self.tally, self._stream, self._clock = Tally(), stream, clock
+        self._last = clock()
+
+    def __enter__(self) -> Lines:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._stream.flush()
+
+    def show(self, event: events.Event) -> None:
+        """Write a line if the event is worth one."""
+        work, now = self.tally.add(event), self._clock()
+        if work is None:
+            return
+        took = now - work.started
+        if isinstance(event, events.Finished) and took >= WORTH_A_LINE:
+            self._write(f"{named(work)}: done in {duration(took)}", now)
+        elif isinstance(event, events.Failed):
+            self._write(f"{named(work)}: failed after {duration(took)}", now)
+        elif isinstance(event, events.Progress) and now - self._last >= PAUSE:
+            self._write(f"{named(work)}: {steps(work, now)}", now)
+
+    def _write(self, line: str, now: float) -> None:
+        self._last = now
+        done = f"{self.tally.done}/{len(self.tally.known)}"
+        self._stream.write(f"[{duration(now - self.tally.started)}, node {done}] {line}\n")
+        self._stream.flush()
+
+
+class Silent:
+    """Counts, and shows nothing: for when a program reads the events."""
+
+    def __init__(self) -> None:
+        self.tally = Tally()
+
+    def __enter__(self) -> Silent:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        return None
+
+    def show(self, event: events.Event) -> None:
+        """Take in what happens."""
+        self.tally.add(event)
+
+
+class Live:
+    """Redraws the nodes at work at the bottom of a terminal; what took long, or went wrong, scrolls by above."""
+
+    def __init__(self, console: Console) -> None:
+        from rich.live import Live as Screen
+
+        self.tally, self._console = Tally(), console
+        self._screen = Screen(
+            console=console,
+            get_renderable=self._draw,
+            refresh_per_second=10,
+            transient=True,
+        )
+
+    def __enter__(self) -> Live:
+        self._screen.__enter__()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._screen.__exit__(None, None, None)
+
+    def show(self, event: events.Event) -> None:
+        """Count the event; the display redraws itself by the clock."""
+        work = self.tally.add(event)
+        if work is None:
+            return
+        took = time.monotonic() - work.started
+        if isinstance(event, events.Failed):
+            self._print("[red]failed[/]", work, took)
+        elif isinstance(event, events.Finished) and took >= WORTH_A_LINE:
+            self._print("[green]done  [/]", work, took)
+
+    def _print(self, word: str, work: Work, took: float) -> None:
+        from rich.markup import escape
+
+        text = f"{word} {escape(work.node)} [dim]{escape(work.type)}[/]  {duration(took)}"
+        self._console.print(text, highlight=False, no_wrap=True, overflow="ellipsis")
+
+    def _draw(self) -> RenderableType:
+        from rich.progress_bar import ProgressBar
+        from rich.table import Table
+
+        now, tally = time.monotonic(), self.tally
+        table = Table.grid(padding=(0, 2), expand=False)
+        for _ in range(3):
+            table.add_column(no_wrap=True, overflow="ellipsis")
+        for work in list(tally.at_work.values())[:ROWS]:
+            known = work.total > 0
+            bar = ProgressBar(
+                total=work.total if known else None, completed=work.value, width=24, pulse=not known, animation_time=now
+            )
+            told = steps(work, now) or duration(now - work.started)
+            table.add_row(_label(work), bar, told)
+        everything = ProgressBar(total=max(len(tally.known), 1), completed=tally.done, width=24)
+        told = f"{tally.done} of {len(tally.known)} nodes, {duration(now - tally.started)}"
+        table.add_row("all", everything, told)
+        return table
+
+
+def _label(work: Work) -> RenderableType:
+    from rich.text import Text
+
+    return Text.assemble((work.node, "bold"), " ", (work.type if work.type != work.node else "", "dim"))
+
+
+def display(events_asked: bool) -> Display:
+    """Return the display that fits: none beside events, live on a terminal, lines elsewhere."""
+    if events_asked:
+        return Silent()
+    if not sys.stderr.isatty():
+        return Lines(sys.stderr)
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    return Live(console) if console.is_terminal and not console.is_dumb_terminal else Lines(sys.stderr)

@@ -1,0 +1,66 @@
+"""Run a command so that whatever goes wrong ends in one message and an exit code, never in a traceback."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import logging
+import os
+import sys
+
+from nodegraph.cli.exits import CommandError, Exit
+from nodegraph.engine.errors import Cancelled, NodegraphError, WorkflowError
+
+logger = logging.getLogger(__name__)
+
+
+def guarded(options: argparse.Namespace) -> int:
+    """Run the command that was asked for and return its exit code."""
+    debug = getattr(options, "debug", False)
+    if debug:
+        logging.basicConfig(level=logging.DEBUG, format="%(asctime)s %(name)s: %(message)s", stream=sys.stderr)
+    try:
+        command = importlib.import_module(f"nodegraph.cli.{options.command}")
+        code: int = command.main(options)
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:
+        return _reader_gone()
+    except BaseException as error:  # the one place where every error ends
+        if debug:
+            logger.debug("the traceback", exc_info=error)
+        return _tell(error)
+
+
+def _reader_gone() -> int:
+    """Stop quietly where whoever read our output has gone, as `nodegraph nodes | head` does."""
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, sys.stdout.fileno())
+    os.close(null)
+    return Exit.FAILED
+
+
+def _tell(error: BaseException) -> int:
+    """Write what went wrong to stderr and return the exit code."""
+    match error:
+        case CommandError():
+            return _say(str(error), error.code)
+        case WorkflowError():
+            return _say("\n".join(str(problem) for problem in error.problems), Exit.INVALID)
+        case KeyboardInterrupt() | Cancelled():
+            return _say("cancelled", Exit.CANCELLED)
+        case NodegraphError():
+            return _say(str(error), Exit.FAILED)
+        case OSError() if error.filename is not None:
+            return _say(f"{error.filename}: {error.strerror}", Exit.FAILED)
+        case MemoryError():
+            return _say("out of memory", Exit.FAILED)
+        case SystemExit():
+            return error.code if isinstance(error.code, int) else Exit.FAILED
+    said = f"{type(error).__name__}: {error}".rstrip(": ")
+    return _say(f"this should not have happened: {said} (--debug shows where)", Exit.FAILED)
+
+
+def _say(message: str, code: Exit) -> int:
+    sys.stderr.write(f"{message}\n")
+    return code

@@ -1,0 +1,81 @@
+"""What came of a run, told: files and values to stdout, the rest to stderr."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, TextIO
+
+from nodegraph.cli.output import Results, plain
+from nodegraph.cli.text import duration, several, size
+from nodegraph.engine.spec import Json
+
+if TYPE_CHECKING:
+    from nodegraph.engine.result import Result
+    from nodegraph.outputs import Outputs
+
+SHOWN = 12
+"""Nodes named in a line before the rest is counted."""
+LONGEST = 1000
+"""Characters of an output's value that are shown."""
+
+
+def write_results(outputs: Outputs, results: Results) -> None:
+    """Write the files' paths, and what the workflow exposes by name where it is data, a line each."""
+    for path in outputs.files:
+        results.line(str(path))
+    for name, value in outputs.result.outputs.items():
+        shown = _shown(value)
+        if shown is not None:
+            results.line(f"{name} = {shown}")
+
+
+def _shown(value: object) -> str | None:
+    """Return data as JSON, cut where it is long; None for anything else, such as a picture."""
+    try:
+        text = json.dumps(value, ensure_ascii=False)
+    except (TypeError, ValueError, RecursionError):
+        return None
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
+
+
+def as_json(outputs: Outputs) -> Json:
+    """Return what came of a run as the last of its JSON lines."""
+    result = outputs.result
+    return {
+        "event": "result",
+        "ok": result.ok,
+        "cancelled": result.cancelled,
+        "files": [str(path) for path in outputs.files],
+        "outputs": {name: plain(value) for name, value in result.outputs.items()},
+        "failures": {node: str(error) for node, error in result.failures.items()},
+        "skipped": dict(result.skipped),
+        "reused": list(result.reused),
+        "timings": dict(result.timings),
+        "seconds": result.seconds,
+        "peak_memory": dict(outputs.peak_memory),
+    }
+
+
+def tell(outputs: Outputs, stream: TextIO) -> None:
+    """Write what failed and why, what else went on, time and peak memory."""
+    result = outputs.result
+    for error in result.failures.values():
+        stream.write(f"{error}\n")
+    word = "cancelled" if result.cancelled else "failed" if result.failures else "done"
+    stream.write(f"{word} in {duration(result.seconds)}: {'; '.join(_counts(outputs, result))}\n")
+
+
+def _counts(outputs: Outputs, result: Result) -> list[str]:
+    parts = [f"{several(len(result.timings), 'node')} ran" if result.timings else "no node ran"]
+    if result.failures:
+        parts.append(f"{len(result.failures)} failed")
+    if result.skipped:
+        names = list(result.skipped)
+        more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+        parts.append(f"{len(names)} could not run for want of what failed ({', '.join(names[:SHOWN])}{more})")
+    if result.reused:
+        parts.append(f"{len(result.reused)} reused")
+    if outputs.files:
+        parts.append(f"{several(len(outputs.files), 'file')} saved")
+    peak = [f"{size(count)} ({device})" for device, count in outputs.peak_memory.items() if count]
+    return [*parts, *(["peak memory " + ", ".join(peak)] if peak else [])]

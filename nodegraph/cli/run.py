@@ -1,0 +1,81 @@
+"""`nodegraph run`: run a workflow, show how far it is, and tell what came of it."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from nodegraph.cli import files, outcome
+from nodegraph.cli.displays import display
+from nodegraph.cli.exits import Exit
+from nodegraph.cli.interrupts import cancelling
+from nodegraph.cli.output import Results
+from nodegraph.engine import events
+from nodegraph.engine.context import CancelToken
+from nodegraph.engine.errors import WorkflowError
+
+if TYPE_CHECKING:
+    from nodegraph.engine.graph import Graph
+    from nodegraph.outputs import Outputs
+    from nodegraph.runtime import Runtime
+
+
+def main(options: argparse.Namespace) -> Exit:
+    """Run a workflow."""
+    results = Results(sys.stdout)
+    # What nodes and libraries print is no result: it must not come between the files or the events.
+    with contextlib.redirect_stdout(sys.stderr):
+        runtime = _runtime(options)
+        try:
+            _, graph = files.checked(options, runtime)
+        except WorkflowError as error:
+            raise files.problems(error, options.file, runtime) from error
+        if options.explain:
+            _explain(runtime, graph)
+        outputs = _run(runtime, graph, options, results)
+    if options.events:
+        results.json(outcome.as_json(outputs))
+    else:
+        outcome.write_results(outputs, results)
+    outcome.tell(outputs, sys.stderr)
+    if outputs.result.cancelled:
+        return Exit.CANCELLED
+    return Exit.FAILED if outputs.result.failures else Exit.DONE
+
+
+def _runtime(options: argparse.Namespace) -> Runtime:
+    from nodegraph.runtime import Options, Runtime
+
+    return Runtime(
+        Options(
+            models=tuple(options.models),
+            input=tuple(options.input),
+            output=options.output,
+            data=options.data,
+            device=options.device,
+            dtype=options.dtype,
+            cache=options.cache,
+            metadata=options.metadata,
+        )
+    )
+
+
+def _explain(runtime: Runtime, graph: Graph) -> None:
+    for decision in runtime.plan(graph).explain():
+        sys.stderr.write(f"{decision}\n")
+
+
+def _run(runtime: Runtime, graph: Graph, options: argparse.Namespace, results: Results) -> Outputs:
+    token = CancelToken()
+    with cancelling(token), display(bool(options.events)) as screen:
+        emit: Callable[[events.Event], None] = screen.show
+        if options.events:
+
+            def emit(event: events.Event) -> None:
+                screen.show(event)
+                results.json(events.dump(event))
+
+        return runtime.run(graph, emit=emit, cancel=token)
