@@ -13,7 +13,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-from nodegraph.diffusion.sampling.contract import VARIANCE_EXPLODING, Denoiser, NoiseSource, Path, Step
+from nodegraph.diffusion.sampling.contract import VARIANCE_EXPLODING, Denoiser, FlowPath, NoiseSource, Path, Step
 from nodegraph.diffusion.sampling.samplers import levels
 
 Levels = Sequence[float] | Tensor
@@ -30,6 +30,21 @@ def renoised(path: Path, x: Tensor, noise: NoiseSource, sigma: float, lower: flo
     """Return x, which went down below `lower`, with the noise that brings it up to `lower`."""
     _, keep, up = ancestral_step(path, sigma, lower)
     return torch.add(x * keep if keep != 1.0 else x, noise(x, sigma, lower), alpha=up)
+
+
+def descent_middle(sigma: float, lower: float, dtype: torch.dtype, from_start: bool = False) -> float:
+    """Return the geometric middle of `sigma` and the level that an ancestral step goes down to.
+
+    That is `lower`, up to rounding. The rounding is done as k-diffusion does it, which interpolates from the start or
+    from the end: a scheduler may have put `lower` half-way between two training steps, and then the last bit decides
+    which one the network is told.
+    """
+    start, end = torch.tensor(sigma, dtype=dtype), torch.tensor(lower, dtype=dtype)
+    up = (end**2 * (start**2 - end**2) / start**2) ** 0.5
+    near, far = start.log(), ((end**2 - up**2) ** 0.5).log()
+    if not from_start:
+        near, far = far, near
+    return float((near + 0.5 * (far - near)).exp())
 
 
 def euler_ancestral(
@@ -52,7 +67,7 @@ def dpm_2_ancestral(
         clean = denoise(x, sigma)
         if lower > 0:
             down = lower**2 / sigma
-            middle = math.sqrt(sigma * down)
+            middle = descent_middle(sigma, lower, x.dtype)
             half_way = torch.lerp(clean, x, middle / sigma)
             slope = (half_way - denoise(half_way, middle)) / middle
             x = renoised(path, torch.add(x, slope, alpha=down - sigma), noise, sigma, lower)
@@ -69,8 +84,12 @@ def dpmpp_2s_ancestral(
         clean = denoise(x, sigma)
         if lower > 0:
             down = lower**2 / sigma
-            nearly = path.finite(sigma)  # from pure noise, infinitely far in log-SNR, the middle lies next to the start
-            middle = path.middle(sigma, down) if nearly == sigma else nearly
+            if isinstance(
+                path, FlowPath
+            ):  # from pure noise, infinitely far in log-SNR, the middle is next to the start
+                middle = path.middle(sigma, down) if sigma < 1 else path.finite(sigma)
+            else:
+                middle = descent_middle(sigma, lower, x.dtype, from_start=True)
             ahead = denoise(torch.lerp(clean, x, middle / sigma), middle)
             x = renoised(path, torch.lerp(ahead, x, down / sigma), noise, sigma, lower)
         else:
