@@ -62,11 +62,11 @@ def _schedule(table: Table, sampler: Sampler, scheduler: Scheduler, steps: int) 
     return [*levels[:-2], *levels[-1:]] if sampler.discard_penultimate else levels
 
 
-class Sampling:
+class Sampling(Iterator[Step]):
     """A run of a sampler: iterate to go on by a step, ask for the `result` at the end.
 
     `steps` tells how many there will be. The steps' samples are what the network sees, on its device; `in_latent_space`
-    turns one into a latent for a preview.
+    turns one into a latent for a preview. To cancel, just stop.
     """
 
     def __init__(self, steps: int, latent_format: LatentFormat, run: Generator[Step, None, Latent]) -> None:
@@ -74,17 +74,20 @@ class Sampling:
         self._run = run
         self._result: Latent | None = None
 
-    def __iter__(self) -> Iterator[Step]:
-        """Go on, yielding each step done."""
-        if self._result is None:
-            self._result = yield from self._run
+    def __next__(self) -> Step:
+        """Do the next step."""
+        try:
+            return next(self._run)
+        except StopIteration as end:
+            self._result = self._result or end.value
+            raise
 
     def result(self) -> Latent:
         """Return the final latent, on the CPU, running what is left of the steps first."""
         for _ in self:
             pass
         if self._result is None:
-            raise RuntimeError("the sampling failed or was cancelled before its end")
+            raise RuntimeError("the sampling failed before its end")
         return self._result
 
     def in_latent_space(self, samples: Tensor) -> Tensor:
