@@ -94,7 +94,8 @@ def folder(tmp_path: Path, references: dict[str, Any]) -> Path:
         beta_schedule="linear", beta_start=0.001, beta_end=0.01, num_train_timesteps=200, prediction_type="v_prediction"
     )
     scheduler.save_pretrained(tmp_path / "scheduler")
-    (tmp_path / "tokenizer").mkdir()
+    (tmp_path / "safety_checker").mkdir()
+    (tmp_path / "safety_checker" / "model.safetensors").write_text("no part of a picture's making, so never read")
     (tmp_path / "model_index.json").write_text("{}")
     return tmp_path
 
@@ -137,7 +138,8 @@ def test_a_folder_loads_with_its_settings(folder: Path, references: dict[str, An
 @pytest.mark.parametrize("variant", ["fp16", "bf16"])
 def test_a_folder_of_half_precision_loads(folder: Path, references: dict[str, Any], variant: str) -> None:
     dtype = {"fp16": torch.float16, "bf16": torch.bfloat16}[variant]
-    for file in sorted(folder.glob("*/*.safetensors")):
+    for name in references:
+        (file,) = (folder / name).glob("*.safetensors")
         halves = {key: tensor.to(dtype) for key, tensor in load_file(file).items()}
         file.unlink()
         save_file(halves, file.with_suffix(f".{variant}.safetensors"))
@@ -176,7 +178,7 @@ def test_what_a_folder_lacks_is_told(folder: Path) -> None:
     with pytest.raises(PickledFileError, match=r"vae/diffusion_pytorch_model\.bin: pickled weights"):
         load(folder)
     vae.with_suffix(".bin").unlink()
-    with pytest.raises(IncompleteModelError, match=r"no autoencoder \(vae/\.\.\.\)"):
+    with pytest.raises(IncompleteModelError, match=r"no autoencoder \(vae/\)"):
         load(folder)
     assert describe(folder).missing == ("autoencoder",)
 

@@ -48,9 +48,9 @@ class CheckpointInfo:
 
 def describe(path: Path, families: Iterable[Family] | None = None) -> CheckpointInfo:
     """Say what the checkpoint at `path` is; raise a WeightsError if it is none."""
-    source = open_source(path)
-    detected = detect(source, known_families() if families is None else families)
-    return _info(source, detected)
+    known = known_families() if families is None else list(families)
+    source = open_source(path, known)
+    return _info(source, detect(source, known))
 
 
 def _info(source: Source, detected: Detected) -> CheckpointInfo:
@@ -63,7 +63,7 @@ def _info(source: Source, detected: Detected) -> CheckpointInfo:
         folder=source.folder,
         precision=_precision(tensors for part in present for tensors in [detected.parts[part.name]]),
         parameters=sum(part.parameters for part in parts),
-        size=sum(file.stat().st_size for file in source.files),
+        size=sum(file.stat().st_size for file in detected.files),
         parts=parts,
         missing=tuple(part.title for part in detected.missing),
         prediction=detected.prediction,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from nodegraph.diffusion.values import Prediction
 from nodegraph.diffusion.weights.errors import IncompleteModelError, UnknownModelError
@@ -36,6 +37,11 @@ class Detected:
     configs: Mapping[str, Config]
     prediction: Prediction
     schedule: Schedule
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The files that hold its tensors."""
+        return tuple(sorted({info.file for tensors in self.parts.values() for info in tensors.values()}))
 
     @property
     def missing(self) -> tuple[Part, ...]:

@@ -84,8 +84,9 @@ def load_checkpoint(
     """
     target = default_device() if device is None else torch.device(device)
     dtype = default_dtype(target) if dtype is None else dtype
-    source = open_source(path)
-    detected = detect(source, known_families() if families is None else families)
+    known = known_families() if families is None else list(families)
+    source = open_source(path, known)
+    detected = detect(source, known)
     _check_parts(source, detected)
     logger.info("loading %s: %s, %s on %s", path, detected.family.title, dtype, target)
     networks = _empty_networks(source, detected)
@@ -96,7 +97,7 @@ def load_checkpoint(
             state = reader.read(network, detected.parts[part.name], target, part_dtype)
             network.load_state_dict(state, strict=True, assign=True)
             network.eval().requires_grad_(False)
-    return Checkpoint(path, source.files, detected.family, networks, detected.prediction, detected.schedule)
+    return Checkpoint(path, detected.files, detected.family, networks, detected.prediction, detected.schedule)
 
 
 def _check_parts(source: Source, detected: Detected) -> None:
@@ -105,8 +106,8 @@ def _check_parts(source: Source, detected: Detected) -> None:
             for file in sorted((source.path / part.folder).glob("*")):
                 if file.suffix in PICKLE_SUFFIXES:
                     raise PickledFileError(file)
-        starts = f"{part.folder}/" if source.folder else " or ".join(stored for stored, _ in part.prefixes)
-        raise IncompleteModelError(source.path, detected.family.title, [f"no {part.title} ({starts}...)"])
+        place = f"{part.folder}/" if source.folder else " or ".join(f"{stored}*" for stored, _ in part.prefixes)
+        raise IncompleteModelError(source.path, detected.family.title, [f"no {part.title} ({place})"])
 
 
 def _empty_networks(source: Source, detected: Detected) -> dict[str, nn.Module]:

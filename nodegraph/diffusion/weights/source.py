@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path, PurePath
@@ -16,7 +16,7 @@ from nodegraph.diffusion.weights.errors import (
     NotSafetensorsError,
     PickledFileError,
 )
-from nodegraph.diffusion.weights.family import Tensors
+from nodegraph.diffusion.weights.family import Family, Tensors
 from nodegraph.diffusion.weights.header import PICKLE_SUFFIXES, TensorInfo, read_header
 from nodegraph.diffusion.weights.hints import Hints
 from nodegraph.diffusion.weights.layouts import diffusers
@@ -35,17 +35,19 @@ class Source:
 
     path: Path
     folder: bool
-    files: tuple[Path, ...]
     tensors: Tensors
     hints: Hints
 
 
-def open_source(path: Path) -> Source:
-    """Read what is stored at a path; raise a WeightsError for what is no weights file or folder."""
+def open_source(path: Path, families: Iterable[Family]) -> Source:
+    """Read what is stored at a path, of a folder only the parts that one of the families has.
+
+    Raises a WeightsError for what is no weights file or folder.
+    """
     if path.is_dir():
-        return _open_folder(path)
+        return _open_folder(path, {part.folder for family in families for part in family.parts})
     header = read_header(path)
-    return Source(path, False, (path,), header.tensors, Hints.from_metadata(path, header.metadata))
+    return Source(path, False, header.tensors, Hints.from_metadata(path, header.metadata))
 
 
 def digest(files: Sequence[Path]) -> str:
@@ -70,20 +72,18 @@ def _digest_bytes(file: Path, size: int, modified: int) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def _open_folder(path: Path) -> Source:
+def _open_folder(path: Path, parts: Collection[str]) -> Source:
     tensors: dict[str, TensorInfo] = {}
-    files: list[Path] = []
     configs: dict[str, Any] = {}
     for folder in sorted(entry for entry in path.iterdir() if entry.is_dir()):
         for name in ("config.json", "scheduler_config.json"):
             if (folder / name).is_file():
                 configs[folder.name] = _read_json(folder / name)
-        for file in _weight_files(folder):
-            files.append(file)
+        for file in _weight_files(folder) if folder.name in parts else ():
             tensors |= {f"{folder.name}/{name}": info for name, info in read_header(file).tensors.items()}
-    if not files:
+    if not tensors:
         _refuse_folder(path)
-    return Source(path, True, tuple(files), tensors, Hints(path, diffusers.hints(configs)))
+    return Source(path, True, tensors, Hints(path, diffusers.hints(configs)))
 
 
 def _refuse_folder(path: Path) -> None:

@@ -32,7 +32,7 @@ FILE = Path("model.safetensors")
 
 def source(tensors: Mapping[str, Tensor], hints: Mapping[str, Any] | None = None) -> Source:
     infos = {name: TensorInfo(FILE, name, "F16", tuple(t.shape), 2 * t.numel()) for name, t in tensors.items()}
-    return Source(FILE, False, (FILE,), infos, Hints(FILE, hints or {}))
+    return Source(FILE, False, infos, Hints(FILE, hints or {}))
 
 
 def infos_of(network: nn.Module) -> dict[str, TensorInfo]:
