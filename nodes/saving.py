@@ -53,7 +53,7 @@ def _chunks(context: Context, record: dict[str, Any], index: int, origin: Origin
 def _record(context: Context) -> dict[str, Any]:
     from nodegraph.diffusion.record import library_versions, placement, sha256_of
 
-    nodes, models = [], {}
+    nodes, files = [], {}
     for ancestor in context.upstream():
         nodes.append(
             {
@@ -63,14 +63,13 @@ def _record(context: Context) -> dict[str, Any]:
                 "plugin": f"{ancestor.plugin} {ancestor.plugin_version}".strip(),
             }
         )
-        for port, kind in ancestor.files.items():
-            name = str(ancestor.params[port])
-            models[name] = sha256_of(context.folders.path(kind, name))
+        for kind, name in ancestor.files.values():
+            files[f"{kind}/{context.folders.plain(name)}"] = sha256_of(context.folders.path(kind, name))
     settings = context.settings
     return {
         "engine": str(settings.get("engine", "")),
         "libraries": library_versions(),
         **placement(settings.get("device"), settings.get("dtype")),
-        "files": models,
+        "files": files,
         "nodes": nodes,
     }

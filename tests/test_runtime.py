@@ -51,7 +51,7 @@ def test_a_workflow_gives_pictures_that_tell_how_they_were_made(runtime: Runtime
     record = told["nodegraph_record"]
     assert record["picture"] == {"index": 1, "origin": {"seed": 2**64 - 1, "batch_index": 1}}
     model = tiny_models / "checkpoints" / "tiny.safetensors"
-    assert record["files"] == {"tiny.safetensors": hashlib.sha256(model.read_bytes()).hexdigest()}
+    assert record["files"] == {"checkpoints/tiny.safetensors": hashlib.sha256(model.read_bytes()).hexdigest()}
     assert record["libraries"]["torch"] == torch.__version__
     assert (record["device"], record["dtype"]) == ("cpu", "float32")
     assert told["nodegraph"]["nodes"]["sample"]["params"]["seed"] == 2**64 - 1
@@ -83,7 +83,7 @@ def test_a_second_run_reuses_what_did_not_change(runtime: Runtime) -> None:
 def test_results_survive_the_process(options: Options) -> None:
     first = Runtime(options).run(WORKFLOW, inputs=SMALL)
     again = Runtime(options).run(WORKFLOW, inputs=SMALL)
-    assert set(again.result.timings) == {"save"}
+    assert "sample" not in again.result.timings
     assert torch.equal(again.pictures[0].value.pixels, first.pictures[0].value.pixels)
     assert again.pictures[0].seed == first.pictures[0].seed
 

@@ -7,8 +7,7 @@ from typing import Any
 
 from nodegraph.engine.context import Ancestor
 from nodegraph.engine.marks import Lazy
-from nodegraph.engine.naming import Namer
-from nodegraph.engine.recipe import FLEETING, UncacheableError
+from nodegraph.engine.recipe import FLEETING
 from nodegraph.engine.spec import MISSING, NodeSpec
 from nodegraph.engine.task import State, Task
 
@@ -82,7 +81,7 @@ def message_of(error: BaseException) -> str:
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
-def ancestors(task: Task, namer: Namer) -> tuple[Ancestor, ...]:
+def ancestors(task: Task) -> tuple[Ancestor, ...]:
     """Return the nodes that a task's result is made from, sources first, itself last."""
     found: dict[str, Ancestor] = {}
     stack: list[tuple[Task, bool]] = [(task, False)]
@@ -90,7 +89,7 @@ def ancestors(task: Task, namer: Namer) -> tuple[Ancestor, ...]:
     while stack:
         here, sources_done = stack.pop()
         if sources_done:
-            found[here.id] = _ancestor(here, namer)
+            found[here.id] = _ancestor(here)
         elif id(here) not in seen:
             seen.add(id(here))
             stack.append((here, True))
@@ -104,15 +103,16 @@ def _may_have_read(task: Task, port: str) -> bool:
     return not (task.is_lazy(port) and task.state is State.DONE and task.read is not None and port not in task.read)
 
 
-def _ancestor(task: Task, namer: Namer) -> Ancestor:
+def _ancestor(task: Task) -> Ancestor:
     spec = task.spec
     params = {
         name: task.instance.params.get(name, port.default)
         for name, port in spec.inputs.items()
         if name in task.instance.params or (name not in task.links and port.default is not MISSING)
     }
-    try:
-        files = namer.files(task)
-    except UncacheableError:
-        files = {}
+    files = {
+        name: (port.file, params[name])
+        for name, port in spec.inputs.items()
+        if port.file is not None and isinstance(params.get(name), str)
+    }
     return Ancestor(task.id, spec.id, spec.version, spec.plugin, spec.plugin_version, params, files)

@@ -68,8 +68,8 @@ class Ancestor:
     plugin_version: str
     params: Mapping[str, Any] = field(default_factory=dict)
     """Every parameter, defaults included; what came by wire is left out."""
-    files: Mapping[str, str] = field(default_factory=dict)
-    """Input name -> identity of the file that it names."""
+    files: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    """Input name -> the file that it names, as its kind of folder and its name there."""
 
 
 def _nothing() -> tuple[Ancestor, ...]:

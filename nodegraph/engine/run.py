@@ -154,7 +154,7 @@ class Run:
         return Context(
             task.id, recipe=task.recipe or "", settings=around.settings, folders=around.folders,
             document=self._plan.graph.document, cancel=around.cancel, emit=self._emit,
-            upstream=partial(ancestors, task, self._namer),
+            upstream=partial(ancestors, task),
         )  # fmt: skip
 
     def _collect(self, *, wait: bool) -> None:
