@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from nodegraph.engine.builder import GraphBuilder
     from nodegraph.engine.context import Context
     from nodegraph.engine.errors import Cancelled, NodeError, NodegraphError, PluginError, Problem, WorkflowError
-    from nodegraph.engine.expansion import Expansion
+    from nodegraph.engine.expansion import Expansion, Given, Item, Ref, Use
     from nodegraph.engine.graph import Body
     from nodegraph.engine.hooks import hookimpl
     from nodegraph.engine.marks import Choices, File, Lazy, Multiline, Step
@@ -25,7 +25,7 @@ _HOMES = {
     "engine.builder": ("GraphBuilder",),
     "engine.context": ("Context",),
     "engine.errors": ("Cancelled", "NodeError", "NodegraphError", "PluginError", "Problem", "WorkflowError"),
-    "engine.expansion": ("Expansion",),
+    "engine.expansion": ("Expansion", "Given", "Item", "Ref", "Use"),
     "engine.graph": ("Body",),
     "engine.hooks": ("hookimpl",),
     "engine.marks": ("Choices", "File", "Lazy", "Multiline", "Step"),
@@ -43,7 +43,9 @@ __all__ = [
     "Context",
     "Expansion",
     "File",
+    "Given",
     "GraphBuilder",
+    "Item",
     "Lazy",
     "Multiline",
     "NodeError",
@@ -53,8 +55,10 @@ __all__ = [
     "Picture",
     "PluginError",
     "Problem",
+    "Ref",
     "Runtime",
     "Step",
+    "Use",
     "Workflow",
     "WorkflowError",
     "hookimpl",

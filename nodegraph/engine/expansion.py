@@ -58,6 +58,8 @@ class Use:
     inputs: Mapping[str, object] = field(default_factory=dict)
     mapped: tuple[str, ...] = ()
     """Inputs that get a list of what they take: the node runs once an item."""
+    beside: bool = False
+    """Nodes that this one expands into stand beside it and not inside it: for loops that pass on to a next round."""
 
 
 @dataclass(frozen=True, slots=True)

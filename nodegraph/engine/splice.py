@@ -200,7 +200,7 @@ class Splicer:
         if unknown:
             raise ValueError(f"{spec.id} has no input {unknown[0]!r}; it has {list(spec.inputs)}")
         task = make_task(id, Instance(id, spec, mapped=use.mapped), {}, wires, self.namer)
-        if spec.id == self.owner.spec.id:  # a loop that goes on: its rounds stand side by side, not inside each other
+        if use.beside:
             task.scope = self.owner.scope
         self._tasks.append(task)
         self._exports[name] = {output: Link(task, output) for output in spec.outputs}
