@@ -62,14 +62,15 @@ def build_parser() -> Parser:
     )
     parser.add_argument("--version", action=Version, help="show the version and exit")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
-    folders, values = _folders(), _values()
+    models, values = _models(), _values()
+    folders = [models, _input()]
     for name, summary, parents, fill in (
-        ("run", "run a workflow", [values, folders], _run),
-        ("check", "check a workflow without running it, and tell what can be set", [values, folders], _check),
-        ("nodes", "list the node types, or tell all about one", [folders], _nodes),
+        ("run", "run a workflow", [values, *folders], _run),
+        ("check", "check a workflow without running it, and tell what can be set", [values, *folders], _check),
+        ("nodes", "list the node types, or tell all about one", folders, _nodes),
         ("plugins", "list the plugins: loaded, or set aside and why", [], _plugins),
-        ("info", "tell what a checkpoint is: family, precision, parameters, what is missing", [folders], _info),
-        ("schema", "write the JSON Schema of workflow files, or of a node type", [folders], _schema),
+        ("info", "tell what a checkpoint is: family, precision, parameters, what is missing", [models], _info),
+        ("schema", "write the JSON Schema of workflow files, or of a node type", folders, _schema),
     ):
         command = commands.add_parser(
             name,
@@ -82,11 +83,10 @@ def build_parser() -> Parser:
     return parser
 
 
-def _folders() -> Parser:
-    """Return the options that tell where files are."""
+def _models() -> Parser:
+    """Return the option that tells where models are."""
     parser = Parser(add_help=False)
-    group = parser.add_argument_group("folders")
-    group.add_argument(
+    parser.add_argument(
         "--models",
         metavar="DIR",
         type=Path,
@@ -94,7 +94,13 @@ def _folders() -> Parser:
         default=[],
         help="a folder of models, with one folder a kind in it (checkpoints, vae, loras); may be given several times",
     )
-    group.add_argument(
+    return parser
+
+
+def _input() -> Parser:
+    """Return the option that tells where pictures are."""
+    parser = Parser(add_help=False)
+    parser.add_argument(
         "--input",
         metavar="DIR",
         type=Path,

@@ -24,9 +24,7 @@ if TYPE_CHECKING:
 
 def main(options: argparse.Namespace) -> Exit:
     """Check a workflow: nothing runs and torch is not needed."""
-    from nodegraph.runtime import Options, Runtime
-
-    runtime = Runtime(Options(models=tuple(options.models), input=tuple(options.input)))
+    runtime = files.open_runtime(options)
     try:
         workflow, graph = files.checked(options, runtime)
     except WorkflowError as error:

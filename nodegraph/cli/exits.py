@@ -18,7 +18,7 @@ class Exit(IntEnum):
 MEANINGS = {
     Exit.DONE: "done",
     Exit.FAILED: "failed: a node failed, or a file could not be read or written",
-    Exit.USAGE: "usage: an unknown option or a value that cannot be read",
+    Exit.USAGE: "usage: an unknown option or name, or a value that cannot be read",
     Exit.INVALID: "the workflow is invalid; each problem stands on a line of its own",
     Exit.CANCELLED: "cancelled",
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nodegraph.cli.assign import assign
 from nodegraph.cli.exits import CommandError, Exit
@@ -16,6 +16,14 @@ if TYPE_CHECKING:
     from nodegraph.runtime import Runtime
 
 STDIN = "-"
+
+
+def open_runtime(options: argparse.Namespace, **more: Any) -> Runtime:
+    """Return the runtime that a command's options ask for; `more` are further options of it."""
+    from nodegraph.runtime import Options, Runtime
+
+    inputs = tuple(getattr(options, "input", ()))
+    return Runtime(Options(models=tuple(options.models), input=inputs, **more))
 
 
 def read(options: argparse.Namespace, runtime: Runtime) -> Workflow:

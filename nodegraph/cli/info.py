@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nodegraph.cli.exits import CommandError, Exit
+from nodegraph.cli.files import open_runtime
 from nodegraph.cli.output import write_json, write_line
 from nodegraph.cli.text import number, size
 from nodegraph.engine.folders import FolderError
@@ -21,9 +22,8 @@ def main(options: argparse.Namespace) -> Exit:
     """Tell what a checkpoint is."""
     from nodegraph.diffusion.weights.describe import describe
     from nodegraph.diffusion.weights.errors import WeightsError
-    from nodegraph.runtime import Options, Runtime
 
-    runtime = Runtime(Options(models=tuple(options.models), input=tuple(options.input)))
+    runtime = open_runtime(options)
     _ = runtime.plugins  # they may know further families
     try:
         info = describe(_find(options.file, runtime))

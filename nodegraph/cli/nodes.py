@@ -6,9 +6,11 @@ import argparse
 import json
 import sys
 from collections.abc import Iterator
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 from nodegraph.cli.exits import CommandError, Exit
+from nodegraph.cli.files import open_runtime
 from nodegraph.cli.output import write_line, write_table
 from nodegraph.engine.plugins import Registry
 from nodegraph.engine.spec import InputPort, NodeSpec
@@ -23,15 +25,17 @@ SHOWN = 40
 
 def main(options: argparse.Namespace) -> Exit:
     """List the node types, or tell all about the one that is named."""
-    from nodegraph.runtime import Options, Runtime
-
-    runtime = Runtime(Options(models=tuple(options.models), input=tuple(options.input)))
+    runtime = open_runtime(options)
     if options.name is not None:
         for line in describe(find(runtime.registry, options.name), runtime):
             write_line(line)
         return Exit.DONE
     specs = sorted(runtime.registry.values(), key=lambda spec: (spec.category.casefold(), spec.id.casefold()))
-    write_table(("NODE", "CATEGORY", "WHAT IT DOES"), map(_row, specs))
+    if not sys.stdout.isatty():
+        write_table(("NODE", "CATEGORY", "WHAT IT DOES"), [(spec.id, spec.category, _summary(spec)) for spec in specs])
+        return Exit.DONE
+    for line in _grouped(specs):
+        write_line(line)
     return Exit.DONE
 
 
@@ -44,9 +48,17 @@ def find(registry: Registry, name: str) -> NodeSpec:
     raise CommandError(f"there is no node type {name!r}{hint}; 'nodegraph nodes' lists them", Exit.USAGE)
 
 
-def _row(spec: NodeSpec) -> tuple[str, ...]:
-    summary = spec.doc.strip().partition("\n")[0]
-    return (spec.id, spec.category, f"deprecated: {spec.deprecated}" if spec.deprecated else summary)
+def _summary(spec: NodeSpec) -> str:
+    return f"deprecated: {spec.deprecated}" if spec.deprecated else spec.doc.strip().partition("\n")[0]
+
+
+def _grouped(specs: list[NodeSpec]) -> Iterator[str]:
+    """Give the lines of a list for people: the node types under their categories."""
+    width = max((len(spec.id) for spec in specs), default=0)
+    for category, members in groupby(specs, key=lambda spec: spec.category):
+        yield category or "(no category)"
+        for spec in members:
+            yield from _wrapped(f"  {spec.id:<{width}}  ", _summary(spec), width + 4)
 
 
 def describe(spec: NodeSpec, runtime: Runtime) -> Iterator[str]:

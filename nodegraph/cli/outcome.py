@@ -66,7 +66,8 @@ def tell(outputs: Outputs, stream: TextIO) -> None:
 
 
 def _counts(outputs: Outputs, result: Result) -> list[str]:
-    parts = [f"{several(len(result.timings), 'node')} ran" if result.timings else "no node ran"]
+    ran = len(result.timings.keys() - result.failures.keys())
+    parts = [f"{several(ran, 'node')} ran" if ran else "no node ran"]
     if result.failures:
         parts.append(f"{len(result.failures)} failed")
     if result.skipped:

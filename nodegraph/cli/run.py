@@ -47,20 +47,8 @@ def main(options: argparse.Namespace) -> Exit:
 
 
 def _runtime(options: argparse.Namespace) -> Runtime:
-    from nodegraph.runtime import Options, Runtime
-
-    return Runtime(
-        Options(
-            models=tuple(options.models),
-            input=tuple(options.input),
-            output=options.output,
-            data=options.data,
-            device=options.device,
-            dtype=options.dtype,
-            cache=options.cache,
-            metadata=options.metadata,
-        )
-    )
+    names = ("output", "data", "device", "dtype", "cache", "metadata")
+    return files.open_runtime(options, **{name: getattr(options, name) for name in names})
 
 
 def _explain(runtime: Runtime, graph: Graph) -> None:

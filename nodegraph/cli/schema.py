@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from nodegraph.cli.exits import Exit
+from nodegraph.cli.files import open_runtime
 from nodegraph.cli.output import write_json
 from nodegraph.engine.spec import MISSING, InputPort, Json, NodeSpec
 
@@ -19,9 +20,8 @@ def main(options: argparse.Namespace) -> Exit:
         write_json({"$schema": DIALECT, **Workflow.model_json_schema()})
         return Exit.DONE
     from nodegraph.cli.nodes import find
-    from nodegraph.runtime import Options, Runtime
 
-    runtime = Runtime(Options(models=tuple(options.models), input=tuple(options.input)))
+    runtime = open_runtime(options)
     spec = find(runtime.registry, options.name)
     files = {port.file: runtime.folders.names(port.file) for port in spec.inputs.values() if port.file}
     write_json(node_schema(spec, files))
@@ -30,7 +30,10 @@ def main(options: argparse.Namespace) -> Exit:
 
 def node_schema(spec: NodeSpec, files: dict[str, tuple[str, ...]]) -> Json:
     """Return the JSON Schema of a node type's entry in a workflow file; `files` are the names of each kind."""
-    typed = {port.name: _parameter(port, files) for port in spec.inputs.values() if port.type.data or port.body}
+    ports = [port for port in spec.inputs.values() if port.type.data or port.body]
+    typed = {port.name: _parameter(port, files) for port in ports}
+    # References lead from the root of the whole schema.
+    definitions = {name: part for schema in typed.values() for name, part in schema.pop("$defs", {}).items()}
     wires = {
         port.name: {
             "type": "string",
@@ -52,10 +55,11 @@ def node_schema(spec: NodeSpec, files: dict[str, tuple[str, ...]]) -> Json:
         "required": ["type"],
         "additionalProperties": False,
         "x-outputs": {port.name: port.type.name for port in spec.outputs.values()},
+        **({"$defs": definitions} if definitions else {}),
     }
 
 
-def _parameter(port: InputPort, files: dict[str, tuple[str, ...]]) -> Json:
+def _parameter(port: InputPort, files: dict[str, tuple[str, ...]]) -> dict[str, Json]:
     schema: dict[str, Json] = {"type": "string"} if port.body else dict(port.type.schema or {})
     names = files.get(port.file) if port.file else port.choices() if port.choices else None
     if names:

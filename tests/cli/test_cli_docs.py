@@ -1,0 +1,52 @@
+"""Every command, option and exit code stands in the documentation and in the help."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from pathlib import Path
+
+import pytest
+
+from nodegraph.cli.arguments import build_parser
+from nodegraph.cli.exits import MEANINGS
+from nodegraph.engine import events
+
+
+def commands() -> dict[str, argparse.ArgumentParser]:
+    actions = build_parser()._actions
+    (action,) = (action for action in actions if isinstance(action, argparse._SubParsersAction))
+    return dict(action.choices)
+
+
+def sections(root: Path) -> dict[str, str]:
+    text = (root / "nodegraph" / "docs" / "cli.md").read_text(encoding="utf-8")
+    parts = re.split(r"^## (.*)$", text, flags=re.MULTILINE)
+    return dict(zip(parts[1::2], parts[2::2], strict=True))
+
+
+@pytest.mark.parametrize("name", commands())
+def test_each_command_has_a_section_that_tells_its_options_and_no_others(root: Path, name: str) -> None:
+    told = set(re.findall(r"--[a-z][a-z-]*", sections(root)[name]))
+    options = {option for action in commands()[name]._actions for option in action.option_strings if option[1] == "-"}
+    assert options - {"--help"} == told
+
+
+def test_each_exit_code_is_told_with_its_meaning(root: Path) -> None:
+    section = sections(root)["Exit codes"]
+    for code, meaning in MEANINGS.items():
+        assert f"| {code.value} | {meaning}" in section
+
+
+@pytest.mark.parametrize("parser", [build_parser(), *commands().values()], ids=lambda parser: parser.prog)
+def test_each_help_tells_the_exit_codes(parser: argparse.ArgumentParser) -> None:
+    text = parser.format_help()
+    assert all(f"  {code.value} " in text for code in MEANINGS)
+
+
+def test_each_event_is_told(root: Path) -> None:
+    section = sections(root)["run"]
+    kinds = {event.kind for event in events.Event.__subclasses__()}
+    told = set(re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE))
+    assert kinds | {"result"} <= told
+    assert len(kinds) > 5
