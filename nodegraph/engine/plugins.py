@@ -28,6 +28,7 @@ from nodegraph.engine.nearest import nearest
 from nodegraph.engine.node import spec_of
 from nodegraph.engine.registry import Registry
 from nodegraph.engine.spec import NodeSpec
+from nodegraph.engine.values import verify
 
 __all__ = ["PluginState", "Plugins", "Registry", "hookimpl", "load_plugins"]
 
@@ -214,5 +215,7 @@ def _specs(result: object, state: PluginState) -> list[NodeSpec]:
         spec = spec_of(function, plugin=state.name, plugin_version=state.version)
         if not state.builtin and "." not in spec.id:
             raise PluginError(f"the node id {spec.id!r} has no namespace; a plugin's ids are 'pack.{spec.id}'")
+        if not state.builtin:  # the built-in ones are verified by tests, to start faster
+            verify(spec)
         specs.append(spec)
     return specs

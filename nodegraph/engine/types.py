@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import collections.abc
 import types
-import typing
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
@@ -100,12 +99,17 @@ def is_data(annotation: Any) -> bool:
     base = origin or annotation
     if not isinstance(base, type):
         return False
-    return issubclass(base, (Enum, *_TEXTUAL)) or typing.is_typeddict(base) or _is_model(base)
+    return issubclass(base, (Enum, *_TEXTUAL)) or _is_typed_dict(base) or _is_model(base)
 
 
 def _is_model(base: type) -> bool:
     """Tell whether `base` is a pydantic model or says itself how pydantic is to read it."""
     return hasattr(base, "__pydantic_validator__") or "__get_pydantic_core_schema__" in vars(base)
+
+
+def _is_typed_dict(base: type) -> bool:
+    """Tell whether `base` is a `TypedDict`, of `typing` or of `typing_extensions`."""
+    return issubclass(base, dict) and hasattr(base, "__required_keys__")
 
 
 def item_of(annotation: Any) -> Any:
@@ -172,7 +176,7 @@ def _accepts_class(target: Any, source: Any) -> bool:
         return True
     if given is bool and wanted in (int, float):
         return False
-    if typing.is_typeddict(wanted):
+    if _is_typed_dict(wanted):
         return given is wanted or given is dict
     try:
         if not issubclass(given, wanted):

@@ -8,11 +8,11 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from nodegraph.engine.errors import SHOWN, NodegraphError, told
+from nodegraph.engine.errors import SHOWN, NodegraphError, PluginError, told
 from nodegraph.engine.folders import FolderError, Folders
 from nodegraph.engine.jsontext import json_problems, scalar_problem
 from nodegraph.engine.nearest import nearest
-from nodegraph.engine.spec import InputPort, Json, PortType
+from nodegraph.engine.spec import MISSING, InputPort, Json, NodeSpec, PortType
 from nodegraph.engine.types import bare, members
 
 _PLAIN = (bool, int, float, str)
@@ -86,6 +86,24 @@ class Values:
         return found
 
 
+def verify(spec: NodeSpec) -> None:
+    """Raise `PluginError` where a type that can be typed has no JSON Schema, or a default does not fit its type."""
+    for port in spec.inputs.values():
+        if not port.type.data or port.body:
+            continue
+        try:
+            _ = port.type.schema
+        except Exception as error:
+            text = str(error).partition("\n")[0]
+            raise PluginError(f"the type of {port.name!r} of {spec.id} has no JSON Schema: {text}") from error
+        if port.default is MISSING or port.default is None:
+            continue
+        try:
+            _typed(port.type, port.type.dump(port.default))
+        except MisfitError as misfit:
+            raise PluginError(f"the default of {port.name!r} of {spec.id} does not fit it: {misfit}") from misfit
+
+
 def _typed(kind: PortType, value: Json) -> Any:
     """Check a value against the port's Python type, strictly."""
     wrong = scalar_problem(value) if type(value) in _PLAIN else _json_problem(value)
@@ -97,6 +115,9 @@ def _typed(kind: PortType, value: Json) -> Any:
         return kind.adapter.validate_json(json.dumps(value), strict=True)
     except ValidationError as error:
         raise _misfit(kind, value, error) from error
+    except Exception as error:
+        text = f"got {told(value)}, which cannot be checked ({type(error).__name__}: {error})"
+        raise MisfitError("not_checkable", text, describe(kind)) from error
 
 
 def _json_problem(value: Json) -> str | None:
