@@ -61,7 +61,7 @@ def _info(source: Source, detected: Detected) -> CheckpointInfo:
         family=detected.family.name,
         title=detected.family.title,
         folder=source.folder,
-        precision=_precision(tensors for part in present for tensors in [detected.parts[part.name]]),
+        precision=_precision(detected.parts[part.name] for part in present),
         parameters=sum(part.parameters for part in parts),
         size=sum(file.stat().st_size for file in detected.files),
         parts=parts,

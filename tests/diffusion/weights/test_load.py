@@ -129,6 +129,7 @@ def test_old_names_and_shapes_load(
 ) -> None:
     old = {key.replace(f"{CLIP_PREFIX}text_model.", CLIP_PREFIX): value for key, value in tensors.items()}
     old[f"{CLIP_PREFIX}embeddings.position_ids"] = torch.arange(77.0)[None]
+    old[f"{CLIP_PREFIX}text_projection.weight"] = torch.zeros(24, 24)
     for half in ("encoder", "decoder"):
         for name, rank in (("q", 2), ("k", 2), ("v", 3), ("proj_out", 3)):
             key = f"first_stage_model.{half}.mid.attn_1.{name}.weight"

@@ -43,7 +43,8 @@ CLIP = Part(
     configure=clip_config,
     network="nodegraph.diffusion.models.clip:ClipText",
     settings=("heads", "activation", "end_token"),
-    ignored=("text_model.embeddings.position_ids",),
+    # The projection is of no use here: Stable Diffusion 1 takes the tokens, not the pooled text.
+    ignored=("text_model.embeddings.position_ids", "text_model.text_projection.", "text_model.logit_scale"),
 )
 
 # The projections into and out of a transformer are 1x1 convolutions here and linear in SD2 and SDXL.
