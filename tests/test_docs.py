@@ -16,6 +16,7 @@ import sys
 import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 from types import FunctionType, ModuleType
 from typing import Any
@@ -67,11 +68,12 @@ def blocks(page: Path) -> Iterator[Block]:
 
 
 def commands(page: Path) -> Iterator[list[str]]:
-    """Yield the commands of a page's console examples, as words."""
+    """Yield the commands of a page's console examples, as words; of a pipe, the first."""
     for example in CONSOLE.findall(page.read_text(encoding="utf-8")):
         for line in example.replace("\\\n", " ").splitlines():
             if line.startswith("$ "):
-                yield shlex.split(line.removeprefix("$ "), comments=True)
+                words = shlex.split(line.removeprefix("$ "), comments=True)
+                yield list(takewhile(lambda word: word not in {"|", "<", ">", "&&"}, words))
 
 
 def anchors(page: Path) -> set[str]:

@@ -89,7 +89,7 @@ def test_hook_register_samplers(plugins: Plugins) -> None:
     assert "good_midpoint" in choices()
     sampler = diffusion.get_sampler("good_midpoint").resolve()
     coarse, fine = (error_of(sampler, steps) for steps in (32, 64))
-    assert coarse / fine == pytest.approx(4.0, rel=0.1)  # second order
+    assert coarse / fine > 3.9  # second order in general, third for such data
 
 
 def error_of(sampler: SamplerFunction, steps: int) -> float:
@@ -131,7 +131,8 @@ def test_hook_node_event(runtime: Runtime) -> None:
     count = {"type": "good.CountUp", "params": {"to": 3}}
     divide = {"type": "good.Divide", "params": {"by": 2}, "links": {"number": "count.out"}}
     outputs = runtime.run({"format": 1, "nodes": {"count": count, "divide": divide}})
-    assert outputs.result.outputs["divide"] == {"quotient": [0, 0, 1], "remainder": [0, 1, 0]}
+    assert outputs["divide.quotient"] == [0, 0, 1]
+    assert outputs["divide.remainder"] == [0, 1, 0]
     told = [(type(event).__name__, event.node) for event in events]
     assert told.index(("Running", "count")) < told.index(("Finished", "count")) < told.index(("Running", "divide"))
     assert [event.value for event in events if type(event).__name__ == "Progress" and event.node == "count"] == [
