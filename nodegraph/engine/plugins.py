@@ -124,10 +124,15 @@ def load_plugins(
         state = PluginState(name, _version("nodegraph"), "nodegraph", builtin=True)
         _load(plugins, state, module)
     if entry_points:
-        for entry in sorted(find_entry_points(group=GROUP), key=lambda entry: (entry.name, entry.value)):
-            package, number = (entry.dist.name, entry.dist.version) if entry.dist else ("", "")
-            _load(plugins, PluginState(entry.name, number, package), entry)
+        found = [(entry.name, *_distribution(entry), entry) for entry in find_entry_points(group=GROUP)]
+        for name, package, number, entry in sorted(found, key=lambda item: item[:3]):
+            _load(plugins, PluginState(name, number, package), entry)
     return plugins
+
+
+def _distribution(entry: EntryPoint) -> tuple[str, str]:
+    """Return the name and version of the distribution that an entry point is of."""
+    return (entry.dist.name, entry.dist.version) if entry.dist else ("", "")
 
 
 def _version(package: str) -> str:

@@ -61,7 +61,7 @@ class Registry(Mapping[str, NodeSpec]):
 
 
 def _clash(name: str, spec: NodeSpec, other: NodeSpec) -> str:
-    what = "alias" if name in other.aliases else "node id"
+    what = "node id" if name == other.id else "alias"
     if spec.plugin == other.plugin:
         return f"plugin {spec.plugin!r} registers the {what} {name!r} twice"
     return f"{name!r} of plugin {spec.plugin!r} is already a {what} of plugin {other.plugin!r}"

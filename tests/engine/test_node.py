@@ -334,6 +334,15 @@ def wrong_default(radius: Annotated[int, Field(ge=1)] = 0) -> int:
     return radius
 
 
+class Odd(BaseModel, arbitrary_types_allowed=True):
+    picture: Picture
+    call: Callable[[int], int]
+
+
+def wrong_schema(box: Odd) -> int:
+    return 1
+
+
 def wrong_bounds(text: Annotated[str, Field(ge=1)] = "a") -> int:
     return len(text)
 
