@@ -90,7 +90,7 @@ def load_checkpoint(
     _check_parts(source, detected)
     logger.info("loading %s: %s, %s on %s", path, detected.family.title, dtype, target)
     networks = _empty_networks(source, detected)
-    with _Reader(source.path, detected, progress) as reader:
+    with _Reader(detected, progress) as reader:
         for part in detected.family.parts:
             part_dtype = torch.float32 if dtype == torch.float16 and not part.survives_float16 else dtype
             network = networks[part.name]
@@ -146,8 +146,7 @@ def _without_ones(shape: tuple[int, ...]) -> tuple[int, ...]:
 class _Reader:
     """Reads tensors from the files of a checkpoint, each mapped once."""
 
-    def __init__(self, path: Path, detected: Detected, progress: Progress | None) -> None:
-        self._path = path
+    def __init__(self, detected: Detected, progress: Progress | None) -> None:
         self._progress = progress
         self._total = sum(info.size for tensors in detected.parts.values() for info in tensors.values())
         self._done = 0
