@@ -203,7 +203,8 @@ class Placed(_Value, Generic[ModuleT_co]):
 class Model(_Value):
     """A denoising network and all that sampling must know of it.
 
-    The network is called `(x (B, C, h, w), timestep (B,), context (B, T, D))` and returns `prediction` of x's shape.
+    The network is called `(x (B, C, h, w), timestep (B,) float32, context=(B, T, D))`, with a conditioning's extras by
+    name, and returns what `prediction` says, of x's shape.
     """
 
     network: Placed[nn.Module]

@@ -46,6 +46,7 @@ class BrownianTree:
         if not start < end:
             raise ValueError(f"BrownianTree: got the interval [{start}, {end}], expected start < end")
         self._shape, self._seed, self._device, self._dtype = tuple(shape), seed, torch.device(device), dtype
+        self._generator = torch.Generator(self._device)
         start, end = round(start, DIGITS), round(end, DIGITS)
         root = np.random.SeedSequence(seed, pool_size=POOL).generate_state(3)[0]
         increment = self._normal(int(root)) * math.sqrt(end - start)
@@ -71,12 +72,13 @@ class BrownianTree:
         middle = round((start + end) / 2, DIGITS)
         seeds = np.random.SeedSequence(self._seed, spawn_key=(key, depth), pool_size=POOL)
         spread = math.sqrt((middle - start) * (end - middle) / (end - start))
-        bridge = self._normal(int(seeds.generate_state(4)[0])) * spread
-        left = torch.add(bridge, increment, alpha=(middle - start) / (end - start))
+        left = self._normal(int(seeds.generate_state(4)[0])).mul_(spread)
+        left.add_(increment, alpha=(middle - start) / (end - start))
         if time <= middle:
             return _Node(start, middle, value, left, 2 * key, depth + 1)
-        return _Node(middle, end, value + left, increment - left, 2 * key + 1, depth + 1)
+        right = increment - left
+        return _Node(middle, end, left.add_(value), right, 2 * key + 1, depth + 1)
 
     def _normal(self, seed: int) -> Tensor:
-        generator = torch.Generator(self._device).manual_seed(seed)
-        return torch.randn(self._shape, dtype=self._dtype, device=self._device, generator=generator)
+        self._generator.manual_seed(seed)
+        return torch.randn(self._shape, dtype=self._dtype, device=self._device, generator=self._generator)

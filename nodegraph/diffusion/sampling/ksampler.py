@@ -9,6 +9,7 @@ import inspect
 import math
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -38,7 +39,7 @@ def noise_levels(
     last_step: int | None = None,
     force_full_denoise: bool = False,
 ) -> list[float]:
-    """Return the levels that sampling visits, descending; fewer than two: there is nothing to do.
+    """Return the levels that sampling visits, each lower than the one before; fewer than two: nothing to do.
 
     With `denoise` below 1 they are the last `steps` steps of a longer schedule; `start_step` and `last_step` then cut
     a range out, and `force_full_denoise` makes a range that ends early jump to 0.
@@ -54,11 +55,16 @@ def noise_levels(
         levels = levels[: last_step + 1]
         if force_full_denoise:
             levels[-1] = 0.0
-    return levels if start_step is None else levels[start_step:]
+    levels = levels[start_step:]
+    return [level for level, before in zip(levels, [None, *levels], strict=False) if level != before]
 
 
 def _schedule(table: Table, sampler: Sampler, scheduler: Scheduler, steps: int) -> list[float]:
     levels = [float(level) for level in scheduler.resolve()(table, steps + sampler.discard_penultimate)]
+    if not all(level >= lower >= 0 for level, lower in pairwise(levels)):
+        raise ValueError(
+            f"scheduler {scheduler.name!r}: got the levels {levels}, expected them to descend to 0 or above"
+        )
     return [*levels[:-2], *levels[-1:]] if sampler.discard_penultimate else levels
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -72,14 +73,25 @@ class BrownianNoise:
         device: torch.device | str = "cpu",
         dtype: torch.dtype = torch.float32,
     ) -> None:
-        self._tree = BrownianTree(shape, sigma_min, sigma_max, seed, device, dtype)
+        self._make_tree = partial(BrownianTree, shape, sigma_min, sigma_max, seed, device, dtype)
+        self._tree: BrownianTree | None = None  # made when it is asked: a run of one step has no path, and needs none
         self._known: dict[float, Tensor] = {}
 
     def __call__(self, x: Tensor, sigma: float, lower: float, /) -> Tensor:
         """Return the path's increment from `sigma` to `lower`, scaled to unit variance."""
         start, end = self._at(sigma), self._at(lower)
         self._known = {sigma: start, lower: end}  # a step begins where the one before ended
-        return ((end - start) / math.sqrt(abs(sigma - lower))).to(x)
+        return _handed_to(x, (end - start) / math.sqrt(abs(sigma - lower)))
 
     def _at(self, sigma: float) -> Tensor:
-        return self._known[sigma] if sigma in self._known else self._tree(sigma)
+        if sigma in self._known:
+            return self._known[sigma]
+        self._tree = self._tree or self._make_tree()
+        return self._tree(sigma)
+
+
+def _handed_to(x: Tensor, noise: Tensor) -> Tensor:
+    """Return noise in x's precision on its device, without waiting for what that device still has to do."""
+    if x.device.type == "cuda" and noise.device.type == "cpu":
+        return noise.to(x.dtype).pin_memory().to(x.device, non_blocking=True)
+    return noise.to(x)

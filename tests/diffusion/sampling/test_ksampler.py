@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from nodegraph.diffusion.registry import Sampler, Scheduler, get_sampler, get_scheduler
+from nodegraph.diffusion.registry import Sampler, Scheduler, get_sampler, get_scheduler, sampler_names
 from nodegraph.diffusion.sampling.contract import Denoiser, Step, Table
 from nodegraph.diffusion.sampling.ksampler import Sampling, noise_levels, sample
 from nodegraph.diffusion.sampling.noise import initial_noise
@@ -85,6 +85,25 @@ def test_a_range_of_steps_is_cut_out() -> None:
     assert levels(start_step=0, last_step=10000, force_full_denoise=True) == whole
     assert len(levels(start_step=20)) == 1
     assert levels(start_step=21) == []
+
+
+@pytest.mark.parametrize("sampler", ["dpmpp_2m", "dpmpp_3m_sde"])
+def test_more_steps_than_there_are_levels_visit_each_once(sampler: str) -> None:
+    sampling = run(scheduler="simple", steps=1500, sampler=sampler, last_step=30)
+    assert len({step.sigma for step in sampling}) == sampling.steps == 20
+    assert bool(sampling.result().samples.isfinite().all())
+
+
+@pytest.mark.parametrize("sampler", sampler_names())
+def test_a_single_step_ends_in_the_clean_sample(sampler: str) -> None:
+    (step,) = run(sampler=sampler, steps=1)
+    assert torch.equal(step.x, step.clean)
+
+
+@pytest.mark.parametrize("bad", [[1.0, 2.0, 0.0], [math.nan, 0.0], [1.0, -1.0]])
+def test_levels_that_do_not_descend_are_refused(bad: list[float]) -> None:
+    with pytest.raises(ValueError, match="scheduler 'bad': got the levels"):
+        levels(scheduler=Scheduler("bad", lambda table, steps: bad))
 
 
 def test_a_run_of_no_steps_is_refused() -> None:
