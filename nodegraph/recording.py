@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
-import sys
 from collections.abc import Callable
 
 from nodegraph.engine.events import Event, Output
 from nodegraph.engine.plugins import Plugins
 from nodegraph.engine.result import Result
+from nodegraph.machine import peak_memory
 from nodegraph.outputs import Outputs, Picture
 
 log = logging.getLogger(__name__)
@@ -43,25 +43,3 @@ class Recorder:
 
 def _picture(event: Output) -> Picture:
     return Picture(event.file, event.value, event.node or "")
-
-
-def peak_memory() -> dict[str, int]:
-    """Return the bytes that this process has held at most, by device."""
-    peaks: dict[str, int] = {}
-    resident = _peak_resident()
-    if resident:
-        peaks["cpu"] = resident
-    torch = sys.modules.get("torch")  # not imported just to learn that it was not used
-    if torch is not None and torch.cuda.is_available() and torch.cuda.is_initialized():
-        for index in range(torch.cuda.device_count()):
-            peaks[f"cuda:{index}"] = torch.cuda.max_memory_allocated(index)
-    return {device: size for device, size in peaks.items() if size}
-
-
-def _peak_resident() -> int:
-    try:
-        import resource
-    except ImportError:  # Windows has no such count in the standard library
-        return 0
-    size = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return size if sys.platform == "darwin" else size * 1024

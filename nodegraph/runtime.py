@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
@@ -18,6 +16,7 @@ from nodegraph.engine.plugins import Plugins, Registry, load_plugins
 from nodegraph.engine.spec import Json
 from nodegraph.engine.workflow import Workflow, load_workflow
 from nodegraph.interop.comfy_api import is_api, read_api, write_api
+from nodegraph.machine import total_memory, user_cache
 
 if TYPE_CHECKING:
     from nodegraph.engine.context import CancelToken
@@ -40,8 +39,8 @@ class Options:
 
     `models` and `input` are searched before the folders `models` and `input` of the working directory and before what
     is bundled; `data` keeps results from run to run (None: the user's cache folder). `device` and `dtype` (`fp32`,
-    `fp16`, `bf16`) suit the machine where they are None. `memory` is the budget of results kept in RAM, `disk` that of
-    results kept in `data`, in bytes.
+    `fp16`, `bf16`) suit the machine where they are None. `memory` is the budget of results kept in RAM (None: half of
+    it), `disk` that of results kept in `data`, in bytes. `check_mutation` finds nodes that change their inputs.
     """
 
     models: tuple[Path, ...] = ()
@@ -52,7 +51,7 @@ class Options:
     dtype: str | None = None
     cache: bool = True
     metadata: bool = True
-    memory: int = 4 * 2**30
+    memory: int | None = None
     disk: int = 4 * 2**30
     check_mutation: bool = False
 
@@ -109,7 +108,7 @@ class Runtime:
         if not self.options.cache:
             return {}
         disk = DiskCache(self.data / "results", budget=self.options.disk, serializers=SERIALIZERS)
-        return MemoryCache(budget=self.options.memory, disk=disk)
+        return MemoryCache(self.options.memory or total_memory() // 2, disk=disk)
 
     @cached_property
     def _settings(self) -> dict[str, Json]:
@@ -200,14 +199,3 @@ def _runtime(options: Options) -> Runtime:
 
 def _quarantine(plugins: Plugins, name: str, error: Exception) -> None:
     plugins.quarantine(name, str(error), error)
-
-
-def user_cache() -> Path:
-    """Return the folder in which the user's system keeps caches, for nodegraph alone."""
-    if sys.platform == "win32":
-        base = os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local"
-    elif sys.platform == "darwin":
-        base = Path.home() / "Library" / "Caches"
-    else:
-        base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "nodegraph"

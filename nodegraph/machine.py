@@ -1,0 +1,52 @@
+"""What the machine has: memory in all and at most used, and where the user's caches are."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+UNKNOWN_MEMORY = 8 * 2**30
+"""Bytes assumed where the system does not tell."""
+
+
+def total_memory(limit: Path = Path("/sys/fs/cgroup/memory.max")) -> int:
+    """Return the bytes of RAM that this process may use: the machine's, or its container's if that is less."""
+    try:
+        total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):  # not told, or no POSIX system
+        total = UNKNOWN_MEMORY
+    try:
+        return min(total, int(limit.read_text(encoding="ascii")))
+    except (OSError, ValueError):  # no container, or one without a limit: "max"
+        return total
+
+
+def peak_memory() -> dict[str, int]:
+    """Return the bytes that this process has held at most, by device."""
+    peaks = {"cpu": _peak_resident()}
+    torch = sys.modules.get("torch")  # not imported just to learn that it was not used
+    if torch is not None and torch.cuda.is_available() and torch.cuda.is_initialized():
+        for index in range(torch.cuda.device_count()):
+            peaks[f"cuda:{index}"] = torch.cuda.max_memory_allocated(index)
+    return {device: size for device, size in peaks.items() if size}
+
+
+def _peak_resident() -> int:
+    if sys.platform == "win32":  # the standard library does not tell it there
+        return 0
+    import resource
+
+    size = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return size if sys.platform == "darwin" else size * 1024
+
+
+def user_cache() -> Path:
+    """Return the folder in which the user's system keeps caches, for nodegraph alone."""
+    if sys.platform == "win32":
+        base = os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local"
+    elif sys.platform == "darwin":
+        base = Path.home() / "Library" / "Caches"
+    else:
+        base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "nodegraph"

@@ -1,0 +1,38 @@
+"""What the machine tells of itself."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from nodegraph.machine import peak_memory, total_memory, user_cache
+
+
+def test_a_container_may_have_less_memory_than_its_machine(tmp_path: Path) -> None:
+    limit = tmp_path / "memory.max"
+    machine = total_memory(limit)
+    assert machine > 2**28
+    limit.write_text("max\n")
+    assert total_memory(limit) == machine
+    limit.write_text("1048576\n")
+    assert total_memory(limit) == 2**20
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="not told there")
+def test_peak_memory_counts_what_was_held() -> None:
+    before = peak_memory()["cpu"]
+    held = bytearray(os.urandom(1 << 16) * 4096)  # 256 MiB, touched
+    assert peak_memory()["cpu"] >= before
+    assert peak_memory()["cpu"] > len(held)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have places of their own")
+def test_the_cache_folder_is_where_the_user_wants_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert user_cache() == tmp_path / "nodegraph"
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert user_cache() == tmp_path / ".cache" / "nodegraph"
