@@ -1,10 +1,19 @@
-"""What holds for every test: nothing of the user's own caches is read or written."""
+"""What all tests share. None reads or writes the caches of the user who runs them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """Return the checkout's root folder."""
+    return ROOT
 
 
 @pytest.fixture(scope="session", autouse=True)

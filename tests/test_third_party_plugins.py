@@ -97,8 +97,8 @@ def error_of(sampler: SamplerFunction, steps: int) -> float:
     levels = torch.logspace(1.0, -1.0, steps + 1, dtype=torch.float64).tolist()
     x = torch.full((1, 1, 1, 1), 10.0, dtype=torch.float64)
     *_, last = sampler(lambda x, sigma: x * 0.25 / (0.25 + sigma**2), x, levels)
-    exact = 10.0 * ((0.25 + levels[-1] ** 2) / (0.25 + levels[0] ** 2)) ** 0.5
-    return abs(last.x.item() - exact)
+    exact: float = 10.0 * ((0.25 + levels[-1] ** 2) / (0.25 + levels[0] ** 2)) ** 0.5
+    return abs(float(last.x) - exact)
 
 
 def test_hook_register_schedulers(plugins: Plugins) -> None:
