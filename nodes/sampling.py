@@ -1,13 +1,15 @@
 """Sampling: noise becomes latents."""
 
-from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
 from nodegraph import Choices, Context, Step, node
 from nodegraph.diffusion.registry import sampler_names, scheduler_names
 from nodegraph.diffusion.values import Conditioning, Latent, Model
+
+if TYPE_CHECKING:
+    from nodegraph.diffusion.sampling.ksampler import Sampling
 
 Seed = Annotated[int, Field(ge=0, le=2**64 - 1)]
 Steps = Annotated[int, Field(ge=1, le=10000)]
@@ -37,9 +39,21 @@ def ksampler(
     The same seed gives the same picture. `cfg` says how strongly the prompts are followed. With `denoise` below 1 the
     picture in `latent_image` is kept in part: 0.2 changes details, 0.8 keeps little more than the layout.
     """
-    prompts = {"positive": positive, "negative": negative}
-    options = {"steps": steps, "cfg": cfg, "sampler": sampler_name, "scheduler": scheduler, "denoise": denoise}
-    return _sampled(context, model, latent_image, prompts, {**options, "seed": seed})
+    from nodegraph.diffusion.sampling.ksampler import sample
+
+    sampling = sample(
+        model,
+        positive,
+        negative,
+        latent_image,
+        seed=seed,
+        steps=steps,
+        cfg=cfg,
+        sampler=sampler_name,
+        scheduler=scheduler,
+        denoise=denoise,
+    )
+    return _finished(context, sampling)
 
 
 @node("KSamplerAdvanced", title="KSampler (Advanced)", category="sampling")
@@ -65,27 +79,28 @@ def ksampler_advanced(
     The steps from `start_at_step` to `end_at_step` are run. With `return_with_leftover_noise` a later sampler can go on
     from there, with `add_noise` disabled.
     """
-    prompts = {"positive": positive, "negative": negative}
-    options = {
-        "seed": noise_seed,
-        "steps": steps,
-        "cfg": cfg,
-        "sampler": sampler_name,
-        "scheduler": scheduler,
-        "add_noise": add_noise == "enable",
-        "start_step": start_at_step,
-        "last_step": end_at_step,
-        "force_full_denoise": return_with_leftover_noise == "disable",
-    }
-    return _sampled(context, model, latent_image, prompts, options)
-
-
-def _sampled(
-    context: Context, model: Model, latent: Latent, prompts: Mapping[str, Conditioning], options: Mapping[str, Any]
-) -> Latent:
     from nodegraph.diffusion.sampling.ksampler import sample
 
-    sampling = sample(model, latent=latent, **prompts, **options)
+    sampling = sample(
+        model,
+        positive,
+        negative,
+        latent_image,
+        seed=noise_seed,
+        steps=steps,
+        cfg=cfg,
+        sampler=sampler_name,
+        scheduler=scheduler,
+        add_noise=add_noise == "enable",
+        start_step=start_at_step,
+        last_step=end_at_step,
+        force_full_denoise=return_with_leftover_noise == "disable",
+    )
+    return _finished(context, sampling)
+
+
+def _finished(context: Context, sampling: "Sampling") -> Latent:
+    """Run a sampling to its end, telling of each step and showing what it leads to."""
     context.progress(0, sampling.steps)
     for done, step in enumerate(sampling, 1):
         context.progress(done, sampling.steps)

@@ -40,7 +40,7 @@ SMALL: dict[str, Any] = {"checkpoint": "tiny.safetensors", "width": 32, "height"
 
 def read(path: Path) -> dict[str, Any]:
     with Pillow.open(path) as file:
-        return {key: json.loads(text) for key, text in file.info.items()}
+        return {str(key): json.loads(text) for key, text in file.info.items()}
 
 
 def test_a_workflow_gives_pictures_that_tell_how_they_were_made(runtime: Runtime, tiny_models: Path) -> None:

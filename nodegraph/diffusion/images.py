@@ -100,7 +100,7 @@ def _lanczos(samples: Tensor, width: int, height: int) -> Tensor:
     planes = samples.detach().float().cpu().flatten(0, 1)  # (B*C, H, W)
     size = (width, height)
     resized = [np.asarray(Pillow.fromarray(plane.numpy()).resize(size, Pillow.Resampling.LANCZOS)) for plane in planes]
-    out = torch.from_numpy(np.stack(resized)).unflatten(0, samples.shape[:2])
+    out: Tensor = torch.from_numpy(np.stack(resized)).unflatten(0, samples.shape[:2])
     return out.clamp_(0.0, 1.0).to(samples)
 
 

@@ -113,9 +113,9 @@ def test_part_of_a_batch_keeps_its_origins() -> None:
 def test_flip_twice_and_invert_twice_change_nothing() -> None:
     image = picture()
     for flip in ("x-axis: vertically", "y-axis: horizontally"):
-        once = nodes.image_flip(image, flip)  # type: ignore[arg-type]
+        once = nodes.image_flip(image, flip)
         assert not torch.equal(once.pixels, image.pixels)
-        assert torch.equal(nodes.image_flip(once, flip).pixels, image.pixels)  # type: ignore[arg-type]
+        assert torch.equal(nodes.image_flip(once, flip).pixels, image.pixels)
     assert torch.allclose(nodes.image_invert(nodes.image_invert(image)).pixels, image.pixels)
 
 

@@ -39,8 +39,8 @@ def test_copies_of_a_part_get_places_of_their_own() -> None:
 @pytest.mark.parametrize("turn", ["90 degrees", "180 degrees", "270 degrees"])
 def test_turning_back_changes_nothing(turn: str) -> None:
     back = {"90 degrees": "270 degrees", "180 degrees": "180 degrees", "270 degrees": "90 degrees"}[turn]
-    turned = nodes.latent_rotate(latent(), turn)  # type: ignore[arg-type]
-    assert torch.equal(nodes.latent_rotate(turned, back).samples, latent().samples)  # type: ignore[arg-type]
+    turned = nodes.latent_rotate(latent(), turn)
+    assert torch.equal(nodes.latent_rotate(turned, back).samples, latent().samples)
 
 
 def test_ninety_degrees_are_clockwise() -> None:
