@@ -158,7 +158,7 @@ def _run(task: _Task, latent: Latent) -> Generator[Step, None, Latent]:
     if len(task.levels) < 2:
         return latent
     path, device = path_of(task.model), torch.device(task.model.network.device)
-    clean = to_network(latent.samples, task.model.latent).to(device, torch.float32)
+    clean = to_network(latent.samples.float(), task.model.latent).to(device)
     noise = _noise(task, latent).to(device, torch.float32)
     x = _noised(path, table_of(task.model.schedule), clean, noise, task.levels[0])
     for step in _steps(task, _denoiser(task, path, latent, clean, noise), x, path):
