@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# Tiny networks are slower on several threads than on one; must be set before torch is first imported.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# A busy machine is no reason for a test to fail, and a failure must be the same again.
+settings.register_profile("nodegraph", deadline=None, derandomize=True)
+settings.load_profile("nodegraph")
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -24,3 +33,27 @@ def caches_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None
             patch.setenv(name, str(tmp_path_factory.mktemp("caches")))
         patch.setenv("HF_HUB_OFFLINE", "1")
         yield
+
+
+@pytest.fixture(scope="session")
+def tiny_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a models folder with `checkpoints/tiny.safetensors`: Stable Diffusion 1.x, tiny, of random weights."""
+    import torch
+
+    from nodegraph.diffusion.models.clip import ClipText
+    from nodegraph.diffusion.models.configs import AutoencoderConfig, ClipTextConfig, UNetConfig
+    from nodegraph.diffusion.models.unet import UNet
+    from nodegraph.diffusion.models.vae import Autoencoder
+    from nodegraph.diffusion.weights.save import save_checkpoint
+
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        networks = {
+            "unet": UNet(UNetConfig(4, 4, 16, (1, 2), 1, (1, 0), 1, 16, heads=2, groups=8)),
+            "vae": Autoencoder(AutoencoderConfig(3, 4, 8, (1, 1, 2, 2), 1, groups=4)),
+            "clip": ClipText(ClipTextConfig(width=16, layers=2, heads=2, mlp_width=32)),
+        }
+    folder = tmp_path_factory.mktemp("models")
+    (folder / "checkpoints").mkdir()
+    save_checkpoint(folder / "checkpoints" / "tiny.safetensors", networks, dtype=torch.float32)
+    return folder
