@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from difflib import get_close_matches
 
@@ -10,8 +9,11 @@ COMPARED = 2000
 """Among more names than this only those that differ in case or folder are looked for: comparing takes too long."""
 
 
-def _last(name: str) -> str:
-    return re.split(r"[./\\]", name)[-1] if not name.endswith(".safetensors") else re.split(r"[/\\]", name)[-1]
+def _alike(name: str, other: str) -> bool:
+    """Tell whether two names are the same but for a folder, or for a namespace that one of them has."""
+    if name.rpartition("/")[2] == other.rpartition("/")[2]:
+        return True
+    return name.endswith(f".{other}") or other.endswith(f".{name}")
 
 
 def nearest(name: str, names: Iterable[str]) -> str | None:
@@ -19,16 +21,18 @@ def nearest(name: str, names: Iterable[str]) -> str | None:
 
     A name that differs in case, or only in the folder or namespace before it, is nearer than one spelled alike.
     """
+    wanted = name.replace("\\", "/")
     known = sorted(set(names))
     folded = {candidate.casefold(): candidate for candidate in reversed(known)}
-    wanted = name.replace("\\", "/").casefold()
-    if wanted in folded:
-        return folded[wanted]
-    tail = _last(wanted)
-    for candidate in known:
-        if tail and _last(candidate.casefold()) == tail:
-            return candidate
+    low = wanted.casefold()
+    if low in folded:
+        return folded[low]
+    for plain in (str, str.casefold):
+        alike = (candidate for candidate in known if wanted and _alike(plain(wanted), plain(candidate)))
+        found = next(alike, None)
+        if found is not None:
+            return found
     if len(known) > COMPARED or len(name) > 200:
         return None
-    close = get_close_matches(wanted, folded, n=1, cutoff=0.6)
+    close = get_close_matches(low, folded, n=1, cutoff=0.6)
     return folded[close[0]] if close else None

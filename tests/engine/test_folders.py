@@ -1,0 +1,91 @@
+"""Names of files: found, confined to their folders, told when they lead nowhere."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from nodegraph.engine.folders import FolderError, Folders
+
+
+@pytest.fixture
+def folders(tmp_path: Path) -> Folders:
+    for name in ("a/sd15/base.safetensors", "a/notes.txt", "a/.hidden.safetensors", "b/base.SAFETENSORS", "secret.txt"):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(name)
+    roots = {"checkpoints": [tmp_path / "a", tmp_path / "b", tmp_path / "missing"], "input": [tmp_path / "a"]}
+    return Folders(roots, {"checkpoints": (".safetensors",)})
+
+
+def test_names_are_relative_posix_and_sorted(folders: Folders) -> None:
+    assert folders.names("checkpoints") == ("base.SAFETENSORS", "sd15/base.safetensors")
+    assert folders.names("input") == ("notes.txt", "sd15/base.safetensors")
+
+
+def test_either_slash_leads_to_the_file(folders: Folders, tmp_path: Path) -> None:
+    expected = tmp_path / "a/sd15/base.safetensors"
+    for name in ("sd15/base.safetensors", "sd15\\base.safetensors", "./sd15//base.safetensors"):
+        assert folders.path("checkpoints", name) == expected
+        assert folders.plain(name) == "sd15/base.safetensors"
+
+
+def test_of_two_files_with_one_name_the_first_root_counts(folders: Folders, tmp_path: Path) -> None:
+    (tmp_path / "b/sd15").mkdir()
+    (tmp_path / "b/sd15/base.safetensors").write_text("other")
+    assert folders.path("checkpoints", "sd15/base.safetensors") == tmp_path / "a/sd15/base.safetensors"
+    assert folders.names("checkpoints").count("sd15/base.safetensors") == 1
+
+
+@pytest.mark.parametrize(
+    "name", ["../secret.txt", "..\\secret.txt", "sd15/../../secret.txt", "/etc/passwd", "C:\\x.txt", "", ".", "a\0b"]
+)
+def test_a_name_never_leads_out_of_its_folder(folders: Folders, name: str) -> None:
+    with pytest.raises(FolderError, match="is not a name below a folder"):
+        folders.path("input", name)
+
+
+def test_a_missing_file_is_told_with_its_folders_and_the_nearest_name(folders: Folders, tmp_path: Path) -> None:
+    with pytest.raises(FolderError) as caught:
+        folders.path("checkpoints", "models/base.safetensors")
+    assert caught.value.nearest == "sd15/base.safetensors"
+    assert str(tmp_path / "a") in str(caught.value)
+    assert "2 files of this kind are there (did you mean 'sd15/base.safetensors'?)" in str(caught.value)
+    with pytest.raises(FolderError, match="no file 'sd15'"):
+        folders.path("checkpoints", "sd15")
+    with pytest.raises(FolderError, match=r"no file 'notes\.txt' among the checkpoints"):
+        folders.path("checkpoints", "notes.txt")
+
+
+def test_an_unknown_kind_names_the_kinds(folders: Folders) -> None:
+    with pytest.raises(FolderError, match="no folders of the kind 'lora'; the kinds are 'checkpoints', 'input'"):
+        folders.names("lora")
+
+
+def test_a_folder_without_files(tmp_path: Path) -> None:
+    empty = Folders({"vae": [tmp_path / "none"], "loras": []})
+    assert empty.names("vae") == ()
+    with pytest.raises(FolderError, match="there is no file of this kind"):
+        empty.path("vae", "x")
+    with pytest.raises(FolderError, match="in no folder"):
+        empty.path("loras", "x")
+
+
+def test_identity_follows_the_content_not_the_name(folders: Folders, tmp_path: Path) -> None:
+    path = tmp_path / "a/notes.txt"
+    before = folders.identity("input", "notes.txt")
+    path.rename(tmp_path / "a/renamed.txt")
+    assert folders.identity("input", "renamed.txt") == before
+    (tmp_path / "a/renamed.txt").write_text("longer than before")
+    assert folders.identity("input", "renamed.txt") != before
+
+
+def test_linked_folders_are_followed_once(folders: Folders, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere/big.safetensors").write_text("x")
+    (tmp_path / "a/linked").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "a/loop").symlink_to(tmp_path / "a")
+    assert "linked/big.safetensors" in folders.names("checkpoints")
+    assert folders.names("checkpoints").count("sd15/base.safetensors") == 1
+    assert len(folders.names("checkpoints")) == 3
