@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
-from typing import TYPE_CHECKING, Generic, Literal, Protocol, TypeVar
+from typing import TYPE_CHECKING, Generic, Literal, TypeVar
 
 if TYPE_CHECKING:
     import torch
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from nodegraph.diffusion.models.clip import ClipText
     from nodegraph.diffusion.models.vae import Autoencoder
+    from nodegraph.diffusion.text.tokenizer import Tokenizer
 
 Prediction = Literal["eps", "v", "x0", "edm", "flow"]
 PromptStyle = Literal["comfy", "a1111"]
@@ -222,14 +223,6 @@ class Model(_Value):
     def __post_init__(self) -> None:
         if (self.prediction == "flow") != isinstance(self.schedule, FlowSchedule):
             raise ValueError(f"Model: prediction {self.prediction!r} does not go with {self.schedule}")
-
-
-class Tokenizer(Protocol):
-    """Text to token ids, without the start and end tokens."""
-
-    def encode(self, text: str) -> list[int]:
-        """Return the ids of `text`."""
-        ...
 
 
 @dataclass(frozen=True, eq=False, repr=False)
