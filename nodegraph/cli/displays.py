@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Protocol, TextIO
 
 from nodegraph.cli.tally import Tally, Work
-from nodegraph.cli.text import duration, rate
+from nodegraph.cli.text import duration, rate, size
 from nodegraph.engine import events
 
 if TYPE_CHECKING:
@@ -19,6 +19,8 @@ WORTH_A_LINE = 0.5
 """Seconds; nodes that took less are not told of one by one."""
 PAUSE = 10.0
 """Seconds between lines about a node at work."""
+BYTES = "bytes"
+"""The message of a node that counts bytes, not steps."""
 ROWS = 8
 """Nodes at work that are shown at a time."""
 
@@ -38,22 +40,27 @@ def named(work: Work) -> str:
 
 
 def steps(work: Work, now: float) -> str:
-    """Return how far a node at work has come: `step 5/20, 3.4 it/s, 4.4 s left`."""
-    parts = [work.message] if work.message else []
-    if work.total:
-        parts.append(f"step {work.value:g}/{work.total:g}")
-        parts += [rate(work.rate(now))] if work.rate(now) else []
-        left = work.left(now)
-        parts += [f"{duration(left)} left"] if left else []
-    return ", ".join(parts)
+    """Return how far a node at work has come: `step 5/20, 3.4 it/s, 4.4 s left`, or bytes if it counts these."""
+    fast, left = work.rate(now), work.left(now)
+    if work.message == BYTES:
+        parts = [f"{size(work.value)} of {size(work.total)}", f"{size(fast)}/s" if fast else ""]
+    else:
+        step = f"step {_count(work.value)}/{_count(work.total)}" if work.total else ""
+        parts = [work.message, step, rate(fast)]
+    parts.append(f"{duration(left)} left" if left else "")
+    return ", ".join(part for part in parts if part)
+
+
+def _count(value: float) -> str:
+    return f"{value:.0f}" if float(value).is_integer() else f"{value:g}"
 
 
 class Lines:
     """Writes a line when something took long, is taking long, or went wrong: for logs, pipes and simple terminals."""
 
     def __init__(self, stream: TextIO, clock: Callable[[], float] = time.monotonic) -> None:
-        self.tally, self._stream, self._clock = Tally(), stream, clock
-        self._last = clock()
+        self.tally, self._stream = Tally(clock), stream
+        self._last = self.tally.started
 
     def __enter__(self) -> Lines:
         return self
@@ -63,7 +70,7 @@ class Lines:
 
     def show(self, event: events.Event) -> None:
         """Write a line if the event is worth one."""
-        work, now = self.tally.add(event), self._clock()
+        work, now = self.tally.add(event), self.tally.clock()
         if work is None:
             return
         took = now - work.started
@@ -77,7 +84,7 @@ class Lines:
     def _write(self, line: str, now: float) -> None:
         self._last = now
         done = f"{self.tally.done}/{len(self.tally.known)}"
-        self._stream.write(f"[{duration(now - self.tally.started)}, node {done}] {line}\n")
+        self._stream.write(f"[{duration(self.tally.seconds)}, node {done}] {line}\n")
         self._stream.flush()
 
 
@@ -101,10 +108,10 @@ class Silent:
 class Live:
     """Redraws the nodes at work at the bottom of a terminal; what took long, or went wrong, scrolls by above."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, clock: Callable[[], float] = time.monotonic) -> None:
         from rich.live import Live as Screen
 
-        self.tally, self._console = Tally(), console
+        self.tally, self._console = Tally(clock), console
         self._screen = Screen(
             console=console,
             get_renderable=self._draw,
@@ -124,7 +131,7 @@ class Live:
         work = self.tally.add(event)
         if work is None:
             return
-        took = time.monotonic() - work.started
+        took = self.tally.clock() - work.started
         if isinstance(event, events.Failed):
             self._print("[red]failed[/]", work, took)
         elif isinstance(event, events.Finished) and took >= WORTH_A_LINE:
@@ -140,7 +147,7 @@ class Live:
         from rich.progress_bar import ProgressBar
         from rich.table import Table
 
-        now, tally = time.monotonic(), self.tally
+        now, tally = self.tally.clock(), self.tally
         table = Table.grid(padding=(0, 2), expand=False)
         for _ in range(3):
             table.add_column(no_wrap=True, overflow="ellipsis")
@@ -152,7 +159,8 @@ class Live:
             told = steps(work, now) or duration(now - work.started)
             table.add_row(_label(work), bar, told)
         everything = ProgressBar(total=max(len(tally.known), 1), completed=tally.done, width=24)
-        told = f"{tally.done} of {len(tally.known)} nodes, {duration(now - tally.started)}"
+        nodes = f"{tally.done} of {len(tally.known)} nodes" if tally.known else "starting"
+        told = f"{nodes}, {duration(tally.seconds)}"
         table.add_row("all", everything, told)
         return table
 

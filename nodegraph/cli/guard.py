@@ -7,35 +7,51 @@ import importlib
 import logging
 import os
 import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from nodegraph.cli.exits import CommandError, Exit
 from nodegraph.engine.errors import Cancelled, NodegraphError, WorkflowError
-
-logger = logging.getLogger(__name__)
 
 
 def guarded(options: argparse.Namespace) -> int:
     """Run the command that was asked for and return its exit code."""
     debug = getattr(options, "debug", False)
-    if debug:
-        logging.basicConfig(level=logging.DEBUG, format="%(asctime)s %(name)s: %(message)s", stream=sys.stderr)
+    with _log(logging.DEBUG if debug else logging.WARNING):
+        try:
+            command = importlib.import_module(f"nodegraph.cli.{options.command}")
+            code: int = command.main(options)
+            sys.stdout.flush()
+            return code
+        except BrokenPipeError:
+            return _reader_gone()
+        except BaseException as error:  # noqa: BLE001 - the one place where every error ends
+            if debug:
+                traceback.print_exception(error, file=sys.stderr)
+            return _tell(error)
+
+
+@contextmanager
+def _log(level: int) -> Iterator[None]:
+    """Write what nodegraph logs to stderr."""
+    logger, handler = logging.getLogger("nodegraph"), logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
+    handler.setLevel(level)
+    before = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(level)
     try:
-        command = importlib.import_module(f"nodegraph.cli.{options.command}")
-        code: int = command.main(options)
-        sys.stdout.flush()
-        return code
-    except BrokenPipeError:
-        return _reader_gone()
-    except BaseException as error:  # the one place where every error ends
-        if debug:
-            logger.debug("the traceback", exc_info=error)
-        return _tell(error)
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(before)
 
 
 def _reader_gone() -> int:
-    """Stop quietly where whoever read our output has gone, as `nodegraph nodes | head` does."""
+    """Stop quietly where whoever read our output has gone, as in `nodegraph nodes | head`."""
     null = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(null, sys.stdout.fileno())
+    os.dup2(null, sys.stdout.fileno())  # or the interpreter fails once more when it ends
     os.close(null)
     return Exit.FAILED
 
@@ -57,7 +73,7 @@ def _tell(error: BaseException) -> int:
             return _say("out of memory", Exit.FAILED)
         case SystemExit():
             return error.code if isinstance(error.code, int) else Exit.FAILED
-    said = f"{type(error).__name__}: {error}".rstrip(": ")
+    said = f"{type(error).__name__}: {error}".removesuffix(": ")
     return _say(f"this should not have happened: {said} (--debug shows where)", Exit.FAILED)
 
 

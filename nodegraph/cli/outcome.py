@@ -56,13 +56,13 @@ def as_json(outputs: Outputs) -> Json:
     }
 
 
-def tell(outputs: Outputs, stream: TextIO) -> None:
-    """Write what failed and why, what else went on, time and peak memory."""
+def tell(outputs: Outputs, seconds: float, stream: TextIO) -> None:
+    """Write what failed and why, what else went on, the time that all of it took, and peak memory."""
     result = outputs.result
     for error in result.failures.values():
         stream.write(f"{error}\n")
     word = "cancelled" if result.cancelled else "failed" if result.failures else "done"
-    stream.write(f"{word} in {duration(result.seconds)}: {'; '.join(_counts(outputs, result))}\n")
+    stream.write(f"{word} in {duration(seconds)}: {'; '.join(_counts(outputs, result))}\n")
 
 
 def _counts(outputs: Outputs, result: Result) -> list[str]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import contextlib
 import sys
-from collections.abc import Callable
+import time
+import traceback
 from typing import TYPE_CHECKING
 
 from nodegraph.cli import files, outcome
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 def main(options: argparse.Namespace) -> Exit:
     """Run a workflow."""
-    results = Results(sys.stdout)
+    started, results = time.monotonic(), Results(sys.stdout)
     # What nodes and libraries print is no result: it must not come between the files or the events.
     with contextlib.redirect_stdout(sys.stderr):
         runtime = _runtime(options)
@@ -36,11 +37,14 @@ def main(options: argparse.Namespace) -> Exit:
         if options.explain:
             _explain(runtime, graph)
         outputs = _run(runtime, graph, options, results)
+    if getattr(options, "debug", False):
+        for failure in outputs.result.failures.values():
+            traceback.print_exception(failure, file=sys.stderr)
     if options.events:
         results.json(outcome.as_json(outputs))
     else:
         outcome.write_results(outputs, results)
-    outcome.tell(outputs, sys.stderr)
+    outcome.tell(outputs, time.monotonic() - started, sys.stderr)
     if outputs.result.cancelled:
         return Exit.CANCELLED
     return Exit.FAILED if outputs.result.failures else Exit.DONE
@@ -59,11 +63,13 @@ def _explain(runtime: Runtime, graph: Graph) -> None:
 def _run(runtime: Runtime, graph: Graph, options: argparse.Namespace, results: Results) -> Outputs:
     token = CancelToken()
     with cancelling(token), display(bool(options.events)) as screen:
-        emit: Callable[[events.Event], None] = screen.show
-        if options.events:
 
-            def emit(event: events.Event) -> None:
-                screen.show(event)
-                results.json(events.dump(event))
+        def emit(event: events.Event) -> None:
+            screen.show(event)
+            if options.events:
+                try:
+                    results.json(events.dump(event))
+                except BrokenPipeError:  # whoever read along has gone
+                    token.cancel()
 
         return runtime.run(graph, emit=emit, cancel=token)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from nodegraph.engine import events
@@ -32,9 +33,7 @@ class Work:
     def rate(self, now: float) -> float:
         """Return steps a second, 0 where nothing can be told yet."""
         start, done = self._first or (now, 0.0)
-        if self.value > done and now > start:
-            return (self.value - done) / (now - start)
-        return self.value / (now - self.started) if self.value and now > self.started else 0.0
+        return (self.value - done) / (now - start) if self.value > done and now > start else 0.0
 
     def left(self, now: float) -> float | None:
         """Return the seconds that it will take from now on, or None where nothing can be told yet."""
@@ -46,7 +45,8 @@ class Work:
 class Tally:
     """The nodes of a run: which are at work, and what became of the others."""
 
-    started: float = field(default_factory=time.monotonic)
+    clock: Callable[[], float] = time.monotonic
+    started: float = 0.0
     at_work: dict[str, Work] = field(default_factory=dict)
     known: set[str] = field(default_factory=set)
     """Every node that was told of so far; one may expand into more."""
@@ -56,6 +56,14 @@ class Tally:
     skipped: dict[str, str] = field(default_factory=dict)
     """Nodes that could not run, and which failed node that is due to."""
     types: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.started = self.clock()
+
+    @property
+    def seconds(self) -> float:
+        """Return how long it has been going on."""
+        return self.clock() - self.started
 
     @property
     def done(self) -> int:
@@ -72,9 +80,9 @@ class Tally:
         work = self.at_work.get(node)
         match event:
             case events.Running():
-                work = self.at_work[node] = Work(node, self.types[node], time.monotonic())
+                work = self.at_work[node] = Work(node, self.types[node], self.clock())
             case events.Progress() if work is not None:
-                work.advance(event, time.monotonic())
+                work.advance(event, self.clock())
             case events.Cached():
                 self.reused.add(node)
             case events.Finished():

@@ -46,7 +46,7 @@ def chatty(number: int) -> int:
     return number
 
 
-@node("toys.Slow", category="toys", cache=False)
+@node("toys.Slow", category="toys")
 def slow(context: Context, steps: Annotated[int, Field(ge=1)] = 3, seconds: float = 0.0) -> int:
     """Take some steps."""
     for step in range(steps):

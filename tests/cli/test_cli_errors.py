@@ -1,0 +1,55 @@
+"""Whatever goes wrong ends in a message and an exit code."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from nodegraph.cli.guard import guarded
+
+Command = Callable[..., tuple[int, str, str]]
+Write = Callable[..., Path]
+
+
+def test_an_error_that_nobody_foresaw_is_one_line_that_tells_how_to_learn_more(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert guarded(argparse.Namespace(command="check")) == 1  # none of the options that it reads
+    err = capsys.readouterr().err
+    assert err.startswith("this should not have happened: AttributeError: ")
+    assert err.endswith("(--debug shows where)\n")
+    assert err.count("\n") == 1
+
+
+def test_debug_shows_the_traceback(capsys: pytest.CaptureFixture[str]) -> None:
+    assert guarded(argparse.Namespace(command="check", debug=True)) == 1
+    assert "Traceback (most recent call last)" in capsys.readouterr().err
+
+
+def test_debug_shows_where_a_node_failed(command: Command, write: Write) -> None:
+    path = write({"odd": {"type": "toys.Fail", "params": {"number": 7}}})
+    code, _, err = command("run", path, "--debug")
+    assert code == 1
+    assert 'raise ValueError(f"{number} is too odd")' in err
+
+
+def test_debug_shows_why_a_plugin_was_set_aside(command: Command) -> None:
+    _, _, err = command("--debug", "plugins")
+    assert "ModuleNotFoundError: No module named 'no_such_module_of_toys'" in err
+    assert "Traceback" in err
+    _, _, err = command("plugins")
+    assert err == ""
+
+
+@pytest.mark.parametrize("name", ["run", "check", "info"])
+def test_a_folder_in_place_of_a_file_is_told_in_a_line(command: Command, tmp_path: Path, name: str) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    code, out, err = command(name, folder)
+    assert (code, out) == (1, "")
+    assert str(folder) in err
+    assert "should not have happened" not in err
+    assert err.count("\n") == 1
