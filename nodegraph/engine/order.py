@@ -40,19 +40,23 @@ def cycles(sources_of: Mapping[str, Iterable[str]]) -> list[list[str]]:
     place = {node: index for index, node in enumerate(sources_of)}
     knots = [knot for knot in nx.strongly_connected_components(network) if _is_knot(network, knot)]
     knots.sort(key=lambda knot: min(place[node] for node in knot))
-    return [_cycle(network, knot, min(knot, key=place.__getitem__)) for knot in knots]
+    return [_cycle(network, knot, place) for knot in knots]
 
 
 def _is_knot(network: nx.DiGraph[str], knot: set[str]) -> bool:
     return len(knot) > 1 or all(network.has_edge(node, node) for node in knot)
 
 
-def _cycle(network: nx.DiGraph[str], knot: set[str], start: str) -> list[str]:
-    """Walk back from reader to source within a knot until a node comes again."""
-    path, seen = [start], {start: 0}
+def _cycle(network: nx.DiGraph[str], knot: set[str], place: Mapping[str, int]) -> list[str]:
+    """Walk back from reader to source within a knot until a node comes again; begin with the first in the file."""
+    path = [min(knot, key=place.__getitem__)]
+    seen = {path[0]: 0}
     while True:
         source = next(node for node in network.predecessors(path[-1]) if node in knot)
         if source in seen:
-            return path[seen[source] :][::-1]
+            break
         seen[source] = len(path)
         path.append(source)
+    cycle = path[seen[source] :][::-1]
+    first = cycle.index(min(cycle, key=place.__getitem__))
+    return cycle[first:] + cycle[:first]

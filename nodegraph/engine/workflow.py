@@ -114,9 +114,11 @@ def _without_wrong(document: Mapping[str, Json], error: ValidationError) -> Work
         for detail in error.errors(include_url=False):
             place, cut = _cut(kept, tuple(str(key) for key in detail["loc"]))
             progress |= cut
-            if place in dropped or place in misspelled:
+            if place in dropped:
                 continue
             dropped.add(place)
+            if place in misspelled:
+                continue
             problems.append(_problem(place, detail, _at(document, place)))
             if problems[-1].nearest in ("type", "graph"):  # the node that then lacks its type is told already
                 misspelled.add(place[:-1])
