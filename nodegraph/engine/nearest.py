@@ -9,11 +9,13 @@ COMPARED = 2000
 """Among more names than this only those that differ in case or folder are looked for: comparing takes too long."""
 
 
-def _alike(name: str, other: str) -> bool:
-    """Tell whether two names are the same but for a folder, or for a namespace that one of them has."""
-    if name.rpartition("/")[2] == other.rpartition("/")[2]:
-        return True
-    return name.endswith(f".{other}") or other.endswith(f".{name}")
+def _alike(name: str, names: Iterable[str]) -> str | None:
+    """Return the first of `names` that is `name` but for a folder, or for a namespace that one of them has."""
+    file, inner = f"/{name.rpartition('/')[2]}", f".{name}"
+    for other in names:
+        if f"/{other}".endswith(file) or other.endswith(inner) or name.endswith(f".{other}"):
+            return other
+    return None
 
 
 def nearest(name: str, names: Iterable[str]) -> str | None:
@@ -25,13 +27,14 @@ def nearest(name: str, names: Iterable[str]) -> str | None:
     known = sorted(set(names))
     folded = {candidate.casefold(): candidate for candidate in reversed(known)}
     low = wanted.casefold()
-    if low in folded:
-        return folded[low]
-    for plain in (str, str.casefold):
-        alike = (candidate for candidate in known if wanted and _alike(plain(wanted), plain(candidate)))
-        found = next(alike, None)
-        if found is not None:
-            return found
+    if not low or low in folded:
+        return folded.get(low)
+    found = _alike(wanted, known)
+    if found is not None:
+        return found
+    found = _alike(low, sorted(folded))
+    if found is not None:
+        return folded[found]
     if len(known) > COMPARED or len(name) > 200:
         return None
     close = get_close_matches(low, folded, n=1, cutoff=0.6)
