@@ -17,6 +17,7 @@ from nodegraph.engine.context import CancelToken, Context, Emit
 from nodegraph.engine.coroutines import Coroutines
 from nodegraph.engine.errors import Cancelled, NodeError
 from nodegraph.engine.expansion import Expansion
+from nodegraph.engine.mutation import MutationError, fingerprints, refuse_changes
 from nodegraph.engine.naming import Namer
 from nodegraph.engine.plan import Plan
 from nodegraph.engine.recipe import FLEETING, UncacheableError, digest
@@ -55,6 +56,7 @@ class Run:
         self._skipped: dict[str, str] = {}
         self._timings: dict[str, float] = {}
         self._reused: list[str] = []
+        self._watched: dict[str, tuple[Mapping[str, Any], Mapping[str, int]]] = {}
 
     def loop(self) -> Result:
         """Run everything that the plan asks for; return what came of it."""
@@ -117,6 +119,9 @@ class Run:
             self._map(task)
             return
         inputs = inputs_of(task)
+        if self._around.check_mutation:
+            watched = {name: value for name, value in inputs.items() if name not in task.signature.lazy}
+            self._watched[task.id] = (watched, fingerprints(watched))
         if task.spec.context is not None:
             inputs[task.spec.context] = self._context(task)
         if task.spec.is_async:
@@ -125,7 +130,8 @@ class Run:
         before = time.perf_counter()
         try:
             value, error = task.spec.function(**inputs), None
-        except KeyboardInterrupt:
+        except KeyboardInterrupt:  # the user's, not the node's
+            self._cancelled(task)
             raise
         except BaseException as raised:  # noqa: BLE001 - whatever a node raises is its own failure
             value, error = None, raised
@@ -169,11 +175,13 @@ class Run:
         task.seconds += seconds
         if error is None:
             try:
+                if self._around.check_mutation:
+                    self._refuse_mutation(task)
                 if type(value) is Expansion:
                     splice = Splicer(task, value, self._namer, self._demand.tasks.__contains__).splice()
                 else:
                     splice, value = None, outputs_of(task.spec, value)
-            except (TypeError, ValueError, LookupError) as mistake:
+            except (MutationError, TypeError, ValueError, LookupError) as mistake:
                 self._fail(task, mistake)
                 return
             if splice is None:
@@ -186,6 +194,17 @@ class Run:
             self._cancelled(task)
         else:
             self._fail(task, error)
+
+    def _refuse_mutation(self, task: Task) -> None:
+        """Raise where a node changed an input, and forget the results that it changed."""
+        watched, before = self._watched.pop(task.id)
+        try:
+            refuse_changes(watched, before)
+        except MutationError:
+            for source, _ in task.links.values():
+                if source.recipe is not None and source.recipe in self._demand.cache:
+                    del self._demand.cache[source.recipe]
+            raise
 
     def _pause(self, task: Task, port: str) -> None:
         """Set a node aside until the lazy input that it asked for is there."""
