@@ -45,7 +45,9 @@ def kl_divergence(posterior: Posterior) -> Tensor:
     return 0.5 * (mean.square() + logvar.exp() - 1 - logvar).mean()
 
 
-def reconstruction_loss(autoencoder: Autoencoder, images: Tensor, config: ReconstructionConfig, noise: Tensor) -> Tensor:
+def reconstruction_loss(
+    autoencoder: Autoencoder, images: Tensor, config: ReconstructionConfig, noise: Tensor
+) -> Tensor:
     """Return the loss of images (B, 3, H, W) in [-1, 1] rebuilt from latents sampled with `noise` (B, C, h, w)."""
     posterior = autoencoder.encode(images)
     latents = posterior.mean + (0.5 * posterior.logvar).exp() * noise

@@ -61,9 +61,7 @@ def judge(picture: Pixels, scene: Scene) -> Verdict:
         complaints.append(f"{len(found)} objects, not {len(scene.items)}")
         return Verdict(False, plain, False, False, False, False, tuple(complaints))
     ordered = _in_order(found, scene.arrangement)
-    colours, shapes, sizes = (
-        _compare(kind, ordered, scene.items, complaints) for kind in ("colour", "shape", "size")
-    )
+    colours, shapes, sizes = (_compare(kind, ordered, scene.items, complaints) for kind in ("colour", "shape", "size"))
     arranged = _is_arranged(ordered, scene.arrangement, picture.shape[1], picture.shape[0])
     if not arranged:
         complaints.append(f"objects are not {scene.arrangement}")
@@ -200,7 +198,8 @@ def _figures(x: NDArray[np.float64], y: NDArray[np.float64]) -> dict[str, Mask]:
 
 
 def _heart(turn: NDArray[np.float64]) -> NDArray[np.float64]:
-    return 13 * np.cos(turn) - 5 * np.cos(2 * turn) - 2 * np.cos(3 * turn) - np.cos(4 * turn)
+    height: NDArray[np.float64] = 13 * np.cos(turn) - 5 * np.cos(2 * turn) - 2 * np.cos(3 * turn) - np.cos(4 * turn)
+    return height
 
 
 def _star(x: NDArray[np.float64], y: NDArray[np.float64], waist: float = 0.46) -> Mask:

@@ -1,11 +1,11 @@
 """The optimizer loop: warm-up, constant rate, linear decay to zero; stops and goes on bit for bit.
 
-Every random draw of a step comes from generators seeded by (seed, step, worker), so a checkpoint holds only weights, optimizer
-and averages. A checkpoint is written under a temporary name and renamed: a killed run leaves the last whole one.
+Every random draw of a step comes from generators seeded by (seed, step, worker), so a checkpoint holds only weights,
+optimizer and averages. A checkpoint is written under a temporary name and renamed: a killed run leaves the last whole
+one.
 """
 
 import logging
-import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -112,7 +112,7 @@ class Loop:
         for group in self.optimizer.param_groups:
             group["lr"] = self.config.rate(self.step)
         loss = self.loss(Draws.of(self.config.seed, self.step, workers.rank()))
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         workers.average_gradients(self.parameters)
         if self.config.clip:
             nn.utils.clip_grad_norm_(self.parameters, self.config.clip)
@@ -130,7 +130,7 @@ class Loop:
         partial = path.with_suffix(".partial")
         state = {"step": self.step, "module": self.module.state_dict(), "optimizer": self.optimizer.state_dict()}
         torch.save(state | {"ema": self.ema.state_dict()}, partial)
-        os.replace(partial, path)
+        partial.replace(path)
         return path
 
     def resume(self) -> None:
@@ -143,7 +143,7 @@ class Loop:
             self.ema.load_state_dict(state["ema"])
             self.step = state["step"]
         except (KeyError, RuntimeError) as error:
-            raise ValueError(f"{path}: not a checkpoint of this training; remove it or choose another folder") from error
+            raise ValueError(f"{path}: of another training; remove it or choose another folder") from error
         logger.info("going on at step %d from %s", self.step, path)
 
 

@@ -1,7 +1,8 @@
 """What a diffusion network is trained to say: noise, velocity or flow targets, and how steps are weighted.
 
 `alpha_bar` is the share of signal variance of the variance-preserving process (Ho et al. 2020, eq. 4):
-x_t = sqrt(alpha_bar) * clean + sqrt(1 - alpha_bar) * noise. Flow matching mixes by sigma: (1 - sigma) * clean + sigma * noise.
+x_t = sqrt(alpha_bar) * clean + sqrt(1 - alpha_bar) * noise. Flow matching mixes by sigma:
+(1 - sigma) * clean + sigma * noise.
 """
 
 from dataclasses import dataclass
@@ -47,7 +48,7 @@ def noised(clean: Tensor, noise: Tensor, alpha_bar: Tensor) -> Tensor:
 
 
 def diffusion_target(prediction: Prediction, clean: Tensor, noise: Tensor, alpha_bar: Tensor) -> Tensor:
-    """Return what the network shall say: the noise, the velocity (Salimans and Ho 2022, appendix D) or the clean sample."""
+    """Return what the network shall say; `v` is the velocity of Salimans and Ho (2022, appendix D)."""
     if prediction == "eps":
         return noise
     if prediction == "x0":

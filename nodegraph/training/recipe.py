@@ -34,34 +34,37 @@ logger = logging.getLogger(__name__)
 AUTOENCODER, LATENTS = "autoencoder.pt", "latents.pt"
 
 
+VAE = AutoencoderConfig(channels=16, channel_multipliers=(1, 2, 4, 4), res_blocks=1, groups=4)
+CLIP = ClipTextConfig(width=64, layers=4, heads=4, mlp_width=256)
+UNET = UNetConfig(
+    channels=64,
+    channel_multipliers=(1, 2, 2),
+    res_blocks=1,
+    transformer_depths=(0, 1, 1),
+    context_dim=64,
+    heads=4,
+    groups=16,
+)
+AUTOENCODER_LOOP = LoopConfig(steps=4200, learning_rate=2e-3, warmup=50, decay=2100, ema=EmaConfig(highest=0.99))
+TEXT_LOOP = LoopConfig(steps=1000, learning_rate=2e-3, decay=500, weight_decay=0.0, ema=EmaConfig(highest=0.99))
+UNET_LOOP = LoopConfig(steps=9000, learning_rate=1e-3, warmup=200, decay=3000, ema=EmaConfig(highest=0.998))
+
+
 @dataclass(frozen=True)
 class Recipe:
-    """Everything that decides the weights of the bundled model."""
+    """Everything that decides the weights of the bundled model; the defaults are what it was trained by."""
 
-    vae: AutoencoderConfig = AutoencoderConfig(channels=16, channel_multipliers=(1, 2, 4, 4), res_blocks=1, groups=4)
-    clip: ClipTextConfig = ClipTextConfig(width=64, layers=4, heads=4, mlp_width=256)
-    unet: UNetConfig = UNetConfig(
-        channels=64,
-        channel_multipliers=(1, 2, 2),
-        res_blocks=1,
-        transformer_depths=(0, 1, 1),
-        context_dim=64,
-        heads=4,
-        groups=16,
-    )
+    vae: AutoencoderConfig = VAE
+    clip: ClipTextConfig = CLIP
+    unet: UNetConfig = UNET
     reconstruction: ReconstructionConfig = field(default_factory=ReconstructionConfig)
     reading: ReadingConfig = field(default_factory=ReadingConfig)
     denoising: DenoisingConfig = field(default_factory=DenoisingConfig)
-    autoencoder_loop: LoopConfig = LoopConfig(
-        steps=4200, learning_rate=2e-3, warmup=50, decay=2100, ema=EmaConfig(highest=0.99)
-    )
-    text_loop: LoopConfig = LoopConfig(
-        steps=1200, learning_rate=2e-3, decay=600, weight_decay=0.0, ema=EmaConfig(highest=0.99)
-    )
-    unet_loop: LoopConfig = LoopConfig(
-        steps=9000, learning_rate=1e-3, warmup=200, decay=3000, ema=EmaConfig(highest=0.998)
-    )
+    autoencoder_loop: LoopConfig = AUTOENCODER_LOOP
+    text_loop: LoopConfig = TEXT_LOOP
+    unet_loop: LoopConfig = UNET_LOOP
     scenes: int = 20_000
+    probes: int = 1000  # scenes that whitening and the stages' own reports look at
     seed: int = 1
 
 
@@ -90,9 +93,11 @@ def train_autoencoder(directory: Path, recipe: Recipe) -> None:
 
         _follow("autoencoder", Loop(autoencoder, loss, recipe.autoencoder_loop, directory / "autoencoder"))
         autoencoder.load_state_dict(averaged(directory / "autoencoder" / CHECKPOINT))
-        whiten(autoencoder, encode_scenes(autoencoder, draw_scenes(1000, recipe.seed + 1), recipe.seed + 1))
+        whiten(autoencoder, encode_scenes(autoencoder, draw_scenes(recipe.probes, recipe.seed + 1), recipe.seed + 1))
         _save(autoencoder, path)
-        logger.info("autoencoder: PSNR %.1f dB on scenes kept out of training", _held_out_psnr(autoencoder))
+        logger.info(
+            "autoencoder: PSNR %.1f dB on scenes kept out of training", _held_out_psnr(autoencoder, recipe.probes // 25)
+        )
     cached_scenes(load_autoencoder(directory, recipe), recipe.scenes, recipe.seed, directory / LATENTS)
 
 
@@ -105,7 +110,7 @@ def train_text(directory: Path, recipe: Recipe) -> None:
     if not workers.rank():
         rng = np.random.default_rng(recipe.seed)
         with loop.ema.swapped_in(task):
-            accuracy = task.accuracy(draw_scenes(200, recipe.seed + 2, "held out"), rng)
+            accuracy = task.accuracy(draw_scenes(recipe.probes // 5, recipe.seed + 2, "held out"), rng)
         logger.info("text: %.1f %% of captions kept out of training read without a fault", 100 * accuracy)
 
 
@@ -139,8 +144,6 @@ def load_unet(directory: Path, recipe: Recipe) -> UNet:
     return unet.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
 
 
-
-
 def _part(weights: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {name.removeprefix(prefix): value for name, value in weights.items() if name.startswith(prefix)}
 
@@ -158,7 +161,7 @@ def _save(module: nn.Module, path: Path) -> None:
     partial.replace(path)
 
 
-def _held_out_psnr(autoencoder: Autoencoder) -> float:
+def _held_out_psnr(autoencoder: Autoencoder, count: int) -> float:
     rng = np.random.default_rng(0)
-    pictures = [render(scene, rng) for scene in draw_scenes(32, 0, "held out")]
+    pictures = [render(scene, rng) for scene in draw_scenes(count, 0, "held out")]
     return psnr(autoencoder, to_tensor(np.stack(pictures)))

@@ -156,7 +156,8 @@ def shape_mask(shape: str, across: int, finer: int = 8) -> NDArray[np.float32]:
               for x, y in outline(shape)]  # fmt: skip
     ImageDraw.Draw(image).polygon(points, fill=255)
     fine = np.asarray(image, np.float32) / 255
-    return fine.reshape(across + 2, finer, across + 2, finer).mean((1, 3))
+    mask: NDArray[np.float32] = fine.reshape(across + 2, finer, across + 2, finer).mean((1, 3))
+    return mask
 
 
 def outline(shape: str) -> list[tuple[float, float]]:

@@ -40,7 +40,7 @@ def run_workers(function: Callable[..., None], arguments: tuple[object, ...], co
         return
     with tempfile.TemporaryDirectory() as folder:
         rendezvous = Path(folder) / "meet"
-        torch.multiprocessing.spawn(  # type: ignore[no-untyped-call]
+        torch.multiprocessing.spawn(  # type: ignore[attr-defined,no-untyped-call]
             _work, (rendezvous.as_uri(), count, threads, function, arguments), nprocs=count
         )
 

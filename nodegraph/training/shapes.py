@@ -1,0 +1,102 @@
+"""Trains, exports and judges the bundled model: `python -m nodegraph.training.shapes train --output DIR`."""
+
+import argparse
+import logging
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+from rich.console import Console
+from rich.table import Table
+
+from nodegraph.diffusion.weights.load import load_checkpoint
+from nodegraph.diffusion.weights.save import save_checkpoint
+from nodegraph.training.evaluation import Networks, Settings, Trial, contact_sheet, evaluate, held_out_scenes, table
+from nodegraph.training.recipe import Recipe, load_autoencoder, load_text, load_unet, train
+
+ABOUT = {
+    "title": "shapes",
+    "licence": "Apache-2.0",
+    "description": "Flat shapes on a plain background, 128 x 128; trained from scratch on procedurally drawn scenes.",
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; return the exit code."""
+    options = _parser().parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+    console = Console()
+    match options.command:
+        case "train":
+            train(options.output, Recipe(), options.workers)
+            export(options.output, options.output / "shapes.safetensors", Recipe())
+        case "export":
+            export(options.output, options.file, Recipe())
+        case "evaluate":
+            trials = _trials(options.file, options.count, options)
+            _show(console, trials)
+        case "sheet":
+            trials = _trials(options.file, options.count, options)
+            contact_sheet([trial.picture for trial in trials]).save(options.picture, optimize=True)
+            console.print(f"{options.picture}: {sum(trial.verdict.passed for trial in trials)} of {len(trials)} right")
+    return 0
+
+
+def export(directory: Path, file: Path, recipe: Recipe) -> Path:
+    """Write the averaged networks of a training folder as one checkpoint in float16."""
+    unet, clip, vae = (load(directory, recipe) for load in (load_unet, load_text, load_autoencoder))
+    return save_checkpoint(
+        file,
+        {"unet": unet, "clip": clip, "vae": vae},
+        dtype=torch.float16,
+        prediction=recipe.denoising.prediction,
+        about=ABOUT,
+    )
+
+
+def load_networks(file: Path) -> Networks:
+    """Load a checkpoint in float32 on the CPU."""
+    checkpoint = load_checkpoint(file, device="cpu", dtype=torch.float32)
+    return Networks(checkpoint.unet, checkpoint.clip, checkpoint.vae, checkpoint.prediction)
+
+
+def _trials(file: Path, count: int, options: argparse.Namespace) -> list[Trial]:
+    settings = Settings(**{name: getattr(options, name) for name in asdict(Settings())})
+    return evaluate(load_networks(file), held_out_scenes(count), settings, plain=not options.varied)
+
+
+def _show(console: Console, trials: Sequence[Trial]) -> None:
+    shown = Table("right", "share", title=f"{len(trials)} prompts kept out of training")
+    for name, share in table(trials).items():
+        shown.add_row(name, f"{100 * share:.1f} %")
+    console.print(shown)
+    for trial in trials:
+        if not trial.verdict.passed:
+            console.print(f"{trial.prompt}: {'; '.join(trial.verdict.complaints)}", highlight=False)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m nodegraph.training.shapes", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    training = commands.add_parser("train", help="train all stages and export; run again to go on")
+    training.add_argument("--output", type=Path, required=True, metavar="DIR", help="folder of checkpoints")
+    training.add_argument("--workers", type=int, default=2, help="processes that train together (default: 2)")
+    exporting = commands.add_parser("export", help="write a training folder's networks as one checkpoint")
+    exporting.add_argument("--output", type=Path, required=True, metavar="DIR", help="folder of checkpoints")
+    exporting.add_argument("file", type=Path, help="the .safetensors file to write")
+    for name, count, text in (("evaluate", 200, "score"), ("sheet", 48, "draw a contact sheet of")):
+        command = commands.add_parser(name, help=f"{text} prompts that training never saw")
+        command.add_argument("file", type=Path, help="the checkpoint")
+        command.add_argument("--count", type=int, default=count, help=f"how many prompts (default: {count})")
+        command.add_argument("--varied", action="store_true", help="word the prompts freely, as training does")
+        for field, default in asdict(Settings()).items():
+            command.add_argument(f"--{field}", type=type(default), default=default, help=f"(default: {default})")
+        if name == "sheet":
+            command.add_argument("--picture", type=Path, default=Path("sheet.png"), help="the PNG file to write")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())
