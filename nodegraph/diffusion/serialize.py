@@ -54,11 +54,15 @@ class ValueSerializer:
         stream.write(save(_apart(tensors)))
 
     def load(self, stream: BinaryIO) -> Any:
-        """Read a value onto the CPU; raise `ValueError`, `KeyError` or `TypeError` for anything else."""
+        """Read a value onto the CPU; raise `ValueError` for anything else."""
+        from safetensors import SafetensorError
         from safetensors.torch import load
 
-        tree = json.loads(stream.read(int.from_bytes(stream.read(8), "big")))
-        return _value(tree, load(stream.read()))
+        try:
+            tree = json.loads(stream.read(int.from_bytes(stream.read(8), "big")))
+            return _value(tree, load(stream.read()))
+        except (SafetensorError, LookupError, TypeError, AttributeError, OverflowError) as error:
+            raise ValueError(f"this is no {self.name}: {error}") from error
 
 
 SERIALIZERS: Final = (
