@@ -71,7 +71,7 @@ class _Checker:
     ) -> None:
         self.registry, self.values, self.limits = registry, values, limits
         self.problems, self.dropped = problems, dropped
-        self._told: set[tuple[Place, str | None, str]] = set()
+        self._told: set[tuple[Place, str, str]] = set()
         self._bodies: dict[Place, Body | None] = {}
 
     def graph(self, workflow: Workflow) -> Graph:
@@ -103,9 +103,9 @@ class _Checker:
             message = f"nodes wait for each other in a cycle: {' -> '.join([*shown, cycle[0]])}"
             self.problems.report("cycle", message, node=cycle[0], got=cycle, expected="links that lead forward only")
 
-    def _report(self, place: Place, field: str | None, code: str, message: str, **more: Any) -> None:
+    def _report(self, scope: Scope, place: Place, field: str, code: str, message: str, **more: Any) -> None:
         """Add a problem unless it was told for another instance of the same subgraph."""
-        key = (place, field, message)
+        key = (place, field, message.replace(scope.prefix, "") if scope.prefix else message)
         if key not in self._told:
             self._told.add(key)
             self.problems.report(code, message, field=field, **more)
@@ -121,7 +121,7 @@ class _Checker:
             for name in scope.part.outputs:
                 source = dissolver.output(scope, name)
                 if source is not None:
-                    self._output(part, source, scope.place, scope.owner, f"outputs.{name}")
+                    self._output(part, source, scope, scope.place, scope.owner, f"outputs.{name}")
 
     def _port(self, scope: Scope, name: str, leaf: Leaf | None, port: str) -> None:
         """Check one input of a leaf that an input of a scope leads to."""
@@ -131,10 +131,10 @@ class _Checker:
         where, place = f"inputs.{name}", (*scope.place, "inputs", name)
         if port not in spec.inputs:
             message, near = f"{leaf.path!r} ({spec.id}) has no input {port!r}", self.problems.hint(port, spec.inputs)
-            self._report(place, where, "unknown_input", message, node=scope.owner, got=port, nearest=near)
+            self._report(scope, place, where, "unknown_input", message, node=scope.owner, got=port, nearest=near)
         elif not scope.chain and not spec.inputs[port].type.data and not spec.inputs[port].body:
             message = f"leads to {leaf.path}.{port}, which cannot be typed: it takes {describe(spec.inputs[port].type)}"
-            self._report(place, where, "wire_only", message, node=scope.owner)
+            self._report(scope, place, where, "wire_only", message, node=scope.owner)
 
     def _leaf(self, part: _Part, leaf: Leaf) -> None:
         """Check what a node is given, by itself."""
@@ -166,20 +166,22 @@ class _Checker:
             near = self.registry.nearest(leaf.type)
         message = f"unknown node type {leaf.type!r}" + (f"; {absent}" if absent else "")
         more = {"node": leaf.path, "got": leaf.type, "nearest": near}
-        self._report(leaf.place, "type", "unknown_node_type", message, **more)
+        self._report(leaf.scope, leaf.place, "type", "unknown_node_type", message, **more)
 
     def _unknown_port(self, spec: NodeSpec, name: str, given: Given) -> None:
         known = spec.inputs
         what = f"its inputs are {', '.join(map(repr, known))}" if known else "it has no inputs"
         message, near = f"{spec.id} has no input {name!r}; {what}", self.problems.hint(name, known)
-        self._report(given.place, given.field, "unknown_input", message, node=given.node, got=name, nearest=near)
+        self._report(
+            given.scope, given.place, given.field, "unknown_input", message, node=given.node, got=name, nearest=near
+        )
 
     def _param(self, port: InputPort, given: Given, params: dict[str, Any]) -> None:
         try:
             value = self.values.check(port, given.value)
         except MisfitError as misfit:
             more = {"got": given.value, "expected": misfit.expected, "nearest": misfit.nearest}
-            self._report(given.place, given.field, misfit.code, misfit.message, node=given.node, **more)
+            self._report(given.scope, given.place, given.field, misfit.code, misfit.message, node=given.node, **more)
             return
         if type(value) is not type(port.default) or value != port.default:
             params[port.name] = value
@@ -200,9 +202,11 @@ class _Checker:
                 message += f" (the workflow's input {outer!r} sets it)"
             else:
                 node, name, place = scope.owner, outer, (scope.owner,)
-        self._report(place, f"{kind}.{name}", "missing_input", message, node=node, expected=expected)
+        self._report(leaf.scope, place, f"{kind}.{name}", "missing_input", message, node=node, expected=expected)
 
-    def _output(self, part: _Part, source: Source, place: Place, node: str | None, where: str) -> PortType | None:
+    def _output(
+        self, part: _Part, source: Source, scope: Scope, place: Place, node: str | None, where: str
+    ) -> PortType | None:
         """Return the type that a source gives; None, and a problem, where the node has no such output."""
         leaf = part.dissolver.leaves[source.node]
         spec = self.registry.get(leaf.type)
@@ -215,7 +219,7 @@ class _Checker:
         near = next(iter(known)) if len(known) == 1 else self.problems.hint(source.output, known)
         message = f"{source.node!r} ({spec.id}) has no output {source.output!r}; {what}"
         hint = f"{source.node}.{near}" if near else None
-        self._report(place, where, "unknown_output", message, node=node, got=".".join(source), nearest=hint)
+        self._report(scope, place, where, "unknown_output", message, node=node, got=".".join(source), nearest=hint)
         return None
 
     def _instance(self, part: _Part, path: str) -> Instance | None:
@@ -223,7 +227,7 @@ class _Checker:
         spec = self.registry.get(part.dissolver.leaves[path].type)
         mapped: list[str] = []
         for name, (source, given) in part.links[path].items():
-            kind = self._output(part, source, given.place, given.node, given.field)
+            kind = self._output(part, source, given.scope, given.place, given.node, given.field)
             if kind is None or spec is None:
                 continue
             port = spec.inputs[name]
@@ -254,13 +258,13 @@ class _Checker:
             fitting = [name for name, other in types.items() if fit(other, port.type)]
             hint = f"{given.value.partition('.')[0]}.{fitting[0]}" if len(fitting) == 1 else None
         more = {"got": given.value, "expected": expected, "nearest": hint}
-        self._report(given.place, given.field, "wrong_link", message, node=given.node, **more)
+        self._report(given.scope, given.place, given.field, "wrong_link", message, node=given.node, **more)
 
     def _body(self, leaf: Leaf, given: Given) -> Body | None:
         """Check the subgraph that a parameter names."""
         if given.kind == "link" or not isinstance(given.value, str):
             message = f"got {'a link' if given.kind == 'link' else told(given.value)}; expected the name of a subgraph"
-            self._report(given.place, given.field, "wrong_type", message, node=given.node, got=given.value)
+            self._report(given.scope, given.place, given.field, "wrong_type", message, node=given.node, got=given.value)
             return None
         found = given.scope.find(given.value)
         if found is not None and found[1] in self._bodies:

@@ -246,6 +246,8 @@ class Dissolver:
             return None
         inside = f" in the subgraph {scope.chain[-1]!r}" if scope.chain else ""
         message, near = f"there is no node {id!r}{inside}", self.problems.hint(id, nodes)
+        if "/" in id:
+            message += "; what is within a subgraph is reached by its outputs"
         near = f"{near}.{port}" if near else None
         self._report(scope, "unknown_node", message, node, where, got=text, nearest=near)
         return None
