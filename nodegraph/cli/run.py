@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nodegraph.cli import files, outcome
+from nodegraph.cli.devices import require
 from nodegraph.cli.displays import display
 from nodegraph.cli.exits import Exit
 from nodegraph.cli.interrupts import cancelling
@@ -41,6 +42,7 @@ def main(options: argparse.Namespace) -> Exit:
             _, graph = files.checked(options, runtime)
         except WorkflowError as error:
             raise files.problems(error, options.file, runtime) from error
+        require(options.device, graph)
         history = runtime.data / HISTORY
         if options.cache:
             runtime.executor.history.load(history)

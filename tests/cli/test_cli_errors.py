@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from nodegraph.cli.guard import guarded
 
-Command = Callable[..., tuple[int, str, str]]
+Command = Callable[..., Any]
 Write = Callable[..., Path]
 
 
@@ -53,3 +54,19 @@ def test_a_folder_in_place_of_a_file_is_told_in_a_line(command: Command, tmp_pat
     assert str(folder) in err
     assert "should not have happened" not in err
     assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize(("device", "why"), [("banana", "no such device"), ("cuda:99", "not to be used")])
+def test_a_device_that_is_not_there_is_told_before_anything_runs(
+    command: Command, root: Path, tiny_models: Path, device: str, why: str
+) -> None:
+    workflow = root / "workflows" / "text_to_image.json"
+    model = ("--models", tiny_models, "--set", "checkpoint=tiny.safetensors")
+    code, out, err = command("run", workflow, *model, "--device", device)
+    assert (code, out) == (2, "")
+    assert err.startswith(f"--device {device}: {why}")
+    assert "there is cpu" in err
+
+
+def test_no_device_is_needed_where_no_node_runs_on_one(command: Command, sums: Path) -> None:
+    assert command("run", sums, "--device", "banana").code == 0
