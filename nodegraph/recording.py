@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
+import pluggy
+
 from nodegraph.engine.events import Event, Output
 from nodegraph.engine.plugins import Plugins
 from nodegraph.engine.result import Result
@@ -19,19 +21,18 @@ class Recorder:
 
     def __init__(self, plugins: Plugins, emit: Callable[[Event], None] | None) -> None:
         self._emit = emit
-        self._hook = plugins.manager.hook.node_event
-        self._hooked = bool(self._hook.get_hookimpls())
+        self._listeners = _listeners(plugins.manager)
         self.written: list[Output] = []
 
     def __call__(self, event: Event) -> None:
         """Gather what a sink wrote, and pass the event to plugins and to the caller."""
         if isinstance(event, Output):
             self.written.append(event)
-        if self._hooked:
+        for name, listen in self._listeners.items():
             try:
-                self._hook(event=event)
-            except Exception:  # a plugin may raise anything, and the run is not its business
-                log.exception("a plugin's node_event failed")
+                listen(event=event)
+            except Exception:  # a plugin may raise anything; neither the run nor other listeners suffer from it
+                log.exception("node_event of the plugin %s failed on %r", name, event)
         if self._emit is not None:
             self._emit(event)
 
@@ -39,6 +40,15 @@ class Recorder:
         """Return what the run gave."""
         pictures = tuple(_picture(event) for event in self.written if event.value is not None)
         return Outputs(result, pictures, tuple(event.file for event in self.written), peak_memory())
+
+
+def _listeners(manager: pluggy.PluginManager) -> dict[str, Callable[..., object]]:
+    """Return how to call each plugin's `node_event` alone."""
+    plugins = {impl.plugin_name: impl.plugin for impl in manager.hook.node_event.get_hookimpls()}
+    return {
+        name: manager.subset_hook_caller("node_event", [other for other in plugins.values() if other is not plugin])
+        for name, plugin in plugins.items()
+    }
 
 
 def _picture(event: Output) -> Picture:

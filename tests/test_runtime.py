@@ -163,6 +163,29 @@ def test_part_of_a_batch_is_made_again_alone(runtime: Runtime) -> None:
     assert torch.allclose(alone[0].value.pixels[0], whole[2].value.pixels[0], atol=1e-4)
 
 
+def test_a_listener_that_fails_stops_neither_the_run_nor_the_others(
+    runtime: Runtime, caplog: pytest.LogCaptureFixture
+) -> None:
+    heard: list[Event] = []
+
+    class Deaf:
+        @nodegraph.hookimpl
+        def node_event(self, event: Event) -> None:
+            raise RuntimeError("I hear nothing")
+
+    class Keen:
+        @nodegraph.hookimpl
+        def node_event(self, event: Event) -> None:
+            heard.append(event)
+
+    for listener in (Keen(), Deaf(), Keen()):
+        runtime.plugins.manager.register(listener)
+    assert runtime.run(WORKFLOW, inputs=SMALL).result.ok
+    assert len(heard) >= 2 * len(runtime.load(WORKFLOW).nodes)
+    assert len([event for event in heard if event is heard[-1]]) == 2
+    assert "I hear nothing" in caplog.text
+
+
 def test_a_workflow_tells_everything_that_is_wrong_with_it(runtime: Runtime) -> None:
     wrong = {**SMALL, "checkpoint": "tiny.safetensor", "steps": 0, "cfg": "8"}
     with pytest.raises(WorkflowError) as caught:
