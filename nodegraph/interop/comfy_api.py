@@ -96,7 +96,8 @@ class _Reader:
             return False
         if isinstance(value[0], str):
             return True
-        return type(value[0]) is int and str(value[0]) in self.entries and (port is None or port.type.item is None)
+        takes_list = port is not None and (port.type.schema or {}).get("type") == "array"
+        return type(value[0]) is int and str(value[0]) in self.entries and not takes_list
 
     def _link(self, id: str, name: str, value: list[Any]) -> str | None:
         """Return `node.output` for the id of a node and the position of an output."""
