@@ -8,9 +8,11 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Protocol, TextIO
 
+from nodegraph.cli.interrupts import CANCELLING
 from nodegraph.cli.tally import Tally, Work
 from nodegraph.cli.text import duration, rate, size
 from nodegraph.engine import events
+from nodegraph.engine.context import CancelToken
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -29,6 +31,8 @@ class Display(AbstractContextManager["Display"], Protocol):
     """Shows a run from its events; lasts as long as its `with` block."""
 
     tally: Tally
+    drawn: bool
+    """Whether it redraws itself, so that nobody else may write to its terminal."""
 
     def show(self, event: events.Event) -> None:
         """Take in what happens."""
@@ -57,6 +61,8 @@ def _count(value: float) -> str:
 
 class Lines:
     """Writes a line when something took long, is taking long, or went wrong: for logs, pipes and simple terminals."""
+
+    drawn = False
 
     def __init__(self, stream: TextIO, clock: Callable[[], float] = time.monotonic) -> None:
         self.tally, self._stream = Tally(clock), stream
@@ -91,6 +97,8 @@ class Lines:
 class Silent:
     """Counts, and shows nothing: for when a program reads the events."""
 
+    drawn = False
+
     def __init__(self) -> None:
         self.tally = Tally()
 
@@ -108,10 +116,14 @@ class Silent:
 class Live:
     """Redraws the nodes at work at the bottom of a terminal; what took long, or went wrong, scrolls by above."""
 
-    def __init__(self, console: Console, clock: Callable[[], float] = time.monotonic) -> None:
+    drawn = True
+
+    def __init__(
+        self, console: Console, cancel: CancelToken | None = None, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         from rich.live import Live as Screen
 
-        self.tally, self._console = Tally(clock), console
+        self.tally, self._console, self._cancel = Tally(clock), console, cancel or CancelToken()
         self._screen = Screen(
             console=console,
             get_renderable=self._draw,
@@ -144,6 +156,7 @@ class Live:
         self._console.print(text, highlight=False, no_wrap=True, overflow="ellipsis")
 
     def _draw(self) -> RenderableType:
+        from rich.console import Group
         from rich.progress_bar import ProgressBar
         from rich.table import Table
 
@@ -162,7 +175,7 @@ class Live:
         nodes = f"{tally.done} of {len(tally.known)} nodes" if tally.known else "starting"
         told = f"{nodes}, {duration(tally.seconds)}"
         table.add_row("all", everything, told)
-        return table
+        return Group(table, CANCELLING) if self._cancel.cancelled else table
 
 
 def _label(work: Work) -> RenderableType:
@@ -171,7 +184,7 @@ def _label(work: Work) -> RenderableType:
     return Text.assemble((work.node, "bold"), " ", (work.type if work.type != work.node else "", "dim"))
 
 
-def display(events_asked: bool) -> Display:
+def display(events_asked: bool, cancel: CancelToken) -> Display:
     """Return the display that fits: none beside events, live on a terminal, lines elsewhere."""
     if events_asked:
         return Silent()
@@ -180,4 +193,4 @@ def display(events_asked: bool) -> Display:
     from rich.console import Console
 
     console = Console(stderr=True)
-    return Live(console) if console.is_terminal and not console.is_dumb_terminal else Lines(sys.stderr)
+    return Live(console, cancel) if console.is_terminal and not console.is_dumb_terminal else Lines(sys.stderr)

@@ -10,6 +10,7 @@ import sys
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TextIO
 
 from nodegraph.cli.exits import CommandError, Exit
 from nodegraph.engine.errors import Cancelled, NodegraphError, WorkflowError
@@ -32,10 +33,19 @@ def guarded(options: argparse.Namespace) -> int:
             return _tell(error)
 
 
+class _ToStderr(logging.StreamHandler[TextIO]):
+    """Writes to what stderr is at the time: a live display puts itself before it, so that lines scroll by above."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a line."""
+        self.stream = sys.stderr
+        super().emit(record)
+
+
 @contextmanager
 def _log(level: int) -> Iterator[None]:
     """Write what nodegraph logs to stderr."""
-    logger, handler = logging.getLogger("nodegraph"), logging.StreamHandler(sys.stderr)
+    logger, handler = logging.getLogger("nodegraph"), _ToStderr()
     handler.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
     handler.setLevel(level)
     before = logger.level

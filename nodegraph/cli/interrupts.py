@@ -13,14 +13,18 @@ from types import FrameType
 from nodegraph.cli.exits import Exit
 from nodegraph.engine.context import CancelToken
 
+CANCELLING = "cancelling after the step at work (once more stops at once)"
 SHOW_CURSOR = "\x1b[?25h\n"
 SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGBREAK") if hasattr(signal, name))
 """SIGBREAK is Ctrl-Break, on Windows alone."""
 
 
 @contextmanager
-def cancelling(token: CancelToken) -> Iterator[None]:
-    """Let signals cancel `token` while the block runs; do nothing outside the main thread, which alone gets them."""
+def cancelling(token: CancelToken, *, announce: bool = True) -> Iterator[None]:
+    """Let signals cancel `token` while the block runs; do nothing outside the main thread, which alone gets them.
+
+    With `announce` a line on stderr says so.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -29,7 +33,8 @@ def cancelling(token: CancelToken) -> Iterator[None]:
         if token.cancelled:
             _die()
         token.cancel()
-        _say("cancelling after the step at work (once more stops at once)\n")
+        if announce:
+            _say(f"{CANCELLING}\n")
 
     before = {number: signal.signal(number, handle) for number in SIGNALS}
     try:

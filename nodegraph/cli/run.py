@@ -85,7 +85,8 @@ def _explain(runtime: Runtime, graph: Graph) -> None:
 
 def _run(runtime: Runtime, graph: Graph, options: argparse.Namespace, results: Results) -> Outputs:
     token = CancelToken()
-    with cancelling(token), display(bool(options.events)) as screen:
+    screen = display(bool(options.events), token)
+    with cancelling(token, announce=not screen.drawn), screen:
 
         def emit(event: events.Event) -> None:
             screen.show(event)

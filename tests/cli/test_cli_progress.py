@@ -11,6 +11,7 @@ from nodegraph.cli.displays import Lines, Live, steps
 from nodegraph.cli.tally import Tally
 from nodegraph.cli.text import duration, number, rate, several, size
 from nodegraph.engine import events
+from nodegraph.engine.context import CancelToken
 
 
 class Clock:
@@ -98,7 +99,8 @@ def test_lines_are_few_and_tell_what_takes_long(clock: Clock) -> None:
 
 def test_the_live_display_shows_the_node_at_work_and_the_whole(clock: Clock) -> None:
     console = Console(file=io.StringIO(), force_terminal=True, width=100, color_system=None)
-    live = Live(console, clock)
+    token = CancelToken()
+    live = Live(console, token, clock)
     for name in ("model", "sample", "save"):
         live.show(events.Queued(name, "T"))
     live.show(events.Running("model", "Loader"))
@@ -117,6 +119,10 @@ def test_the_live_display_shows_the_node_at_work_and_the_whole(clock: Clock) -> 
     assert sample.rstrip().endswith("step 4/20, 2.0 it/s, 8.0 s left")
     assert whole.startswith("all")
     assert whole.rstrip().endswith("1 of 3 nodes, 5.0 s")
+    token.cancel()
+    with console.capture() as shown:
+        console.print(live._draw())
+    assert shown.get().splitlines()[-1].startswith("cancelling after the step at work")
 
 
 @pytest.mark.parametrize(
