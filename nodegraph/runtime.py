@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
@@ -28,8 +29,11 @@ if TYPE_CHECKING:
 
 SPECS = (diffusion.DiffusionHooks,)
 """The hook specifications of the layers above the engine."""
+HISTORY = "history.json"
+"""What nodes were last made of, in the data folder."""
 WEIGHTS = (".safetensors",)
 PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff")
+log = logging.getLogger(__name__)
 Source = str | Path | bytes | Mapping[str, Json] | Workflow
 
 
@@ -93,11 +97,19 @@ class Runtime:
 
     @cached_property
     def executor(self) -> Executor:
-        """Return the executor, with its cache."""
+        """Return the executor, with its cache and with what it knows of earlier runs."""
         from nodegraph.engine.executor import Executor
+        from nodegraph.engine.explain import History
 
+        history = History()
+        if self.options.cache:
+            history.load(self.data / HISTORY)
         return Executor(
-            self._cache(), settings=self._settings, folders=self.folders, check_mutation=self.options.check_mutation
+            self._cache(),
+            settings=self._settings,
+            folders=self.folders,
+            check_mutation=self.options.check_mutation,
+            history=history,
         )
 
     def _cache(self) -> Any:
@@ -165,7 +177,18 @@ class Runtime:
         self._resolve_placement(graph)
         recorder = Recorder(self.plugins, emit)
         result = self.executor.run(graph, emit=recorder, cancel=cancel)
+        self._remember()
         return recorder.outputs(result)
+
+    def _remember(self) -> None:
+        """Keep what the nodes were made of, so that a later process can tell why they run again."""
+        if not self.options.cache:
+            return
+        try:
+            self.data.mkdir(parents=True, exist_ok=True)
+            self.executor.history.save(self.data / HISTORY)
+        except OSError as error:
+            log.warning("%s cannot be written: %s", self.data / HISTORY, error.strerror)
 
     def _resolve_placement(self, graph: Graph) -> None:
         """Settle device and precision before the first network is asked for: results are named by them."""

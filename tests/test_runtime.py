@@ -196,6 +196,26 @@ def test_a_workflow_tells_everything_that_is_wrong_with_it(runtime: Runtime) -> 
     assert problems["model", "params.ckpt_name"].nearest == "tiny.safetensors"
 
 
+def test_any_parameter_can_be_set_by_its_place(runtime: Runtime) -> None:
+    outputs = runtime.run(WORKFLOW, inputs={**SMALL, "save.filename_prefix": "mine", "prompt.text": "another"})
+    assert [path.name for path in outputs.files] == ["mine_00001_.png"]
+    with pytest.raises(WorkflowError, match=r"sample.*stepz.*steps"):
+        runtime.check(WORKFLOW, {**SMALL, "sample.stepz": 3})
+
+
+def test_a_later_process_can_tell_why_a_node_runs_again(options: Options) -> None:
+    Runtime(options).run(WORKFLOW, inputs=SMALL)
+    runtime = Runtime(options)
+    told = {line.node: str(line) for line in runtime.plan(runtime.check(WORKFLOW, {**SMALL, "seed": 3})).explain()}
+    assert "`seed` changed from 18446744073709551615 to 3" in told["sample"]
+
+
+def test_a_device_that_is_not_there_is_named(options: Options) -> None:
+    runtime = Runtime(Options(**{**vars(options), "device": "warp:9"}))
+    with pytest.raises(ValueError, match=r"'warp:9' cannot be used on this machine: there is cpu"):
+        runtime.run(WORKFLOW, inputs=SMALL)
+
+
 def test_run_returns_outputs_that_show_themselves(options: Options) -> None:
     outputs = nodegraph.run(WORKFLOW, options=options, prompt="a red circle", **{**SMALL, "seed": 1})
     picture = outputs.pictures[0]

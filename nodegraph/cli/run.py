@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import logging
 import sys
 import time
 import traceback
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nodegraph.cli import files, outcome
@@ -27,11 +25,6 @@ if TYPE_CHECKING:
     from nodegraph.runtime import Runtime
 
 
-log = logging.getLogger(__name__)
-HISTORY = "history.json"
-"""What nodes were last made of, in the data folder."""
-
-
 def main(options: argparse.Namespace) -> Exit:
     """Run a workflow."""
     started, results = time.monotonic(), Results(sys.stdout)
@@ -43,14 +36,9 @@ def main(options: argparse.Namespace) -> Exit:
         except WorkflowError as error:
             raise files.problems(error, options.file, runtime) from error
         require(options.device, graph)
-        history = runtime.data / HISTORY
-        if options.cache:
-            runtime.executor.history.load(history)
         if options.explain:
             _explain(runtime, graph)
         outputs = _run(runtime, graph, options, results)
-        if options.cache:
-            _remember(runtime, history)
     if getattr(options, "debug", False):
         for failure in outputs.result.failures.values():
             traceback.print_exception(failure, file=sys.stderr)
@@ -67,15 +55,6 @@ def main(options: argparse.Namespace) -> Exit:
 def _runtime(options: argparse.Namespace) -> Runtime:
     names = ("output", "data", "device", "dtype", "cache", "metadata")
     return files.open_runtime(options, **{name: getattr(options, name) for name in names})
-
-
-def _remember(runtime: Runtime, history: Path) -> None:
-    """Keep what the nodes were made of, for the next run's `--explain`; without it that only tells less."""
-    try:
-        history.parent.mkdir(parents=True, exist_ok=True)
-        runtime.executor.history.save(history)
-    except OSError as error:
-        log.warning("%s cannot be written: %s", history, error.strerror)
 
 
 def _explain(runtime: Runtime, graph: Graph) -> None:

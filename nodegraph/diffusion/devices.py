@@ -25,6 +25,25 @@ def parse_dtype(name: str) -> torch.dtype:
         raise ValueError(f"unknown precision {name!r}: expected fp32, fp16 or bf16") from error
 
 
+def parse_device(name: str) -> torch.device:
+    """Return the device of that name; raise ValueError, telling which there are, where it cannot be used here."""
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError, ImportError) as error:
+        there = ", ".join(devices())
+        raise ValueError(f"the device {name!r} cannot be used on this machine: there is {there}") from error
+    return device
+
+
+def devices() -> list[str]:
+    """Return the names of the devices of this machine."""
+    names = ["cpu"]
+    if torch.cuda.is_available():
+        names += ["cuda", *(f"cuda:{index}" for index in range(torch.cuda.device_count()))]
+    return names + ["mps"] * torch.backends.mps.is_available()
+
+
 def default_device() -> torch.device:
     """Return the fastest device at hand."""
     if torch.cuda.is_available():

@@ -36,12 +36,15 @@ def _version(name: str) -> str:
 
 
 def placement(device: str | None, dtype: str | None) -> dict[str, Any]:
-    """Return the device and the precision that networks run at, as asked for or by default."""
+    """Return the device and the precision that networks run at, as asked for or by default.
+
+    Raises ValueError for a device or a precision that is not there.
+    """
     import torch
 
-    from nodegraph.diffusion.devices import default_device, default_dtype, parse_dtype
+    from nodegraph.diffusion.devices import default_device, default_dtype, parse_device, parse_dtype
 
-    chosen = torch.device(device) if device else default_device()
+    chosen = parse_device(device) if device else default_device()
     precision = parse_dtype(dtype) if dtype else default_dtype(chosen)
     told: dict[str, Any] = {"device": str(chosen), "dtype": str(precision).removeprefix("torch.")}
     if chosen.type == "cuda":

@@ -45,13 +45,13 @@ def exposed_inputs(
 
 
 def with_inputs(workflow: Workflow, inputs: Mapping[str, Json], problems: Problems) -> Workflow:
-    """Return the workflow with values for the inputs that it exposes, as if they had been typed in the nodes.
+    """Return the workflow with values for inputs that it exposes, or for parameters as `node.param`, as if typed.
 
-    What a wire would have given for such an input is no longer read. Names that it does not expose are problems.
+    What a wire would have given for such an input is no longer read. Names that lead nowhere are problems.
     """
     nodes = dict(workflow.nodes)
     for name, value in inputs.items():
-        if name not in workflow.inputs:
+        if name not in workflow.inputs and name.partition(".")[0] not in nodes:
             known = workflow.inputs
             what = f"the workflow exposes {listed(known)}" if known else "the workflow exposes no inputs"
             message = f"there is no input {name!r}; {what}"
@@ -63,7 +63,7 @@ def with_inputs(workflow: Workflow, inputs: Mapping[str, Json], problems: Proble
         if wrong is not None:
             problems.report("not_json", wrong.message, field=f"inputs.{name}")
             continue
-        for target in workflow.targets(name):
+        for target in workflow.targets(name) if name in workflow.inputs else (name,):
             node, _, port = target.partition(".")
             if node in nodes:
                 entry = nodes[node]

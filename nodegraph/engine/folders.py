@@ -65,7 +65,8 @@ class Folders:
             raise FolderError(f"no file {plain!r} among the {kind}")
         names = self.names(kind)
         where = ", ".join(str(root) for root in self.roots(kind)) or "no folder"
-        what = f"{len(names)} files of this kind are there" if names else "there is no file of this kind"
+        many = f"{len(names)} files of this kind are there"
+        what = many if len(names) > 1 else f"there is only {names[0]!r}" if names else "there is no file of this kind"
         raise FolderError(f"no file {plain!r} among the {kind} in {where}; {what}", nearest(plain, names))
 
     def plain(self, name: str) -> str:

@@ -56,16 +56,15 @@ def test_a_folder_in_place_of_a_file_is_told_in_a_line(command: Command, tmp_pat
     assert err.count("\n") == 1
 
 
-@pytest.mark.parametrize(("device", "why"), [("banana", "no such device"), ("cuda:99", "not to be used")])
+@pytest.mark.parametrize("device", ["banana", "cuda:99"])
 def test_a_device_that_is_not_there_is_told_before_anything_runs(
-    command: Command, root: Path, tiny_models: Path, device: str, why: str
+    command: Command, root: Path, tiny_models: Path, device: str
 ) -> None:
     workflow = root / "workflows" / "text_to_image.json"
     model = ("--models", tiny_models, "--set", "checkpoint=tiny.safetensors")
     code, out, err = command("run", workflow, *model, "--device", device)
     assert (code, out) == (2, "")
-    assert err.startswith(f"--device {device}: {why}")
-    assert "there is cpu" in err
+    assert err.startswith(f"--device: the device {device!r} cannot be used on this machine: there is cpu")
 
 
 def test_no_device_is_needed_where_no_node_runs_on_one(command: Command, sums: Path) -> None:
