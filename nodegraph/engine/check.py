@@ -140,13 +140,14 @@ class _Checker:
         """Check what a node is given, by itself."""
         links = part.links[leaf.path] = {}
         params = part.params[leaf.path] = {}
+        meant: set[str | None] = set()
         spec = self.registry.get(leaf.type)
         if spec is None:
             self._unknown_type(leaf)
         for name, given in leaf.given.items():
             port = spec.inputs.get(name) if spec else None
             if spec is not None and port is None:
-                self._unknown_port(spec, name, given)
+                meant.add(self._unknown_port(spec, name, given))
             elif port is not None and port.body:
                 params[name] = self._body(leaf, given)
             elif given.kind == "link":
@@ -156,8 +157,13 @@ class _Checker:
             elif port is not None:
                 self._param(port, given, params)
         for port in spec.inputs.values() if spec else ():
-            if port.required and port.name not in leaf.given:
+            if port.name in leaf.given or port.name in meant:
+                continue
+            if port.required:
                 self._missing(part, leaf, port)
+            elif port.file is not None and isinstance(port.default, str):  # a file that may not be there
+                where = f"params.{port.name}"
+                self._param(port, Given("param", port.default, leaf.scope, leaf.place, leaf.path, where), params)
 
     def _unknown_type(self, leaf: Leaf) -> None:
         absent = self.registry.why_absent(leaf.type)
@@ -168,13 +174,15 @@ class _Checker:
         more = {"node": leaf.path, "got": leaf.type, "nearest": near}
         self._report(leaf.scope, leaf.place, "type", "unknown_node_type", message, **more)
 
-    def _unknown_port(self, spec: NodeSpec, name: str, given: Given) -> None:
+    def _unknown_port(self, spec: NodeSpec, name: str, given: Given) -> str | None:
+        """Report an input that the type lacks and return the one that was probably meant."""
         known = spec.inputs
         what = f"its inputs are {', '.join(map(repr, known))}" if known else "it has no inputs"
         message, near = f"{spec.id} has no input {name!r}; {what}", self.problems.hint(name, known)
         self._report(
             given.scope, given.place, given.field, "unknown_input", message, node=given.node, got=name, nearest=near
         )
+        return near
 
     def _param(self, port: InputPort, given: Given, params: dict[str, Any]) -> None:
         try:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, get_origin
 
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from nodegraph.engine.errors import SHOWN, NodegraphError, PluginError, told
 from nodegraph.engine.folders import FolderError, Folders
@@ -42,10 +43,32 @@ class Values:
             return None
         if not kind.data:
             what = f"a wire from an output of type {kind.name}"
-            raise MisfitError("wire_only", f"takes {what}; got {told(value)} typed", what)
+            raise MisfitError("wire_only", f"got {told(value)}; expected {what}: this input cannot be typed", what)
         if isinstance(value, str) and (port.choices is not None or port.file is not None):
             value = self._named(port, value)
         return _typed(kind, value)
+
+    def arrived(self, port: InputPort, value: Any) -> Any:
+        """Return what came by a wire as the port takes it, or raise `MisfitError`.
+
+        The types of both ends were checked before; this finds what only a value tells: a text that is no choice, a
+        number out of bounds, an output of type `Any` that gave something else.
+        """
+        kind = port.type
+        if not kind.data:
+            classes = tuple(get_origin(member) or member for member in members(kind.annotation))
+            if all(isinstance(member, type) for member in classes) and not isinstance(value, classes):
+                raise MisfitError(
+                    "wrong_type", f"got a value of type {type(value).__name__}; expected {kind.name}", kind.name
+                )
+            return value
+        if value is None or type(value) in _PLAIN:
+            return self.check(port, value)
+        try:
+            return kind.adapter.validate_python(value, strict=True)
+        except ValidationError as error:
+            message = f"got a value of type {type(value).__name__}; expected {describe(kind)}{_inner(error)}"
+            raise MisfitError("wrong_type", message, describe(kind)) from error
 
     def _named(self, port: InputPort, value: str) -> str:
         if port.choices is not None:
@@ -127,16 +150,25 @@ def _json_problem(value: Json) -> str | None:
 
 def _misfit(kind: PortType, value: Json, error: ValidationError) -> MisfitError:
     expected = describe(kind)
-    details = error.errors(include_url=False, include_context=False, include_input=False)
-    inner = [detail for detail in details if detail["loc"]]
-    where = ""
-    if inner and len(details) == len(inner):
-        where = f" (at {'.'.join(str(key) for key in inner[0]['loc'])}: {inner[0]['msg'].lower()})"
-    elif details[0]["type"] in ("value_error", "assertion_error"):
-        where = f" ({details[0]['msg']})"
+    details = _details(error)
     bounds = ("greater_than", "greater_than_equal", "less_than", "less_than_equal", "multiple_of")
     code = "out_of_bounds" if details[0]["type"] in bounds else "wrong_type"
-    return MisfitError(code, f"got {told(value)}; expected {expected}{where}", expected, _near_value(kind, value))
+    return MisfitError(
+        code, f"got {told(value)}; expected {expected}{_inner(error)}", expected, _near_value(kind, value)
+    )
+
+
+def _details(error: ValidationError) -> list[ErrorDetails]:
+    return error.errors(include_url=False, include_context=False, include_input=False)
+
+
+def _inner(error: ValidationError) -> str:
+    """Return where within a value the fault is, and what a validator said."""
+    details = _details(error)
+    inner = [detail for detail in details if detail["loc"]]
+    if len(details) == len(inner):
+        return f" (at {'.'.join(str(key) for key in inner[0]['loc'])}: {inner[0]['msg'].lower()})"
+    return f" ({details[0]['msg']})" if details[0]["type"] in ("value_error", "assertion_error") else ""
 
 
 def _near_value(kind: PortType, value: Json) -> object:
@@ -176,7 +208,7 @@ def _describe(schema: Mapping[str, Json], definitions: Mapping[str, Json]) -> st
         return " or ".join(dict.fromkeys(_describe(part, definitions) for part in schema["anyOf"]))
     kind = schema.get("type")
     if kind == "array":
-        return f"a list of {_describe(schema['items'], definitions)}" if schema.get("items") else "a list"
+        return f"a list, each item {_describe(schema['items'], definitions)}" if schema.get("items") else "a list"
     if kind == "object":
         return f"an object ({schema['title']})" if "title" in schema else "an object"
     names = {

@@ -62,7 +62,12 @@ def _text(source: str | Path | bytes, limits: Limits) -> str | bytes:
 
 
 def save_workflow(workflow: Workflow, path: str | Path) -> None:
-    """Write a workflow file; a failure leaves what was there before."""
+    """Write a workflow file; a failure leaves what was there before.
+
+    Raise `WorkflowError` for a workflow that was read with problems: what was left out of it would be lost.
+    """
+    if workflow.problems:
+        raise WorkflowError(workflow.problems)
     target = Path(path)
     text = json.dumps(workflow.dump(), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     number, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".part")

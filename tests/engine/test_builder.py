@@ -153,9 +153,7 @@ def test_wrong_types_ids_and_handles_are_told(graph: GraphBuilder) -> None:
     assert "names no input" in wrong(lambda: graph.expose("a b", blurred.input("radius")))[0]
     assert "expected a name, and an output" in wrong(lambda: graph.output("x", shown))[0]
     assert "did you mean 'radius'" in wrong(lambda: blurred.input("raduis"))[0]
-    assert wrong(lambda: blurred.set(image=Image())) == [
-        "blur.params.image: takes a wire from an output of type Image; got a Python Image typed"
-    ]
+    assert "got a Python Image; expected a wire from an output" in wrong(lambda: blurred.set(image=Image()))[0]
 
 
 def test_what_is_missing_is_told_by_the_check(graph: GraphBuilder) -> None:
@@ -190,7 +188,7 @@ def test_subgraphs_are_built_and_used(graph: GraphBuilder) -> None:
     assert list(graph.check().nodes) == ["load", "twice/first", "twice/second", "loop"]
     assert wrong(lambda: graph.add(twice, "again", radius=11, image=3)) == [
         "again.params.radius: got 11; expected an integer from 0 to 10 (did you mean 10?)",
-        "again.params.image: takes a wire from an output of type Image; got 3 typed",
+        "again.params.image: got 3; expected a wire from an output of type Image: this input cannot be typed",
     ]
     assert "is of another graph" in wrong(lambda: twice.add("pack.Blur", image=image))[0]
     assert "or is the one that this node is in" in wrong(lambda: twice.add(twice))[0]

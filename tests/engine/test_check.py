@@ -127,7 +127,7 @@ def test_every_problem_of_every_node_is_told_at_once() -> None:
         "b.params.radius: got 30; expected a number from 0 to 10 (did you mean 10.0?)",
         "c.links.image: 'l' (Load) has no output 'imag'; its outputs are 'image', 'latent' (did you mean 'l.image'?)",
         "d.links.image: there is no node 'm'",
-        "e.params.image: takes a wire from an output of type Image; got 3 typed",
+        "e.params.image: got 3; expected a wire from an output of type Image: this input cannot be typed",
         "f.links.image: missing; expected a wire from an output of type Image",
         "h.links.image: got the text \"l\"; expected 'node.name': the id of a node, a dot, the name of what it has "
         "there",
@@ -246,3 +246,10 @@ def test_a_missing_value_names_the_input_that_sets_it() -> None:
     assert (
         graph_of(nodes, {"inputs": {"choice": "p.which"}}, inputs={"choice": True}).nodes["p"].params["which"] is True
     )
+
+
+def test_an_input_that_is_only_misspelled_is_not_missing_too() -> None:
+    nodes = {"l": {"type": "Load"}, "b": {"type": "Blur", "links": {"imag": "l.image"}}}
+    assert told(nodes) == [
+        "b.links.imag: Blur has no input 'imag'; its inputs are 'image', 'radius' (did you mean 'image'?)"
+    ]

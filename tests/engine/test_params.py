@@ -15,6 +15,7 @@ from nodegraph.engine.folders import Folders
 from nodegraph.engine.graph import Graph
 from nodegraph.engine.node import Choices, File, node, spec_of
 from nodegraph.engine.registry import Registry
+from nodegraph.engine.values import MisfitError, Values
 from nodegraph.engine.workflow import load_workflow
 
 
@@ -112,7 +113,7 @@ def problem_of(type_: str, params: dict[str, Any], **options: Any) -> Problem:
         ({"on": 1}, "got 1; expected true or false", None),
         ({"on": "true"}, 'got the text "true"; expected true or false', None),
         ({"text": 5}, "got 5; expected text", None),
-        ({"sizes": [1, "2"]}, "expected a list of an integer (at 1: input should be a valid integer)", None),
+        ({"sizes": [1, "2"]}, "expected a list, each item an integer (at 1: input should be a valid integer)", None),
         ({"box": {"x": 1, "z": True, "y": "a"}}, "expected an object (Box) or null (at y: input should be", None),
         ({"box": 3}, "got 3; expected an object (Box) or null", None),
         ({"width": 513}, "got 513; expected an integer from 16 to 4096, a multiple of 8", 512),
@@ -158,7 +159,10 @@ def test_a_provider_of_choices_that_fails_is_a_problem() -> None:
 def test_an_optional_input_that_takes_a_wire_may_be_null_but_nothing_else() -> None:
     assert graph_of("Typed", {"mask": None}).nodes["a"].params == {}
     problem = problem_of("Typed", {"mask": 1})
-    assert str(problem) == "a.params.mask: takes a wire from an output of type Image | None; got 1 typed"
+    assert (
+        str(problem)
+        == "a.params.mask: got 1; expected a wire from an output of type Image | None: this input cannot be typed"
+    )
 
 
 def test_files_are_looked_for_and_named_with_slashes(tmp_path: Path) -> None:
@@ -173,3 +177,57 @@ def test_files_are_looked_for_and_named_with_slashes(tmp_path: Path) -> None:
     problem = problem_of("Load", {"name": "../x"}, folders=folders)
     assert "not a name below a folder" in problem.message
     assert graph_of("Load", {"name": "anything"}).nodes["a"].params == {"name": "anything"}
+
+
+def test_a_file_that_is_only_the_default_is_looked_for_too(tmp_path: Path) -> None:
+    problem = problem_of("Load", {}, folders=Folders({"input": [tmp_path]}))
+    assert str(problem).startswith("a.params.name: no file 'a.png' among the input")
+    (tmp_path / "a.png").write_text("x")
+    assert graph_of("Load", {}, folders=Folders({"input": [tmp_path]})).nodes["a"].params == {}
+
+
+PORTS = REGISTRY["Typed"].inputs
+
+
+@pytest.mark.parametrize(
+    ("port", "value", "expected"),
+    [
+        ("cfg", 3, 3.0),
+        ("mode", "good", Mode.GOOD),
+        ("mode", Mode.GOOD, Mode.GOOD),
+        ("crop", "center", "center"),
+        ("sizes", (1, 2), (1, 2)),
+        ("box", Box(x=1), Box(x=1)),
+        ("mask", None, None),
+    ],
+)
+def test_what_comes_by_a_wire_becomes_what_the_port_takes(port: str, value: Any, expected: Any) -> None:
+    found = Values().arrived(PORTS[port], value)
+    assert found == expected
+    assert type(found) is type(expected)
+
+
+@pytest.mark.parametrize(
+    ("port", "value", "message"),
+    [
+        ("steps", 0, "got 0; expected an integer from 1 to 10000"),
+        ("crop", "left", "got the text \"left\"; expected one of 'disabled', 'center'"),
+        ("sampler", "nope", "got the text \"nope\"; expected one of 'euler', 'heun'"),
+        (
+            "sizes",
+            (1, "2"),
+            "got a value of type tuple; expected a list, each item an integer (at 1: input should be a valid integer)",
+        ),
+        ("text", Image(), "got a value of type Image; expected text"),
+        ("mask", 3, "got a value of type int; expected Image | None"),
+    ],
+)
+def test_what_comes_by_a_wire_and_does_not_fit_is_told(port: str, value: Any, message: str) -> None:
+    with pytest.raises(MisfitError) as caught:
+        Values().arrived(PORTS[port], value)
+    assert str(caught.value) == message
+
+
+def test_an_image_passes_a_wire_untouched() -> None:
+    image = Image()
+    assert Values().arrived(PORTS["mask"], image) is image

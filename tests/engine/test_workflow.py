@@ -74,6 +74,13 @@ def test_a_failed_save_leaves_the_old_file(tmp_path: Path) -> None:
     assert [entry.name for entry in tmp_path.iterdir()] == ["flow.json"]
 
 
+def test_what_was_left_out_is_not_lost_by_saving(tmp_path: Path) -> None:
+    workflow = load_workflow({"format": 1, "nodes": {"a": {"typ": "A"}}})
+    with pytest.raises(WorkflowError, match="unknown key 'typ'"):
+        save_workflow(workflow, tmp_path / "flow.json")
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
