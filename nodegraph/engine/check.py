@@ -275,7 +275,7 @@ class _Checker:
             self._report(given.scope, given.place, given.field, "wrong_type", message, node=given.node, got=given.value)
             return None
         found = given.scope.find(given.value)
-        if found is not None and found[1] in self._bodies:
+        if found is not None and found[1] in self._bodies and found[1] not in given.scope.within:
             return self._bodies[found[1]]
         dissolver = Dissolver(self.limits, self.problems, self.dropped)
         prefix = f"{leaf.path}/"

@@ -35,6 +35,15 @@ class NodeEntry(_Part):
             raise ValueError('a node has either a "type" or, as an instance of a subgraph, a "graph"')
         return self
 
+    def dump(self) -> dict[str, Json]:
+        """Return the node as JSON, with what is empty left out."""
+        document: dict[str, Json] = {"graph": self.graph} if self.type is None else {"type": self.type}
+        if self.params:
+            document["params"] = dict(self.params)
+        if self.links:
+            document["links"] = dict(self.links)
+        return document
+
 
 class Subgraph(_Part):
     """Nodes with named ports, which are used as one node."""
@@ -83,8 +92,7 @@ class Workflow(Subgraph):
 
 
 def _compact(part: Subgraph) -> dict[str, Json]:
-    nodes = {id: entry.model_dump(exclude_defaults=True) for id, entry in part.nodes.items()}
-    document: dict[str, Json] = {"nodes": nodes}
+    document: dict[str, Json] = {"nodes": {id: entry.dump() for id, entry in part.nodes.items()}}
     for name in ("inputs", "outputs", "view", "meta"):
         if getattr(part, name):
             document[name] = getattr(part, name)

@@ -156,6 +156,18 @@ def test_a_subgraph_that_holds_itself_is_refused_by_name(subgraphs: dict[str, An
     assert problems[0].code == "recursive_subgraph"
 
 
+def test_a_body_that_comes_back_to_itself_through_an_input_is_refused() -> None:
+    wrap = {
+        "nodes": {"l": LOAD, "loop": {"type": "Loop", "links": {"image": "l.image"}}},
+        "inputs": {"body": "loop.body"},
+    }
+    again = {"nodes": {"w": {"graph": "wrap", "params": {"body": "again"}}}}
+    nodes = {"l": LOAD, "top": {"type": "Loop", "params": {"body": "again"}, "links": {"image": "l.image"}}}
+    assert told(nodes, {"wrap": wrap, "again": again}) == [
+        "top/w.params.body: the subgraph 'again' holds itself: again -> again"
+    ]
+
+
 def test_a_name_used_again_for_another_subgraph_is_no_recursion() -> None:
     a = {"nodes": {"x": {"graph": "a"}}, "subgraphs": {"a": {"nodes": {"l": LOAD}}}}
     assert list(graph_of({"top": {"graph": "a"}}, {"a": a}).nodes) == ["top/x/l"]
