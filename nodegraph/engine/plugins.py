@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import inspect
 import io
 import logging
 import time
@@ -48,6 +49,7 @@ class PluginState:
     reason: str | None = None
     """Why it is quarantined."""
     import_seconds: float = 0.0
+    """How long it took to import it and to register its nodes."""
     nodes: tuple[str, ...] = ()
     builtin: bool = False
 
@@ -172,15 +174,13 @@ def _load(plugins: Plugins, state: PluginState, source: ModuleType | str | Entry
     start = time.perf_counter()
     with plugins._guard(state.name), _silence(state.name):
         plugin = _import(source)
-        seconds = time.perf_counter() - start
-        plugins.states[state.name] = replace(state, import_seconds=seconds)
         _register(plugins.manager, plugin, state.name)
     results = plugins.call(state.name, "register_nodes")
     with plugins._guard(state.name):
         specs = [spec for result in results for spec in _specs(result, plugins.states[state.name])]
         plugins.registry.add(specs)
-        state = plugins.states[state.name]
-        plugins.states[state.name] = replace(state, nodes=tuple(spec.id for spec in specs))
+        nodes, seconds = tuple(spec.id for spec in specs), time.perf_counter() - start
+        plugins.states[state.name] = replace(plugins.states[state.name], nodes=nodes, import_seconds=seconds)
 
 
 def _import(source: ModuleType | str | EntryPoint) -> object:
@@ -195,8 +195,7 @@ def _register(manager: pluggy.PluginManager, plugin: object, name: str) -> None:
     try:
         manager.register(plugin, name)
     except pluggy.PluginValidationError as error:
-        text = " ".join(str(error).split()).removeprefix(f"Plugin {name!r} for hook ")
-        raise PluginError(f"wrong hook: {text}") from error
+        raise PluginError(_wrong_hook(manager, plugin) or " ".join(str(error).split())) from error
     callers = manager.get_hookcallers(plugin) or []
     known = [hook for hook in vars(manager.hook) if getattr(manager.hook, hook).spec is not None]
     for caller in callers:
@@ -207,6 +206,18 @@ def _register(manager: pluggy.PluginManager, plugin: object, name: str) -> None:
             raise PluginError(f"unknown hook {caller.name!r}{hint}; the hooks are {', '.join(sorted(known))}")
     if not callers:
         raise PluginError(f"{plugin!r} implements no hook; mark one with @hookimpl: {', '.join(sorted(known))}")
+
+
+def _wrong_hook(manager: pluggy.PluginManager, plugin: object) -> str | None:
+    """Return which hook of a plugin takes an argument that it is not given."""
+    for hook, caller in vars(manager.hook).items():
+        function = getattr(plugin, hook, None)
+        if caller.spec is not None and callable(function):
+            wrong = [name for name in inspect.signature(function).parameters if name not in caller.spec.argnames]
+            if wrong:
+                given = ", ".join(name for name in caller.spec.argnames if name != "self")
+                return f"wrong hook: {hook} takes {', '.join(map(repr, wrong))}; what it is given is ({given})"
+    return None
 
 
 def _specs(result: object, state: PluginState) -> list[NodeSpec]:

@@ -91,7 +91,7 @@ FAILING = {
     ),
     "wrong argument": (
         "from nodegraph.engine.hooks import hookimpl\n@hookimpl\ndef node_event(evnt): ...",
-        "wrong hook: 'node_event' hookimpl definition: node_event(evnt) Argument(s) {'evnt'}",
+        "wrong hook: node_event takes 'evnt'; what it is given is (event)",
     ),
     "hook raises": (
         "from nodegraph.engine.hooks import hookimpl\n@hookimpl\ndef register_nodes(): return [][0]",
