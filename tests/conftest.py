@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from nodegraph.diffusion import registry
+
 # Tiny networks are slower on several threads than on one; must be set before torch is first imported.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
@@ -33,6 +35,14 @@ def caches_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None
             patch.setenv(name, str(tmp_path_factory.mktemp("caches")))
         patch.setenv("HF_HUB_OFFLINE", "1")
         yield
+
+
+@pytest.fixture(autouse=True)
+def extensions_of_its_own() -> Iterator[None]:
+    """Take the samplers, schedulers and families of plugins that a test has loaded off again."""
+    before = registry.active()
+    yield
+    registry.activate(before)
 
 
 @pytest.fixture(scope="session")
