@@ -80,8 +80,7 @@ class Demand:
             if state in LOST:
                 self.lose(task, source.cause or source.id)
                 return False
-            task.waiting += 1
-            source.waiters.append(task)
+            source.await_by(task)
             if state is State.IDLE:
                 stack.insert(first, source)
         return True
@@ -130,13 +129,14 @@ class Demand:
         task.state = State.DONE
         if task.recipe is None and task.names is None:
             task.names = self.namer.result_names(task.values or {})
-        if task.namers:
+        if task.namers is not None:
             self.name_readers(task)
-        for waiter in task.waiters:
-            waiter.waiting -= 1
-            if waiter.waiting == 0:
-                self._wake(waiter)
-        task.waiters = []
+        if task.waiters is not None:
+            for waiter in task.waiters:
+                waiter.waiting -= 1
+                if waiter.waiting == 0:
+                    self._wake(waiter)
+            task.waiters = None
         if task.counted:
             self.release(task)
         if task.holds == 0:
@@ -188,8 +188,8 @@ class Demand:
         stack, wanted = [task], []
         while stack:
             task = stack.pop()
-            namers, task.namers = task.namers, []
-            for reader in namers:
+            namers, task.namers = task.namers, None
+            for reader in namers or ():
                 reader.unnamed -= 1
                 if reader.unnamed or reader.volatile or reader.recipe is not None:
                     continue
@@ -226,8 +226,8 @@ class Demand:
         """Take a task without a result off the lists; return the tasks that now cannot run."""
         if task.counted:
             self.release(task)
-        lost = [reader for reader in task.namers if reader.state is State.NAMING or reader.naming]
-        for waiter in task.waiters:
+        lost = [reader for reader in task.namers or () if reader.state is State.NAMING or reader.naming]
+        for waiter in task.waiters or ():
             waiter.waiting -= 1
             if waiter.state is State.EXPANDED:
                 waiter.cause = waiter.cause or task.cause or task.id
@@ -235,5 +235,5 @@ class Demand:
                     self.settled.append(waiter)
             else:
                 lost.append(waiter)
-        task.waiters, task.namers = [], []
+        task.waiters = task.namers = None
         return lost

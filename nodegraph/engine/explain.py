@@ -6,8 +6,9 @@ import hashlib
 import json
 import logging
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
@@ -16,15 +17,17 @@ from nodegraph.engine.task import PENDING, State, Task
 log = logging.getLogger(__name__)
 
 Action = Literal["run", "reuse", "unneeded", "open"]
+HEAD: Final = 4
+"""How many lines of a recipe's text tell of its form and of the node type."""
 SHOWN: Final = 120
 """How many characters of a value are told."""
 
 
 class Trace(NamedTuple):
-    """A node's last recipe and the texts that it was made of."""
+    """A node's last recipe and the text that it is the hash of."""
 
     recipe: str
-    parts: Sequence[str]
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,29 +51,31 @@ class History:
 
     def __init__(self, limit: int = 10_000) -> None:
         self.limit = limit
-        self._traces: dict[str, Trace] = {}
+        self._traces: dict[str, tuple[str, str]] = {}
 
     def __len__(self) -> int:
         return len(self._traces)
 
     def last(self, task: Task) -> Trace | None:
         """Return what the node was last made of."""
-        return self._traces.get(f"{task.id} {task.spec.id}")
+        known = self._traces.get(f"{task.id} {task.spec.id}")
+        return None if known is None else Trace(*known)
 
-    def record(self, tasks: Iterable[Task]) -> None:
+    def record(self, tasks: Collection[Task]) -> None:
         """Remember what each node is made of now."""
         traces = self._traces
-        for task in tasks:
-            if task.recipe is not None and task.parts is not None:
+        for task in islice(tasks, max(0, len(tasks) - self.limit), None):
+            recipe, text = task.recipe, task.text
+            if recipe is not None and text is not None:
                 key = f"{task.id} {task.spec.id}"
                 traces.pop(key, None)  # the order of a dict is that of insertion: the oldest comes first
-                traces[key] = Trace(task.recipe, task.parts)
-        for key in list(traces)[: max(0, len(traces) - self.limit)]:
+                traces[key] = (recipe, text)
+        for key in list(islice(traces, max(0, len(traces) - self.limit))):
             del traces[key]
 
     def save(self, path: Path) -> None:
         """Write the history to a file, whole or not at all, for `load` in another process."""
-        data = {key: [trace.recipe, *map(_short, trace.parts)] for key, trace in self._traces.items()}
+        data = {key: (recipe, _short(text)) for key, (recipe, text) in self._traces.items()}
         temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
         temporary.write_text(json.dumps(data), encoding="utf-8")
         temporary.replace(path)
@@ -79,18 +84,20 @@ class History:
         """Read a history; a file that is missing or not one leaves it empty."""
         try:
             data = json.loads(path.read_text(encoding="utf-8"))
-            self._traces = {key: Trace(parts[0], parts[1:]) for key, parts in data.items()}
+            self._traces = {key: (str(recipe), str(text)) for key, (recipe, text) in data.items()}
         except FileNotFoundError:
             return
-        except (OSError, ValueError, AttributeError, IndexError, TypeError) as error:
+        except (OSError, ValueError, AttributeError, TypeError) as error:
             log.warning("the history of runs %s cannot be read and is begun anew: %s", path, error)
 
 
-def _short(part: str) -> str:
-    """Return a text that is short and still differs where the whole does."""
-    if len(part) <= 2 * SHOWN:
-        return part
-    return f"{part[:SHOWN]}…{hashlib.sha256(part.encode()).hexdigest()[:16]}"
+def _short(text: str) -> str:
+    """Return a recipe's text with its long lines cut, so that they still differ where the whole lines do."""
+    return "\n".join(line if len(line) <= 2 * SHOWN else _cut(line) for line in text.split("\n"))
+
+
+def _cut(line: str) -> str:
+    return f"{line[:SHOWN]}…{hashlib.sha256(line.encode()).hexdigest()[:16]}"
 
 
 def explain(tasks: Iterable[Task]) -> tuple[Decision, ...]:
@@ -118,13 +125,12 @@ def _unnamed(task: Task) -> str:
 
 
 def _difference(task: Task) -> str:
-    before, parts = task.before, [] if task.parts is None else [_short(part) for part in task.parts]
+    before = task.before
     if before is None:
         return "it runs for the first time"
     if before.recipe == task.recipe:
         return "its result is no longer in the cache"
-    old = _by_port([_short(part) for part in before.parts])
-    new = _by_port(parts)
+    old, new = _by_port(_short(before.text)), _by_port(_short(task.text or ""))
     changes = [_change(task, port, old.get(port), new.get(port)) for port in {**new, **old}]
     return "; ".join(change for change in changes if change) or "its recipe has changed"
 
@@ -134,17 +140,18 @@ class _Part(NamedTuple):
     text: str
 
 
-def _by_port(parts: Sequence[str]) -> dict[str, _Part]:
-    """Take the texts of a recipe apart: `steps=20`, `image<...`, `ckpt_name@...`, `$device="cpu"`."""
-    found: dict[str, _Part] = {"": _Part("", parts[0].split("\n$", 1)[0])}
-    for line in parts[0].split("\n")[1:]:
+def _by_port(text: str) -> dict[str, _Part]:
+    """Take the text of a recipe apart, by input; what is told of the node type stands under the empty name."""
+    lines = text.split("\n")
+    found = {"": _Part("", "\n".join(lines[:HEAD]))}
+    for line in lines[HEAD:]:
         if line.startswith("$"):
-            name, _, text = line.partition("=")
-            found[name] = _Part("$", text)
-    for part in parts[1:]:
-        end = next((at for at, letter in enumerate(part) if letter in "=<*@&-"), len(part))
-        sign, text = part[end : end + 1], part[end + 1 :]
-        found[part[:end] + ("@" if sign == "@" else "")] = _Part(sign, text)
+            name, _, value = line.partition("=")
+            found[name] = _Part("$", value)
+            continue
+        end = next((at for at, letter in enumerate(line) if letter in "=<*@&-"), len(line))
+        sign = line[end : end + 1]
+        found[line[:end] + ("@" if sign == "@" else "")] = _Part(sign, line[end + 1 :])
     return found
 
 

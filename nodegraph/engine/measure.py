@@ -40,7 +40,7 @@ def measure(value: object) -> Footprint:
     """Return what `value` holds: tensors and arrays by their storage, once each, wherever they sit in it."""
     found = Footprint()
     seen: set[int] = set()
-    stack = [value]
+    stack: list[Any] = [value]
     while stack:
         item = stack.pop()
         kind = type(item)
@@ -50,7 +50,12 @@ def measure(value: object) -> Footprint:
             found.plain += sys.getsizeof(item)
         elif id(item) not in seen:
             seen.add(id(item))
-            _weigh(item, found, stack)
+            if kind is dict:
+                found.plain += sys.getsizeof(item)
+                stack.extend(item)
+                stack.extend(item.values())
+            else:
+                _weigh(item, found, stack)
     return found
 
 

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import heapq
 import threading
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Iterator, Mapping, MutableMapping
 from typing import Final, NamedTuple, TypeVar
 
 from nodegraph.engine.cache import Entry
 from nodegraph.engine.disk import DiskCache
-from nodegraph.engine.measure import Footprint, measure
+from nodegraph.engine.measure import Footprint, Storage, measure
 
 OVERHEAD: Final = 512
 """Bytes that the cache itself spends on an entry."""
@@ -36,11 +36,16 @@ class Holding(NamedTuple):
 class _Kept:
     """An entry with what it holds."""
 
-    __slots__ = ("entry", "footprint", "gpu", "ram", "rank")
+    __slots__ = ("entry", "gpu", "plain", "ram", "rank", "storages")
 
     def __init__(self, entry: Entry, footprint: Footprint) -> None:
-        self.entry, self.footprint = entry, footprint
-        self.ram, self.gpu = footprint.ram + OVERHEAD, footprint.gpu
+        self.entry = entry
+        self.plain = self.ram = footprint.plain + OVERHEAD
+        self.gpu = 0
+        self.storages: Mapping[object, Storage] | None = None
+        if footprint.storages:
+            self.storages = footprint.storages
+            self.ram, self.gpu = footprint.ram + OVERHEAD, footprint.gpu
         self.rank = 0.0
 
 
@@ -133,7 +138,8 @@ class MemoryCache(MutableMapping[str, Entry]):
         return tuple(sorted(found, key=lambda holding: -(holding.ram + holding.gpu)))
 
     def _keep(self, recipe: str, entry: Entry) -> None:
-        kept = _Kept(entry, measure(entry.values))
+        footprint = measure(entry.values)
+        kept = _Kept(entry, footprint)
         with self._lock:
             if recipe in self._kept:
                 self._forget(recipe)
@@ -144,7 +150,7 @@ class MemoryCache(MutableMapping[str, Entry]):
             self._kept[recipe] = kept
             heapq.heappush(self._queue, (kept.rank, self._count, recipe))
             self._hold(kept, 1)
-            if kept.footprint.modules:
+            if footprint.modules:
                 self._moving.add(recipe)
             if self._moving and kept.ram + kept.gpu > LARGE:
                 self._refresh()
@@ -153,8 +159,10 @@ class MemoryCache(MutableMapping[str, Entry]):
 
     def _hold(self, kept: _Kept, change: int) -> None:
         """Count an entry in (1) or out (-1); of its storages only those that no other entry holds."""
-        self._ram += change * (kept.footprint.plain + OVERHEAD)
-        for key, storage in kept.footprint.storages.items():
+        self._ram += change * kept.plain
+        if kept.storages is None:
+            return
+        for key, storage in kept.storages.items():
             known = self._storages.setdefault(key, [0, storage.bytes, storage.gpu])
             known[0] += change
             if known[0] == (1 if change > 0 else 0):

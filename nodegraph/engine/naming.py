@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
+from hashlib import sha256
 from itertools import count
 from typing import Any, Protocol
 from uuid import uuid4
@@ -78,15 +79,26 @@ class Namer:
         signature = task.signature
         if signature.obstacle:
             task.volatile, task.reason = True, signature.obstacle
-            return
-        for port, (source, _) in task.links.items():
-            if source.recipe is None and source.names is None and not task.is_lazy(port):
-                task.unnamed += 1
-                source.namers.append(task)
-        if signature.files and any(port in task.links for port in signature.files):
+        elif signature.files and any(port in task.links for port in signature.files):
+            self._await_names(task)
             self._late_file(task)
-        elif not task.unnamed:
+        else:
+            for source, _ in task.links.values():
+                if source.recipe is None and source.names is None:
+                    if self._await_names(task):
+                        return
+                    break
             self.finish_name(task)
+
+    def _await_names(self, task: Task) -> int:
+        """Put a task on the lists of the strict sources that have no names yet; return how many those are."""
+        for port, (source, _) in task.links.items():
+            if not source.named and not task.is_lazy(port):
+                task.unnamed += 1
+                if source.namers is None:
+                    source.namers = []
+                source.namers.append(task)
+        return task.unnamed
 
     def _late_file(self, task: Task) -> None:
         """A file's name comes by wire: its identity is known when the name is."""
@@ -98,47 +110,53 @@ class Namer:
 
     def finish_name(self, task: Task, wired: Mapping[str, str] | None = None) -> None:
         """Give a task whose strict sources are all named its recipe; `wired`: the names of files that came by wire."""
-        if task.signature.lazy and any(not source.named for source, _ in task.links.values()):
-            task.volatile, task.late, task.reason = True, False, "its recipe depends on which lazy inputs it reads"
-            return
         try:
-            task.parts, fleeting = self.parts(task, wired)
-            task.recipe = fleeting + digest(task.parts)
+            text, fleeting = self.text(task, wired)
         except UncacheableError as error:
             task.volatile, task.late, task.reason = True, False, str(error)
+            return
+        task.text = text
+        task.recipe = fleeting + sha256(text.encode()).hexdigest()
 
-    def parts(
-        self, task: Task, wired: Mapping[str, str] | None = None, unread: Collection[str] = ()
-    ) -> tuple[list[str], str]:
-        """Return the texts that a task's recipe is made of, and the mark of a recipe that holds for this run only.
+    def text(self, task: Task, wired: Mapping[str, str] | None = None, unread: Collection[str] = ()) -> tuple[str, str]:
+        """Return what a task's recipe is the hash of, and the mark of a recipe that holds for this run only.
 
+        One line an input: `steps=20` for a value, `image<name` for a wire, `image*name` for one that the node is mapped
+        over, `body&name` for a subgraph, `file@identity` beside the name of a file, `seed-` for what is left out.
         Inputs in `unread`, which the node did not look at, stay out of it.
         """
         links, params, constants = task.links, task.instance.params, task.constants
         signature, mapped = task.signature, task.instance.mapped
-        parts, fleeting = [signature.head], ""
+        lines, fleeting = [signature.head], ""
         for port, default in signature.ports:
             link = links.get(port)
             if link is not None:
                 if port in unread:
                     continue
-                name = link[0].name(link[1])
+                source, output = link
+                names = source.names
+                if names is not None:
+                    name = names[output]
+                elif source.recipe is not None:
+                    name = f"{source.recipe}.{output}"
+                else:
+                    raise UncacheableError("its recipe depends on which lazy inputs it reads")
                 if name[0] == FLEETING:
                     fleeting = FLEETING
-                parts.append(f"{port}{'*' if port in mapped else '<'}{name}")
+                lines.append(f"{port}*{name}" if port in mapped else f"{port}<{name}")
             elif port in params:
                 value = params[port]
-                parts.append(f"{port}&{self.body(value)}" if type(value) is Body else f"{port}={canonical(value)}")
+                lines.append(f"{port}&{self.body(value)}" if type(value) is Body else f"{port}={canonical(value)}")
             elif constants is not None and port in constants:
                 name = constants[port].name
                 if name[0] == FLEETING:
                     fleeting = FLEETING
-                parts.append(f"{port}<{name}")
+                lines.append(f"{port}<{name}")
             else:
-                parts.append(default)
+                lines.append(default)
         if signature.files:
-            parts.extend(f"{port}@{identity}" for port, identity in self.files(task, wired).items())
-        return parts, fleeting
+            lines.extend(f"{port}@{canonical(identity)}" for port, identity in self.files(task, wired).items())
+        return "\n".join(lines), fleeting
 
     def files(self, task: Task, wired: Mapping[str, str] | None = None) -> Mapping[str, str]:
         """Return the identities of the files that a task's inputs name, by input."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, MutableMapping, Sequence
+import gc
+from collections.abc import Collection, Iterator, MutableMapping, Sequence
+from contextlib import contextmanager
 from itertools import chain
 
 from nodegraph.engine.cache import Entry
@@ -25,7 +27,7 @@ class Plan:
         self.used = False
         """Whether it has been run."""
         for task in demand.tasks.values():
-            if task.state in PENDING:
+            if task.counted and task.state in PENDING:
                 task.before = history.last(task)
 
     @property
@@ -57,16 +59,29 @@ def make_plan(
         raise KeyError(f"the graph has no node {unknown[0]!r}")
     demand = Demand(cache, namer)
     tasks, needed = demand.tasks, _upstream(graph, targets)
-    for id, instance in graph.nodes.items():
-        if id in needed:
-            links = {port: (tasks[source.node], source.output) for port, source in instance.links.items()}
-            task = tasks[id] = Task(id, instance, namer.signature(instance.spec), links)
-            namer.name(task)
+    with _no_collection():
+        for id, instance in graph.nodes.items():
+            if id in needed:
+                links = {port: (tasks[source.node], source.output) for port, source in instance.links.items()}
+                task = tasks[id] = Task(id, instance, namer.signature(instance.spec), links)
+                namer.name(task)
     wanted = [tasks[target] for target in dict.fromkeys(targets)]
     for task in wanted:
         task.holds += 1
     demand.want(wanted)
     return Plan(graph, tuple(targets), demand, history)
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Put the garbage collector off while many objects are made and none is dropped: it would look in vain."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def default_targets(graph: Graph) -> tuple[str, ...]:
@@ -79,5 +94,6 @@ def _upstream(graph: Graph, targets: Collection[str]) -> set[str]:
     needed = set(targets)
     for instance in reversed(tuple(graph.nodes.values())):
         if instance.id in needed:
-            needed.update(source.node for source in instance.links.values())
+            for source in instance.links.values():
+                needed.add(source.node)
     return needed

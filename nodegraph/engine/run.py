@@ -212,8 +212,8 @@ class Run:
         if source.state in LOST:
             self._demand.lose(task, source.cause or source.id)
             return
-        task.state, task.waiting = State.WAITING, 1
-        source.waiters.append(task)
+        task.state = State.WAITING
+        source.await_by(task)
         self._demand.want([source])
 
     def _map(self, task: Task) -> None:
@@ -235,8 +235,7 @@ class Run:
             if inner.state in LOST:
                 task.cause = inner.cause or inner.id
             elif inner.state is not State.DONE:
-                inner.waiters.append(task)
-                task.waiting += 1
+                inner.await_by(task)
         if task.waiting == 0:
             demand.settled.append(task)
         demand.want(wanted)
@@ -303,10 +302,10 @@ class Run:
         """Name the outputs of a node by the lazy inputs that it did look at."""
         unread = task.signature.lazy - (task.read or set())
         try:
-            parts, fleeting = self._namer.parts(task, unread=unread)
+            text, fleeting = self._namer.text(task, unread=unread)
         except UncacheableError:
             return None
-        recipe = fleeting + digest(["read", *parts])
+        recipe = fleeting + digest(["read", text])
         return {output: f"{recipe}.{output}" for output in task.spec.outputs}
 
     def _fail(self, task: Task, error: BaseException) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from enum import Enum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -36,9 +36,10 @@ class State(Enum):
     """Was asked for, but all that would have read it is gone."""
 
 
-FINAL = frozenset({State.DONE, State.FAILED, State.SKIPPED, State.DROPPED})
-PENDING = frozenset({State.IDLE, State.NAMING, State.WAITING, State.READY})
-LOST = frozenset({State.FAILED, State.SKIPPED})
+# Tuples: a member is found by identity, where a set would hash it.
+FINAL = (State.DONE, State.FAILED, State.SKIPPED, State.DROPPED)
+PENDING = (State.IDLE, State.NAMING, State.WAITING, State.READY)
+LOST = (State.FAILED, State.SKIPPED)
 
 
 class Constant(NamedTuple):
@@ -55,7 +56,7 @@ class Task:
     - `recipe`: the name of its result, None as long as that is unknown. `reason` tells why it cannot be kept.
     - `volatile`: it has no recipe before it has run (it runs each time, say); afterwards `names` has a name for each
       output. `late`: its recipe is worked out, and the cache asked, when its inputs are there.
-    - `parts`: the texts that `recipe` is the hash of. `read`: the lazy inputs that it has looked at.
+    - `text`: what `recipe` is the hash of. `read`: the lazy inputs that it has looked at.
     - `unnamed`: how many strict sources have no name yet; `namers`: the tasks that wait for this one's names.
     - `fleeting`: it read what has a name for this run only, so its own result is not kept.
     - `waiting`: how many of its sources (or of what it expanded into) are still to be made; `waiters`: who waits.
@@ -65,8 +66,8 @@ class Task:
 
     __slots__ = (
         "before", "cause", "constants", "counted", "fleeting", "hit", "holds", "id", "instance", "items", "late",
-        "links", "namers", "names", "naming", "parts", "read", "reason", "recipe", "scope", "seconds",
-        "signature", "spec", "splice", "started", "state", "unnamed", "values", "volatile", "waiters", "waiting",
+        "links", "namers", "names", "naming", "read", "reason", "recipe", "scope", "seconds", "signature", "spec",
+        "splice", "started", "state", "text", "unnamed", "values", "volatile", "waiters", "waiting",
     )  # fmt: skip
 
     def __init__(
@@ -77,24 +78,23 @@ class Task:
         links: Mapping[str, tuple[Task, str]],
         constants: Mapping[str, Constant] | None = None,
     ) -> None:
-        self.id, self.instance, self.signature, self.links = id, instance, signature, links
+        self.id = self.scope = id
+        self.instance, self.signature, self.links, self.constants = instance, signature, links, constants
         self.spec: NodeSpec = instance.spec
-        self.constants = constants
-        self.scope = id
         self.recipe: str | None = None
+        self.text: str | None = None
         self.names: Mapping[str, str] | None = None
         self.items: Mapping[str, tuple[str, ...]] | None = None
         self.reason = ""
         self.volatile = self.late = self.naming = self.counted = self.started = self.hit = self.fleeting = False
         self.unnamed = self.waiting = self.holds = 0
-        self.namers: list[Task] = []
-        self.waiters: list[Task] = []
+        self.namers: list[Task] | None = None
+        self.waiters: list[Task] | None = None
         self.state = State.IDLE
         self.values: Mapping[str, Any] | None = None
         self.splice: Splice | None = None
         self.cause: str | None = None
         self.seconds = 0.0
-        self.parts: Sequence[str] | None = None
         self.read: set[str] | None = None
         self.before: Trace | None = None
 
@@ -106,6 +106,14 @@ class Task:
     def is_lazy(self, port: str) -> bool:
         """Tell whether what is upstream of an input runs only if the node asks for it."""
         return port in self.signature.lazy and port not in self.instance.mapped
+
+    def await_by(self, waiter: Task) -> None:
+        """Have another task wait for this one."""
+        waiter.waiting += 1
+        if self.waiters is None:
+            self.waiters = [waiter]
+        else:
+            self.waiters.append(waiter)
 
     def name(self, output: str) -> str:
         """Return the name of an output; the task must be `named`."""
