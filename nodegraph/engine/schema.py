@@ -22,6 +22,8 @@ def node_schema(spec: NodeSpec, folders: Folders | None = None) -> dict[str, Jso
     """
     inputs = spec.inputs.values()
     params = {port.name: input_schema(port, folders) for port in inputs if port.type.data or port.body}
+    # References lead from the root of the whole schema.
+    definitions = {name: part for schema in params.values() for name, part in schema.pop("$defs", {}).items()}
     links = {
         port.name: {"type": "string", "pattern": LINK, "x-type": port.type.name, "x-lazy": port.lazy}
         for port in inputs
@@ -46,6 +48,7 @@ def node_schema(spec: NodeSpec, folders: Folders | None = None) -> dict[str, Jso
         "x-version": spec.version,
         "x-sink": spec.output,
         "x-deprecated": spec.deprecated,
+        **({"$defs": definitions} if definitions else {}),
     }
 
 
