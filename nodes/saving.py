@@ -51,7 +51,8 @@ def _chunks(context: Context, record: dict[str, Any], index: int, origin: Origin
 
 
 def _record(context: Context) -> dict[str, Any]:
-    from nodegraph.diffusion.record import library_versions, placement, sha256_of
+    from nodegraph.diffusion.record import library_versions, placement
+    from nodegraph.diffusion.weights.source import digest
 
     nodes, files = [], {}
     for ancestor in context.upstream():
@@ -64,7 +65,7 @@ def _record(context: Context) -> dict[str, Any]:
             }
         )
         for kind, name in ancestor.files.values():
-            files[f"{kind}/{context.folders.plain(name)}"] = sha256_of(context.folders.path(kind, name))
+            files[f"{kind}/{context.folders.plain(name)}"] = digest([context.folders.path(kind, name)])
     settings = context.settings
     return {
         "engine": str(settings.get("engine", "")),

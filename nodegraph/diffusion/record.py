@@ -2,25 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
-from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import Any
 
 LIBRARIES = ("torch", "numpy", "safetensors", "pillow")
-
-
-def sha256_of(path: Path) -> str:
-    """Return the SHA-256 of a file's content as hexadecimal digits; remembered while size and time stay."""
-    status = path.stat()
-    return _sha256(path, status.st_size, status.st_mtime_ns)
-
-
-@lru_cache(maxsize=256)
-def _sha256(path: Path, size: int, changed: int) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def library_versions() -> dict[str, str]:
