@@ -51,11 +51,15 @@ def reconstruction_loss(
     """Return the loss of images (B, 3, H, W) in [-1, 1] rebuilt from latents sampled with `noise` (B, C, h, w)."""
     posterior = autoencoder.encode(images)
     latents = posterior.mean + (0.5 * posterior.logvar).exp() * noise
-    error = autoencoder.decode(latents).float() - images
+    return pixel_loss(autoencoder.decode(latents), images, config) + config.kl * kl_divergence(posterior)
+
+
+def pixel_loss(decoded: Tensor, images: Tensor, config: ReconstructionConfig) -> Tensor:
+    """Return the absolute, squared and gradient error of decoded pictures (B, 3, H, W), weighted and summed."""
+    error = decoded.float() - images
     across = (error[..., 1:] - error[..., :-1]).abs().mean()
     down = (error[..., 1:, :] - error[..., :-1, :]).abs().mean()
-    pixels = error.abs().mean() + error.square().mean()
-    return pixels + config.edges * (across + down) + config.kl * kl_divergence(posterior)
+    return error.abs().mean() + error.square().mean() + config.edges * (across + down)
 
 
 def crops(draws: Draws, config: ReconstructionConfig) -> Tensor:

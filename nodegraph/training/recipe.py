@@ -1,4 +1,4 @@
-"""The recipe of the bundled model `shapes`: three stages, each resumable, each kept in a folder of its own."""
+"""The recipe of the bundled model `shapes`: four stages, each resumable, each kept in a folder of its own."""
 
 import logging
 from dataclasses import dataclass, field
@@ -26,6 +26,7 @@ from nodegraph.training.denoising import DenoisingConfig, DenoisingTask
 from nodegraph.training.ema import EmaConfig
 from nodegraph.training.latents import cached_scenes, draw_scenes, encode_scenes
 from nodegraph.training.loop import CHECKPOINT, Draws, Loop, LoopConfig, averaged
+from nodegraph.training.polishing import PolishingConfig, PolishingTask
 from nodegraph.training.reading import ReadingConfig, ReadingTask
 from nodegraph.training.scenes import render
 
@@ -49,6 +50,8 @@ AUTOENCODER_LOOP = LoopConfig(steps=4200, learning_rate=2e-3, warmup=50, decay=2
 TEXT_LOOP = LoopConfig(steps=1000, learning_rate=2e-3, decay=500, weight_decay=0.0, ema=EmaConfig(highest=0.99))
 UNET_LOOP = LoopConfig(steps=9000, learning_rate=1e-3, warmup=200, decay=3000, ema=EmaConfig(highest=0.998))
 
+POLISHING_LOOP = LoopConfig(steps=600, learning_rate=1e-3, warmup=20, decay=420, ema=EmaConfig(highest=0.98))
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -60,9 +63,11 @@ class Recipe:
     reconstruction: ReconstructionConfig = field(default_factory=ReconstructionConfig)
     reading: ReadingConfig = field(default_factory=ReadingConfig)
     denoising: DenoisingConfig = field(default_factory=DenoisingConfig)
+    polishing: PolishingConfig = field(default_factory=PolishingConfig)
     autoencoder_loop: LoopConfig = AUTOENCODER_LOOP
     text_loop: LoopConfig = TEXT_LOOP
     unet_loop: LoopConfig = UNET_LOOP
+    polishing_loop: LoopConfig = POLISHING_LOOP
     scenes: int = 20_000
     probes: int = 1000  # scenes that whitening and the stages' own reports look at
     seed: int = 1
@@ -72,7 +77,7 @@ def train(directory: Path, recipe: Recipe, count: int) -> None:
     """Run all stages in `count` processes, going on where an earlier run stopped."""
     directory.mkdir(parents=True, exist_ok=True)
     train_autoencoder(directory, recipe)
-    for stage in (train_text, train_unet):
+    for stage in (train_text, train_unet, polish_decoder):
         workers.run_workers(stage, (directory, recipe), count)
 
 
@@ -123,8 +128,23 @@ def train_unet(directory: Path, recipe: Recipe) -> None:
     _follow("unet", Loop(task, task.loss, recipe.unet_loop, directory / "unet"))
 
 
+def polish_decoder(directory: Path, recipe: Recipe) -> None:
+    """Let the decoder learn from latents that the trained UNet has redrawn."""
+    torch.manual_seed(recipe.seed)
+    networks = (load_autoencoder(directory, recipe), load_unet(directory, recipe), load_text(directory, recipe))
+    task = PolishingTask(*networks, clip_tokenizer(), recipe.polishing)
+    _follow("decoder", Loop(task, task.loss, recipe.polishing_loop, directory / "decoder"))
+
+
+def load_polished(directory: Path, recipe: Recipe) -> Autoencoder:
+    """Load the autoencoder of a training folder with its decoder as polished last."""
+    autoencoder = Autoencoder(recipe.vae)
+    autoencoder.load_state_dict(_part(averaged(directory / "decoder" / CHECKPOINT), "autoencoder."))
+    return autoencoder
+
+
 def load_autoencoder(directory: Path, recipe: Recipe) -> Autoencoder:
-    """Load the finished autoencoder of a training folder."""
+    """Load the autoencoder of a training folder as its latents were encoded."""
     autoencoder = Autoencoder(recipe.vae)
     autoencoder.load_state_dict(torch.load(directory / AUTOENCODER, weights_only=True))
     return autoencoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]

@@ -14,7 +14,7 @@ from rich.table import Table
 from nodegraph.diffusion.weights.load import load_checkpoint
 from nodegraph.diffusion.weights.save import save_checkpoint
 from nodegraph.training.evaluation import Networks, Settings, Trial, contact_sheet, evaluate, held_out_scenes, table
-from nodegraph.training.recipe import Recipe, load_autoencoder, load_text, load_unet, train
+from nodegraph.training.recipe import Recipe, load_polished, load_text, load_unet, train
 
 ABOUT = {
     "title": "shapes",
@@ -46,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def export(directory: Path, file: Path, recipe: Recipe) -> Path:
     """Write the averaged networks of a training folder as one checkpoint in float16."""
-    unet, clip, vae = (load(directory, recipe) for load in (load_unet, load_text, load_autoencoder))
+    unet, clip, vae = (load(directory, recipe) for load in (load_unet, load_text, load_polished))
     return save_checkpoint(
         file,
         {"unet": unet, "clip": clip, "vae": vae},

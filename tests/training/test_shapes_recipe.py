@@ -17,8 +17,9 @@ from nodegraph.training.denoising import DenoisingConfig, DenoisingTask, LatentS
 from nodegraph.training.evaluation import Settings, contact_sheet, draw_pictures, evaluate, held_out_scenes, table
 from nodegraph.training.latents import draw_scenes
 from nodegraph.training.loop import Draws, Loop, LoopConfig
+from nodegraph.training.polishing import PolishingConfig, PolishingTask
 from nodegraph.training.reading import ReadingConfig, ReadingTask
-from nodegraph.training.recipe import Recipe, load_unet, train
+from nodegraph.training.recipe import Recipe, load_autoencoder, load_polished, load_text, load_unet, train
 from nodegraph.training.scenes import is_held_out
 
 TEXT = ClipTextConfig(width=16, layers=1, heads=2, mlp_width=32)
@@ -36,6 +37,8 @@ TINY = Recipe(
     autoencoder_loop=SHORT,
     text_loop=SHORT,
     unet_loop=SHORT,
+    polishing=PolishingConfig(batch=2, cells=4, steps=2, autocast=False),
+    polishing_loop=SHORT,
     scenes=8,
     probes=50,
 )
@@ -82,6 +85,30 @@ def test_all_stages_run_and_a_second_run_changes_nothing(trained: Path) -> None:
     train(trained, TINY, 1)
     after = load_unet(trained, TINY).state_dict()
     assert all(torch.equal(before[name], after[name]) for name in before)
+
+
+def test_polishing_moves_the_decoder_and_leaves_the_encoder(trained: Path) -> None:
+    before, after = load_autoencoder(trained, TINY).state_dict(), load_polished(trained, TINY).state_dict()
+    moved = {name.split(".")[0] for name in before if not torch.equal(before[name], after[name])}
+    assert moved == {"decoder", "post_quant_conv"}
+
+
+def test_a_network_that_knows_the_noise_redraws_what_was_there(trained: Path) -> None:
+    clean = torch.randn(3, 4, 4, 4)
+    task = PolishingTask(load_autoencoder(trained, TINY), load_unet(trained, TINY), load_text(trained, TINY),
+                         clip_tokenizer(), TINY.polishing)  # fmt: skip
+
+    class Oracle(torch.nn.Module):
+        """Tells the velocity that leads to the clean sample."""
+
+        def forward(self, x: torch.Tensor, timestep: torch.Tensor, context: torch.Tensor) -> torch.Tensor:
+            share = task.alpha_bar[timestep.long()].float().view(-1, 1, 1, 1)
+            velocity: torch.Tensor = (share.sqrt() * x - clean) / (1 - share).sqrt()
+            return velocity
+
+    task._frozen = (Oracle(), task._frozen[1])  # type: ignore[assignment]
+    redrawn = task.redraw(clean, torch.zeros(3, 1, 16), torch.Generator().manual_seed(0))
+    torch.testing.assert_close(redrawn, clean, atol=1e-4, rtol=1e-4)
 
 
 def test_exported_model_draws_what_the_trained_networks_draw(trained: Path, tmp_path: Path) -> None:
