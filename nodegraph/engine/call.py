@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -10,6 +11,7 @@ from nodegraph.engine.marks import Lazy
 from nodegraph.engine.recipe import FLEETING
 from nodegraph.engine.spec import MISSING, NodeSpec
 from nodegraph.engine.task import State, Task
+from nodegraph.engine.values import MisfitError, Values
 
 LONGEST_MESSAGE = 2000
 
@@ -25,34 +27,56 @@ class NotYet(BaseException):
         super().__init__(port)
 
 
-def inputs_of(task: Task) -> dict[str, Any]:
-    """Return what a task's function is called with, but for the context; defaults are the function's own."""
+def inputs_of(task: Task, values: Values) -> dict[str, Any]:
+    """Return what a task's function is called with, but for the context; defaults are the function's own.
+
+    Raises `ValueError` where a value that came by wire does not fit.
+    """
     inputs = dict(task.instance.params)
-    lazy = task.signature.lazy
+    lazy, guards = task.signature.lazy, task.signature.guards
     for port, (source, output) in task.links.items():
-        if source.names is not None and source.named and source.names[output][0] == FLEETING:
+        if source.names is not None and source.names[output][0] == FLEETING:
             task.fleeting = True
         if port in lazy:
-            inputs[port] = Lazy(_getter(task, port, source, output))
-        else:
-            inputs[port] = source.values[output]  # type: ignore[index]  # a source that is read has its values
+            inputs[port] = Lazy(_getter(task, port, values))
+            continue
+        value = source.values[output]  # type: ignore[index]  # a source that is read has its values
+        guard = guards.get(port)
+        if guard is not None and type(value) is not guard.exact:
+            value = _arrived(guard, value, values)
+        inputs[port] = value
     if task.constants is not None:
-        inputs.update((port, constant.value) for port, constant in task.constants.items())
-    if lazy:
-        for port in lazy:
-            if port in inputs and port not in task.links:
-                inputs[port] = Lazy.of(inputs[port])
+        for port, constant in task.constants.items():
+            inputs[port] = _arrived(guards[port], constant.value, values) if port in guards else constant.value
+    for port in task.given:
+        if port in guards:
+            inputs[port] = _arrived(guards[port], inputs[port], values)
+    for port in lazy:
+        if port in inputs and port not in task.links:
+            inputs[port] = Lazy.of(inputs[port])
     return inputs
 
 
-def _getter(task: Task, port: str, source: Task, output: str) -> Callable[[], Any]:
+def _arrived(guard: Guard, value: Any, values: Values) -> Any:
+    try:
+        return values.arrived(guard.port, value)
+    except MisfitError as misfit:
+        hint = "" if misfit.nearest is None else f" (did you mean {misfit.nearest!r}?)"
+        raise ValueError(f"`{guard.port.name}` {misfit.message}{hint}") from misfit
+
+
+def _getter(task: Task, port: str, values: Values) -> Callable[[], Any]:
+    source, output = task.links[port]
+
     def get() -> Any:
         if source.values is None:
             raise NotYet(port)
         if task.read is None:
             task.read = set()
         task.read.add(port)
-        return source.values[output]
+        guard = task.signature.guards.get(port)
+        value = source.values[output]
+        return value if guard is None else _arrived(guard, value, values)
 
     return get
 
@@ -79,6 +103,18 @@ def message_of(error: BaseException) -> str:
     if len(text) > LONGEST_MESSAGE:
         text = f"{text[:LONGEST_MESSAGE]}... ({len(text)} characters)"
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def forget_frames(error: BaseException) -> None:
+    """Drop what the frames of an error hold: a failure must not keep gigabytes alive as long as its report."""
+    seen: set[int] = set()
+    stack: list[BaseException | None] = [error]
+    while stack:
+        here = stack.pop()
+        if here is not None and id(here) not in seen:
+            seen.add(id(here))
+            traceback.clear_frames(here.__traceback__)
+            stack += [here.__cause__, here.__context__]
 
 
 def ancestors(task: Task) -> tuple[Ancestor, ...]:

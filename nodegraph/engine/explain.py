@@ -6,6 +6,7 @@ import hashlib
 import json
 import logging
 import os
+import threading
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from itertools import islice
@@ -23,8 +24,11 @@ SHOWN: Final = 120
 """How many characters of a value are told."""
 
 
+_SEEN: Final = (State.DONE, State.FAILED, State.IDLE)
+
+
 class Trace(NamedTuple):
-    """A node's last recipe and the text that it is the hash of."""
+    """A node's last recipe and the text that it is the hash of; the recipe is empty if the node failed."""
 
     recipe: str
     text: str
@@ -52,6 +56,7 @@ class History:
     def __init__(self, limit: int = 10_000) -> None:
         self.limit = limit
         self._traces: dict[str, tuple[str, str]] = {}
+        self._lock = threading.Lock()
 
     def __len__(self) -> int:
         return len(self._traces)
@@ -64,18 +69,20 @@ class History:
     def record(self, tasks: Collection[Task]) -> None:
         """Remember what each node is made of now."""
         traces = self._traces
-        for task in islice(tasks, max(0, len(tasks) - self.limit), None):
-            recipe, text = task.recipe, task.text
-            if recipe is not None and text is not None:
-                key = f"{task.id} {task.spec.id}"
-                traces.pop(key, None)  # the order of a dict is that of insertion: the oldest comes first
-                traces[key] = (recipe, text)
-        for key in list(islice(traces, max(0, len(traces) - self.limit))):
-            del traces[key]
+        with self._lock:
+            for task in islice(tasks, max(0, len(tasks) - self.limit), None):
+                recipe, text = task.recipe, task.text
+                if recipe is not None and text is not None and task.state in _SEEN:
+                    key = f"{task.id} {task.spec.id}"
+                    traces.pop(key, None)  # the order of a dict is that of insertion: the oldest comes first
+                    traces[key] = ("" if task.state is State.FAILED else recipe, text)
+            for key in list(islice(traces, max(0, len(traces) - self.limit))):
+                del traces[key]
 
     def save(self, path: Path) -> None:
         """Write the history to a file, whole or not at all, for `load` in another process."""
-        data = {key: (recipe, _short(text)) for key, (recipe, text) in self._traces.items()}
+        with self._lock:
+            data = {key: (recipe, _short(text)) for key, (recipe, text) in self._traces.items()}
         temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
         temporary.write_text(json.dumps(data), encoding="utf-8")
         temporary.replace(path)
@@ -130,6 +137,8 @@ def _difference(task: Task) -> str:
         return "it runs for the first time"
     if before.recipe == task.recipe:
         return "its result is no longer in the cache"
+    if not before.recipe and _short(before.text) == _short(task.text or ""):
+        return "it failed the last time"
     old, new = _by_port(_short(before.text)), _by_port(_short(task.text or ""))
     changes = [_change(task, port, old.get(port), new.get(port)) for port in {**new, **old}]
     return "; ".join(change for change in changes if change) or "its recipe has changed"

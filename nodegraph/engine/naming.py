@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from hashlib import sha256
 from itertools import count
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 from uuid import uuid4
 
 from nodegraph.engine.errors import NodegraphError
 from nodegraph.engine.graph import Body
 from nodegraph.engine.node import spec_of
 from nodegraph.engine.recipe import FLEETING, FORMAT, UncacheableError, canonical, digest, value_name
-from nodegraph.engine.spec import MISSING, Json, NodeSpec
+from nodegraph.engine.spec import MISSING, InputPort, Json, NodeSpec
 from nodegraph.engine.task import Task
 
 
@@ -24,16 +24,27 @@ class Identities(Protocol):
         ...
 
 
-class Signature:
-    """What of a node type enters each of its recipes, worked out once a plan."""
+class Guard(NamedTuple):
+    """An input whose values are looked at when they come by wire; values of the type `exact` fit as they are."""
 
-    __slots__ = ("bodies", "files", "head", "lazy", "obstacle", "ports", "spec", "strict")
+    port: InputPort
+    exact: type | None
+
+
+class Signature:
+    """What there is to know of a node type, worked out once a plan.
+
+    `head` and `ports` are what enters each recipe, `obstacle` tells why there is none; `guards` are the inputs whose
+    values are checked when they come by wire.
+    """
+
+    __slots__ = ("files", "guards", "head", "lazy", "obstacle", "ports", "spec")
 
     def __init__(self, spec: NodeSpec, settings: Mapping[str, Json]) -> None:
         self.spec = spec
         self.lazy = frozenset(name for name, port in spec.inputs.items() if port.lazy)
         self.files = {name: port.file for name, port in spec.inputs.items() if port.file is not None}
-        self.bodies = frozenset(name for name, port in spec.inputs.items() if port.body)
+        self.guards = {name: _guard(port) for name, port in spec.inputs.items() if not _takes_all(port)}
         self.obstacle = ""
         if spec.output:
             self.obstacle = "a sink runs each time"
@@ -55,6 +66,16 @@ class Signature:
             return f"{name}={canonical(port.default)}"
         except UncacheableError:  # it cannot change without a new version of the plugin, as the node's code cannot
             return f"{name}-"
+
+
+def _takes_all(port: InputPort) -> bool:
+    return port.body or port.type.annotation in (Any, object)
+
+
+def _guard(port: InputPort) -> Guard:
+    annotation = port.type.annotation
+    plain = isinstance(annotation, type) and port.choices is None and port.file is None
+    return Guard(port, annotation if plain else None)
 
 
 class Namer:

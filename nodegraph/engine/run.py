@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import time
-import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from nodegraph.engine import events
 from nodegraph.engine.cache import Entry
-from nodegraph.engine.call import NotYet, ancestors, inputs_of, message_of, outputs_of
+from nodegraph.engine.call import NotYet, ancestors, forget_frames, inputs_of, message_of, outputs_of
 from nodegraph.engine.context import CancelToken, Context, Emit
 from nodegraph.engine.coroutines import Coroutines
 from nodegraph.engine.errors import Cancelled, NodeError
@@ -23,8 +22,9 @@ from nodegraph.engine.plan import Plan
 from nodegraph.engine.recipe import FLEETING, UncacheableError, digest
 from nodegraph.engine.result import Result
 from nodegraph.engine.spec import Json
-from nodegraph.engine.splice import Gathered, Link, Splice, Splicer, Taken, split
+from nodegraph.engine.splice import Gathered, Link, Splice, Splicer, awaited, split, value_of
 from nodegraph.engine.task import LOST, Constant, State, Task
+from nodegraph.engine.values import Values
 
 if TYPE_CHECKING:
     from nodegraph.engine.folders import Folders
@@ -51,6 +51,7 @@ class Run:
         self._demand = plan.demand
         self._namer: Namer = plan.demand.namer
         self._emit = surroundings.emit
+        self._values = Values(surroundings.folders)
         self._made: set[str] = set()
         self._failures: dict[str, NodeError] = {}
         self._skipped: dict[str, str] = {}
@@ -118,7 +119,11 @@ class Run:
         if task.instance.mapped:
             self._map(task)
             return
-        inputs = inputs_of(task)
+        try:
+            inputs = inputs_of(task, self._values)
+        except ValueError as misfit:
+            self._fail(task, misfit)
+            return
         if self._around.check_mutation:
             watched = {name: value for name, value in inputs.items() if name not in task.signature.lazy}
             self._watched[task.id] = (watched, fingerprints(watched))
@@ -253,8 +258,8 @@ class Run:
             cost = task.seconds + sum(inner.seconds for inner in splice.tasks)
             self._complete(task, values, cost)
         else:
-            self._demand.fail(task, State.SKIPPED)
             self._demand.skipped.append(task)
+            self._demand.fail(task, State.SKIPPED)
         for inner in awaited(splice):
             self._demand.let_go(inner)
 
@@ -290,13 +295,18 @@ class Run:
                 task.names = self._names_by_reading(task)
         elif task.names is None and recipe[0] != FLEETING:
             self._made.add(recipe)
-            entry = Entry(values, cost, task.items or {}, task.spec.id)
-            demand.cache[recipe] = entry
+            self._store(recipe, Entry(values, cost, task.items or {}, task.spec.id))
         self._timings[task.id] = task.seconds
         if self._emit is not None:
             self._emit(events.Finished(task.id, task.seconds))
         task.seconds = cost
         demand.finish(task)
+
+    def _store(self, recipe: str, entry: Entry) -> None:
+        try:
+            self._demand.cache[recipe] = entry
+        except Exception:  # what a node returned is good, even if it cannot be kept
+            log.exception("a result of %s cannot be cached", entry.type)
 
     def _names_by_reading(self, task: Task) -> Mapping[str, str] | None:
         """Name the outputs of a node by the lazy inputs that it did look at."""
@@ -310,8 +320,7 @@ class Run:
 
     def _fail(self, task: Task, error: BaseException) -> None:
         """Note a failure, and skip what needs the node."""
-        # Frames hold what the node worked with: a failure must not keep gigabytes alive as long as its report.
-        traceback.clear_frames(error.__traceback__)
+        forget_frames(error)
         failure = NodeError(task.id, task.spec.id, message_of(error))
         failure.__cause__ = error
         self._failures[task.id] = failure
@@ -348,22 +357,3 @@ class Run:
             failures=self._failures, skipped=self._skipped, timings=self._timings,
             reused=tuple(self._reused), cancelled=cancelled, seconds=seconds,
         )  # fmt: skip
-
-
-def awaited(splice: Splice) -> tuple[Task, ...]:
-    """Return the tasks that the outputs of an expansion come from, and its sinks."""
-    found: dict[int, Task] = {}
-    for taken in splice.outputs.values():
-        links = (taken,) if isinstance(taken, Link) else taken.links if isinstance(taken, Gathered) else ()
-        found.update((id(link.task), link.task) for link in links)
-    found.update((id(task), task) for task in splice.tasks if task.spec.output)
-    return tuple(found.values())
-
-
-def value_of(taken: Taken) -> Any:
-    """Return the value of an output of an expansion."""
-    if isinstance(taken, Link):
-        return None if taken.task.values is None else taken.task.values[taken.output]
-    if isinstance(taken, Gathered):
-        return [value_of(link) for link in taken.links]
-    return taken.value

@@ -54,7 +54,23 @@ class Splice:
     outputs: Mapping[str, Taken]
 
 
-_INPUT = NodeSpec("subgraph input", lambda: None, {}, {})
+def awaited(splice: Splice) -> tuple[Task, ...]:
+    """Return the tasks that the outputs of an expansion come from, and its sinks."""
+    found: dict[int, Task] = {}
+    for taken in splice.outputs.values():
+        links = (taken,) if isinstance(taken, Link) else taken.links if isinstance(taken, Gathered) else ()
+        found.update((id(link.task), link.task) for link in links)
+    found.update((id(task), task) for task in splice.tasks if task.spec.output)
+    return tuple(found.values())
+
+
+def value_of(taken: Taken) -> Any:
+    """Return the value of an output of an expansion."""
+    if isinstance(taken, Link):
+        return None if taken.task.values is None else taken.task.values[taken.output]
+    if isinstance(taken, Gathered):
+        return [value_of(link) for link in taken.links]
+    return taken.value
 
 
 def make_task(
@@ -76,6 +92,7 @@ def make_task(
                 params[port] = wire.value
     instance = replace(instance, id=id, params=params)
     task = Task(id, instance, namer.signature(instance.spec), joined, constants or None)
+    task.given = tuple(port for port, wire in wires.items() if type(wire) is Typed)
     namer.name(task)
     return task
 

@@ -53,6 +53,7 @@ class Task:
     """A node while it is planned and run.
 
     - `links`: port -> (source task, output). `constants`: port -> a value without canonical form, with its name.
+    - `given`: the parameters among its instance's that an expansion gave, which nobody has checked.
     - `recipe`: the name of its result, None as long as that is unknown. `reason` tells why it cannot be kept.
     - `volatile`: it has no recipe before it has run (it runs each time, say); afterwards `names` has a name for each
       output. `late`: its recipe is worked out, and the cache asked, when its inputs are there.
@@ -65,9 +66,9 @@ class Task:
     """
 
     __slots__ = (
-        "before", "cause", "constants", "counted", "fleeting", "hit", "holds", "id", "instance", "items", "late",
-        "links", "namers", "names", "naming", "read", "reason", "recipe", "scope", "seconds", "signature", "spec",
-        "splice", "started", "state", "text", "unnamed", "values", "volatile", "waiters", "waiting",
+        "before", "cause", "constants", "counted", "fleeting", "given", "hit", "holds", "id", "instance", "items",
+        "late", "links", "namers", "names", "naming", "read", "reason", "recipe", "scope", "seconds", "signature",
+        "spec", "splice", "started", "state", "text", "unnamed", "values", "volatile", "waiters", "waiting",
     )  # fmt: skip
 
     def __init__(
@@ -81,6 +82,7 @@ class Task:
         self.id = self.scope = id
         self.instance, self.signature, self.links, self.constants = instance, signature, links, constants
         self.spec: NodeSpec = instance.spec
+        self.given: tuple[str, ...] = ()
         self.recipe: str | None = None
         self.text: str | None = None
         self.names: Mapping[str, str] | None = None

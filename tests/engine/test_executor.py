@@ -5,9 +5,10 @@ from __future__ import annotations
 import gc
 import weakref
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import pytest
+from pydantic import Field
 
 from nodegraph import Context, NodeError, node
 from nodegraph.engine import events
@@ -140,7 +141,7 @@ def test_a_failed_run_goes_on_where_it_stopped(build: Build, calls: list[str]) -
 
 
 def test_an_exit_an_unreadable_error_and_a_wrong_result_are_failures_of_their_node(build: Build) -> None:
-    class Rude(Exception):
+    class RudeError(Exception):
         def __str__(self) -> str:
             raise RuntimeError("no")
 
@@ -150,7 +151,7 @@ def test_an_exit_an_unreadable_error_and_a_wrong_result_are_failures_of_their_no
 
     @node("Rude")
     def rude() -> int:
-        raise Rude
+        raise RudeError
 
     @node("Long")
     def long() -> int:
@@ -169,6 +170,31 @@ def test_an_exit_an_unreadable_error_and_a_wrong_result_are_failures_of_their_no
     assert "cannot be told" in str(failures["r"])
     assert len(str(failures["l"])) < 3000
     assert "declares no output" in str(failures["n"])
+
+
+def test_values_that_come_by_wire_are_checked_as_typed_ones_are(build: Build) -> None:
+    @node("Bounded")
+    def bounded(size: Annotated[int, Field(ge=1, le=64)]) -> int:
+        return size
+
+    @node("Choose")
+    def choose(kind: Literal["euler", "heun"]) -> str:
+        return kind
+
+    @node("Anything")
+    def anything(name: str) -> Any:
+        return {"few": 8, "many": 100, "text": "oiler", "list": [3, 99]}[name]
+
+    def told(name: str, type_: str, port: str) -> str:
+        nodes = {"a": {"type": "Anything", "params": {"name": name}}}
+        nodes["b"] = {"type": type_, "links": {port: "a.out"}}
+        result = Executor().run(build(nodes, bounded, choose, anything))
+        return str(result.failures.get("b") or result.nodes["b"]["out"])
+
+    assert told("few", "Bounded", "size") == "8"
+    assert "`size` got 100; expected" in told("many", "Bounded", "size")
+    assert "`size` got" in told("text", "Bounded", "size")
+    assert "did you mean 'euler'?" in told("text", "Choose", "kind")
 
 
 def test_a_result_is_dropped_when_its_last_reader_has_run(build: Build) -> None:

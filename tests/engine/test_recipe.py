@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from enum import Enum
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Annotated, Any
 
 import pytest
@@ -17,6 +17,7 @@ from pydantic import BaseModel
 from nodegraph import File, node
 from nodegraph.engine.executor import Executor
 from nodegraph.engine.explain import History
+from nodegraph.engine.folders import Folders
 from nodegraph.engine.graph import Graph, Instance, Source
 from nodegraph.engine.naming import Namer
 from nodegraph.engine.node import spec_of
@@ -41,16 +42,6 @@ class Style(BaseModel):
 class Point:
     x: int
     y: float
-
-
-class Files:
-    """Identities of files, as `Folders` tells them."""
-
-    def __init__(self, **identities: str) -> None:
-        self.identities = identities
-
-    def identity(self, kind: str, name: str) -> str:
-        return self.identities[name]
 
 
 json_values = st.recursive(
@@ -121,10 +112,10 @@ def test_what_has_no_canonical_form_is_refused(value: object) -> None:
         canonical(value)
 
 
-def name_of(spec: NodeSpec, params: Mapping[str, Any], *, files: Files | None = None, **settings: Any) -> str:
+def name_of(spec: NodeSpec, params: Mapping[str, Any], *, folders: Folders | None = None, **settings: Any) -> str:
     """Return the recipe of a node of these parameters."""
     graph = Graph({"x": Instance("x", spec, params)}, ("x",))
-    plan = make_plan(graph, ["x"], {}, Namer(settings, files), History())
+    plan = make_plan(graph, ["x"], {}, Namer(settings, folders), History())
     return plan.demand.tasks["x"].recipe or plan.demand.tasks["x"].reason
 
 
@@ -133,9 +124,15 @@ def draw(seed: int, name: Annotated[str, File("input")] = "", size: float = 1.0)
     return seed
 
 
-def test_everything_a_result_is_made_of_is_in_its_recipe() -> None:
+def test_everything_a_result_is_made_of_is_in_its_recipe(tmp_path: Path) -> None:
     spec = spec_of(draw, plugin="p", plugin_version="1")
+    picture, folders = tmp_path / "a.png", Folders({"input": [tmp_path]})
+    picture.write_bytes(b"1")
+    with_file = name_of(spec, {"seed": 1, "name": "a.png"}, folders=folders)
+    picture.write_bytes(b"22")
     variants = [
+        with_file,
+        name_of(spec, {"seed": 1, "name": "a.png"}, folders=folders),
         name_of(spec, {"seed": 1}),
         name_of(spec, {"seed": 2}),
         name_of(spec, {"seed": 1, "size": 2.0}),
@@ -143,8 +140,6 @@ def test_everything_a_result_is_made_of_is_in_its_recipe() -> None:
         name_of(replace(spec, plugin_version="2"), {"seed": 1}),
         name_of(replace(spec, id="Paint"), {"seed": 1}),
         name_of(spec, {"seed": 1}, device="cuda"),
-        name_of(spec, {"seed": 1, "name": "a"}, files=Files(a="1")),
-        name_of(spec, {"seed": 1, "name": "a"}, files=Files(a="2")),
     ]
     assert len(set(variants)) == len(variants)
 
@@ -224,25 +219,28 @@ def test_what_reads_a_value_without_a_name_is_not_kept(build: Build, calls: list
     assert len(executor.cache) == 0
 
 
-def test_a_file_named_by_wire_is_part_of_the_recipe(build: Build, calls: list[str]) -> None:
-    files = Files(a="1")
+def test_a_file_named_by_wire_is_part_of_the_recipe(build: Build, calls: list[str], tmp_path: Path) -> None:
+    picture = tmp_path / "a.png"
+    picture.write_bytes(b"1")
 
     @node("Read")
     def read(name: Annotated[str, File("input")]) -> int:
         calls.append("read")
         return 1
 
-    nodes = {"n": {"type": "PrimitiveText"}, "r": {"type": "Read", "links": {"name": "n.out"}}}
+    @node("Text")
+    def text(text: str) -> str:
+        return text
 
-    @node("PrimitiveText")
-    def text() -> str:
-        return "a"
+    def graph(name: str) -> Graph:
+        nodes = {"n": {"type": "Text", "params": {"text": name}}, "r": {"type": "Read", "links": {"name": "n.out"}}}
+        return build({**nodes, "end": {"type": "Add", "links": {"a": "r.out"}}}, read, text)
 
-    graph = build({**nodes, "end": {"type": "Add", "links": {"a": "r.out"}}}, read, text)
-    executor = Executor(folders=files)  # type: ignore[arg-type]  # identities are all that is asked of them here
-    executor.run(graph)
-    executor.run(graph)
+    executor = Executor(folders=Folders({"input": [tmp_path]}))
+    executor.run(graph("a.png"))
+    executor.run(graph("a.png"))
     assert calls == ["read", "end"]
-    files.identities["a"] = "2"
-    executor.run(graph)
+    picture.write_bytes(b"22")
+    executor.run(graph("a.png"))
     assert calls == ["read", "end", "read", "end"]
+    assert "a.png" in str(executor.run(graph("b.png")).failures["r"])
