@@ -8,6 +8,7 @@ from typing import Any
 
 from nodegraph.engine.context import Ancestor
 from nodegraph.engine.marks import Lazy
+from nodegraph.engine.naming import Guard
 from nodegraph.engine.recipe import FLEETING
 from nodegraph.engine.spec import MISSING, NodeSpec
 from nodegraph.engine.task import State, Task
