@@ -63,6 +63,9 @@ def tiny_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
             "vae": Autoencoder(AutoencoderConfig(3, 4, 8, (1, 1, 2, 2), 1, groups=4)),
             "clip": ClipText(ClipTextConfig(width=16, layers=2, heads=2, mlp_width=32)),
         }
+        for parameter in (parameter for network in networks.values() for parameter in network.parameters()):
+            if not parameter.any():  # what starts as zero would hide what comes before it
+                torch.nn.init.normal_(parameter.data, std=0.05)
     folder = tmp_path_factory.mktemp("models")
     (folder / "checkpoints").mkdir()
     save_checkpoint(folder / "checkpoints" / "tiny.safetensors", networks, dtype=torch.float32)
