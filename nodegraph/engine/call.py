@@ -131,6 +131,7 @@ def ancestors(task: Task) -> tuple[Ancestor, ...]:
             seen.add(id(here))
             stack.append((here, True))
             upstream = [source for port, (source, _) in here.links.items() if _may_have_read(here, port)]
+            upstream += [one.origin for one in (here.constants or {}).values() if one.origin is not None]
             stack.extend((source, False) for source in reversed(upstream))
     return tuple(found.values())
 

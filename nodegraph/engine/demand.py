@@ -64,7 +64,7 @@ class Demand:
         """Have a task wait for its strict sources, and put those on the stack; return False where one is lost."""
         task.state = State.WAITING
         lazy = task.signature.lazy
-        first = len(stack)
+        first, lost = len(stack), ""
         touch = not task.counted
         task.counted = True
         for port, (source, _) in task.links.items():
@@ -78,12 +78,14 @@ class Demand:
             if state is State.DONE:
                 continue
             if state in LOST:
-                self.lose(task, source.cause or source.id)
-                return False
-            source.await_by(task)
-            if state is State.IDLE:
-                stack.insert(first, source)
-        return True
+                lost = source.cause or source.id
+            else:
+                source.await_by(task)
+                if state is State.IDLE:
+                    stack.insert(first, source)
+        if lost:
+            self.lose(task, lost)
+        return not lost
 
     def count(self, task: Task) -> None:
         """Count the inputs of a task that may yet be asked for, and those of all that it may ask for."""
@@ -135,14 +137,15 @@ class Demand:
             for waiter in task.waiters:
                 waiter.waiting -= 1
                 if waiter.waiting == 0:
-                    self._wake(waiter)
+                    self.wake(waiter)
             task.waiters = None
         if task.counted:
             self.release(task)
         if task.holds == 0:
             task.values = None
 
-    def _wake(self, task: Task) -> None:
+    def wake(self, task: Task) -> None:
+        """Have a task go on that waits for nothing any more."""
         if task.state is State.WAITING:
             task.state = State.READY
             if task.spec.is_async:

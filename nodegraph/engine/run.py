@@ -218,6 +218,9 @@ class Run:
             self._demand.lose(task, source.cause or source.id)
             return
         task.state = State.WAITING
+        if source.state is State.DONE:  # it was finished while the coroutine asked
+            self._demand.wake(task)
+            return
         source.await_by(task)
         self._demand.want([source])
 

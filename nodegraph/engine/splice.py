@@ -164,7 +164,7 @@ def _item(link: Link, items: Sequence[Any], index: int) -> Wire:
     try:
         canonical(value)
     except UncacheableError:
-        return Constant(value, link.task.item_name(link.output, index))
+        return Constant(value, link.task.item_name(link.output, index), link.task)
     return Typed(value)
 
 
@@ -270,7 +270,7 @@ class Splicer:
         if isinstance(wire, Link):
             return _item(wire, items, index)
         if isinstance(wire, Constant):
-            return Constant(items[index], f"{wire.name}[{index}]")
+            return Constant(items[index], f"{wire.name}[{index}]", wire.origin)
         return Typed(items[index])
 
     def _output(self, given: object) -> Taken:

@@ -43,10 +43,11 @@ LOST = (State.FAILED, State.SKIPPED)
 
 
 class Constant(NamedTuple):
-    """A value given to a task by the node that expanded into it, and the value's name."""
+    """A value given to a task by the node that expanded into it, the value's name, and the task that made it."""
 
     value: Any
     name: str
+    origin: Task | None = None
 
 
 class Task:

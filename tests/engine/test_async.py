@@ -98,6 +98,30 @@ def test_a_coroutine_may_ask_for_a_lazy_input(build: Build, calls: list[str]) ->
     assert calls == []
 
 
+def test_a_lazy_input_that_is_made_while_a_coroutine_asks_is_not_missed(build: Build) -> None:
+    asked, runs = threading.Event(), list[str]()
+
+    @node("Slow")
+    def slow() -> int:
+        assert asked.wait(5)
+        time.sleep(0.05)
+        return 3
+
+    @node("Ask")
+    async def ask(value: Lazy[int]) -> int:
+        runs.append("ask")
+        try:
+            return value.get()
+        finally:
+            asked.set()
+
+    links = {"a": "slow.out", "b": "ask.out"}
+    nodes = {"slow": {"type": "Slow"}, "ask": {"type": "Ask", "links": {"value": "slow.out"}}}
+    graph = build({**nodes, "sum": {"type": "Add", "links": links}}, slow, ask)
+    assert Executor().run(graph).nodes == {"sum": {"out": 6}}
+    assert runs == ["ask", "ask"]
+
+
 async def test_run_async_runs_coroutines_on_the_callers_loop_and_others_off_it(build: Build) -> None:
     seen: dict[str, object] = {}
     who = contextvars.ContextVar("who", default="nobody")

@@ -108,6 +108,27 @@ def test_items_without_a_canonical_form_are_told_apart_by_their_list(build: Buil
     assert calls == ["tag/0", "tag/1", "tag/2", "double/2"]  # the tags are plain data, and two of them are known
 
 
+def test_the_record_of_an_item_goes_back_to_what_made_the_list(build: Build) -> None:
+    told: list[tuple[str, ...]] = []
+
+    @node("Things")
+    def things(count: int) -> list[Thing]:
+        return [Thing(index) for index in range(count)]
+
+    @node("Paint")
+    def paint(thing: Thing) -> Thing:
+        return Thing(thing.tag + 1)
+
+    @node("Record", output=True)
+    def record(context: Context, thing: Thing) -> None:
+        told.append(tuple(ancestor.id for ancestor in context.upstream()))
+
+    nodes = {"n": {"type": "Number", "params": {"value": 2}}, "t": over("Things", count="n.out")}
+    more = {"p": over("Paint", thing="t.out"), "r": over("Record", thing="p.out")}
+    assert Executor().run(build({**nodes, **more}, things, paint, record)).ok
+    assert told == [("n", "t", "p", "r/0"), ("n", "t", "p", "r/1")]
+
+
 def test_items_after_a_failed_one_run_and_are_kept(build: Build, calls: list[str]) -> None:
     broken = [1]
 
