@@ -19,6 +19,9 @@ COLOUR_TOLERANCE = 45.0  # RGB distance within which a colour bears its name
 SPECK = 14  # pixels; smaller regions are flecks, counted but no objects
 FLECKS = 40  # pixels in flecks above which a background is not plain
 LARGE_FROM = 37.5  # pixels across
+# Different figures, each in its bounding box, share at most 0.63 of their union, but for circle and square (0.79).
+FIT = 0.72  # share of the union that a region must have in common with a figure to bear its name
+LEAD = 0.04  # by how much that figure must fit better than any other
 
 
 @dataclass(frozen=True)
@@ -169,8 +172,11 @@ def erode(mask: Mask) -> Mask:
     return mask & padded[:-2, 1:-1] & padded[2:, 1:-1] & padded[1:-1, :-2] & padded[1:-1, 2:]
 
 
-def name_shape(region: Mask) -> str:
-    """Name the figure that overlaps best (intersection over union) with the region in its own bounding box."""
+def name_shape(region: Mask, fit: float = FIT) -> str:
+    """Name the figure that overlaps best (intersection over union) with the region in its own bounding box.
+
+    A region that no figure fits by `fit`, or two fit about equally, is a "blob".
+    """
     rows, columns = np.nonzero(region)
     box = region[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1]
     if not 0.7 < box.shape[1] / box.shape[0] < 1.43:
@@ -179,8 +185,8 @@ def name_shape(region: Mask) -> str:
     overlaps = {}
     for name, figure in _figures(x, y).items():
         overlaps[name] = float((figure & box).sum() / (figure | box).sum())
-    best = max(overlaps, key=lambda name: overlaps[name])
-    return best if overlaps[best] > 0.82 else "blob"
+    second, best = sorted(overlaps, key=lambda name: overlaps[name])[-2:]
+    return best if overlaps[best] > fit and overlaps[best] - overlaps[second] > LEAD else "blob"
 
 
 def _figures(x: NDArray[np.float64], y: NDArray[np.float64]) -> dict[str, Mask]:
