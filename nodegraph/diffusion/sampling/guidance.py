@@ -57,7 +57,7 @@ class Guided:
     """A denoiser guided towards one conditioning and away from another with the strength `cfg`.
 
     Built for samples like `like` (B, C, h, w); embeddings are moved to its device in the precision `dtype`. At cfg 1
-    the negative conditioning does not count and is not computed. `rescale` is the share of the rescaling that keeps
+    the negative conditioning is not computed; its areas are matched all the same. `rescale` is the share of the rescaling that keeps
     the contrast of the positive prediction (Lin et al. 2023, section 3.4).
     """
 
@@ -77,9 +77,9 @@ class Guided:
         self._one_sided = math.isclose(cfg, 1.0)
         height, width = like.shape[-2:]
         wanted = tuple(on_grid(entry, height, width) for entry in positive.entries)
-        unwanted = () if self._one_sided else tuple(on_grid(entry, height, width) for entry in negative.entries)
-        avoided = () if self._one_sided else with_matching_areas(unwanted, wanted)
+        unwanted = tuple(on_grid(entry, height, width) for entry in negative.entries)
         followed = with_matching_areas(wanted, unwanted)
+        avoided = () if self._one_sided else with_matching_areas(unwanted, wanted)
         self._parts = [_part(entry, False, table, like, dtype) for entry in followed]
         self._parts += [_part(entry, True, table, like, dtype) for entry in avoided]
         self._plans: dict[tuple[int, ...], list[_Call]] = {}

@@ -135,6 +135,13 @@ def test_inside_an_area_guidance_weighs_crops_of_both_sides() -> None:
     assert float(clean[0, 0, 0, 0]) == pytest.approx(-0.25)  # nothing to follow there, only something to avoid
 
 
+def test_areas_of_the_negative_side_part_the_positive_one_at_cfg_one_too() -> None:
+    positive, negative = prompts(entry(1.0)), prompts(entry(0.25, area=Area(8, 8, 16, 16)))
+    for cfg, batch in ((1.0, 2), (1.5, 4)):
+        _, painter = guided(positive, negative, cfg)
+        assert [shape for shape, *_ in painter.calls] == [X.shape, torch.Size([batch, 4, 16, 16])]
+
+
 def test_a_mask_weighs_a_prompt_and_is_fitted_to_the_latent() -> None:
     mask = torch.zeros(1, 256, 384)
     mask[:, :, 192:] = 1.0
