@@ -12,6 +12,7 @@ from nodegraph.engine.demand import Demand
 from nodegraph.engine.explain import Decision, History, explain
 from nodegraph.engine.graph import Graph
 from nodegraph.engine.naming import Namer
+from nodegraph.engine.splice import is_sink
 from nodegraph.engine.task import PENDING, State, Task
 
 
@@ -85,9 +86,10 @@ def _no_collection() -> Iterator[None]:
 
 
 def default_targets(graph: Graph) -> tuple[str, ...]:
-    """Return what a run of the whole graph must reach: its targets and the nodes of its named outputs."""
+    """Return what a run of the whole graph must reach: its targets, what expands into sinks, its named outputs."""
     exposed = (source.node for source in graph.outputs.values())
-    return tuple(dict.fromkeys(chain(graph.targets, exposed)))
+    expanding = (id for id, instance in graph.nodes.items() if instance.params and is_sink(instance))
+    return tuple(dict.fromkeys(chain(graph.targets, expanding, exposed)))
 
 
 def _upstream(graph: Graph, targets: Collection[str]) -> set[str]:

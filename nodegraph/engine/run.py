@@ -69,6 +69,9 @@ class Run:
                 self._emit(events.Queued(task.id, task.spec.id))
         try:
             cancelled = self._turn()
+            if cancelled and self._emit is not None:
+                for id in self._coroutines.running:
+                    self._emit(events.Cancelled(id))
         finally:
             forget()
             self._coroutines.close()

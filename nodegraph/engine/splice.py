@@ -60,8 +60,16 @@ def awaited(splice: Splice) -> tuple[Task, ...]:
     for taken in splice.outputs.values():
         links = (taken,) if isinstance(taken, Link) else taken.links if isinstance(taken, Gathered) else ()
         found.update((id(link.task), link.task) for link in links)
-    found.update((id(task), task) for task in splice.tasks if task.spec.output)
+    found.update((id(task), task) for task in splice.tasks if is_sink(task.instance))
     return tuple(found.values())
+
+
+def is_sink(instance: Instance) -> bool:
+    """Tell whether a run must reach a node: it is a sink, or one stands in a subgraph that it expands."""
+    if instance.spec.output:
+        return True
+    bodies = (value for value in instance.params.values() if type(value) is Body)
+    return any(is_sink(inner) for body in bodies for inner in body.nodes.values())
 
 
 def value_of(taken: Taken) -> Any:

@@ -165,6 +165,17 @@ def test_sinks_in_a_body_run_each_time_and_what_feeds_them_is_reused(build: Buil
     assert calls == ["each/0/save", "each/1/save"]
 
 
+def test_sinks_in_bodies_within_bodies_are_reached_beside_other_sinks(build: Build, calls: list[str]) -> None:
+    inner = {"nodes": {"save": {"type": "Sink"}, "n": {"type": "Number"}}, "inputs": {}, "outputs": {"out": "n.out"}}
+    again = {"type": "Repeat", "params": {"times": 2, "body": "save"}}
+    outer = body("item", nodes={"again": again}) | {"subgraphs": {"save": inner}}
+    nodes = {**for_each(1), "other": {"type": "Sink"}}
+    nodes["each"]["params"]["body"] = "outer"
+    Executor().run(build(nodes, subgraphs={"outer": outer}))
+    assert [call for call in calls if call.endswith("save")] == ["each/0/again/0/save", "each/0/again/1/save"]
+    assert "other" in calls
+
+
 def test_what_runs_each_time_within_a_body_is_not_reused(build: Build, calls: list[str]) -> None:
     rolls = iter(range(100))
 
