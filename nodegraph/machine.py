@@ -6,6 +6,8 @@ import os
 import sys
 from pathlib import Path
 
+GPU_SHARE = 0.7
+"""Part of a GPU's memory that is kept for results and models."""
 UNKNOWN_MEMORY = 8 * 2**30
 """Bytes assumed where the system does not tell."""
 
@@ -20,6 +22,15 @@ def total_memory(limit: Path = Path("/sys/fs/cgroup/memory.max")) -> int:
         return min(total, int(limit.read_text(encoding="ascii")))
     except (OSError, ValueError):  # no container, or one without a limit: "max"
         return total
+
+
+def gpu_budget(device: str) -> int | None:
+    """Return the bytes of a GPU that results and models may take, the rest being for work; None for other devices."""
+    if not device.startswith("cuda"):
+        return None
+    import torch
+
+    return int(torch.cuda.mem_get_info(torch.device(device))[1] * GPU_SHARE)
 
 
 def peak_memory() -> dict[str, int]:

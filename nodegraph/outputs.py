@@ -16,29 +16,38 @@ from nodegraph.engine.result import Result
 if TYPE_CHECKING:
     from PIL.Image import Image as PillowImage
 
-    from nodegraph.diffusion.values import Image
+    from nodegraph.diffusion.values import Image, Origin
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture that a run saved: its file, and its pixels as `value` (an `Image` of one picture)."""
+    """A picture that a run saved: its file, the node that saved it, and what it was drawn from if that is known."""
 
     path: Path
-    value: Image
     node: str
-    """The node that saved it."""
+    origin: Origin | None = None
 
     @property
     def seed(self) -> int | None:
         """The seed of its noise; None where no sampler made it."""
-        return self.value.origins[0].seed if self.value.origins else None
+        return None if self.origin is None else self.origin.seed
+
+    @property
+    def value(self) -> Image:
+        """Read it as an `Image` of one picture."""
+        from nodegraph.diffusion.images import read_image
+        from nodegraph.diffusion.values import Image
+
+        return Image(read_image(self.path)[0], () if self.origin is None else (self.origin,))
 
     @property
     def pillow(self) -> PillowImage:
-        """Return it as a Pillow image."""
-        from nodegraph.diffusion.images import to_pillow
+        """Read it as a Pillow image."""
+        from PIL import Image
 
-        return to_pillow(self.value.pixels[0])
+        with Image.open(self.path) as file:
+            file.load()
+            return file
 
     def _repr_png_(self) -> bytes:
         return self.path.read_bytes()

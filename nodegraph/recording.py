@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from pathlib import Path
 
 import pluggy
 
+from nodegraph.diffusion.values import Image
 from nodegraph.engine.events import Event, Output
 from nodegraph.engine.plugins import Plugins
 from nodegraph.engine.result import Result
@@ -22,12 +24,13 @@ class Recorder:
     def __init__(self, plugins: Plugins, emit: Callable[[Event], None] | None) -> None:
         self._emit = emit
         self._listeners = _listeners(plugins.manager)
-        self.written: list[Output] = []
+        self.files: list[Path] = []
+        self.pictures: list[Picture] = []
 
     def __call__(self, event: Event) -> None:
         """Gather what a sink wrote, and pass the event to plugins and to the caller."""
         if isinstance(event, Output):
-            self.written.append(event)
+            self._wrote(event)
         for name, listen in self._listeners.items():
             try:
                 listen(event=event)
@@ -38,8 +41,13 @@ class Recorder:
 
     def outputs(self, result: Result) -> Outputs:
         """Return what the run gave."""
-        pictures = tuple(_picture(event) for event in self.written if event.value is not None)
-        return Outputs(result, pictures, tuple(event.file for event in self.written), peak_memory())
+        return Outputs(result, tuple(self.pictures), tuple(self.files), peak_memory())
+
+    def _wrote(self, event: Output) -> None:
+        self.files.append(event.file)
+        if isinstance(event.value, Image):  # its pixels are in the file; holding them would hold the whole batch
+            origins = event.value.origins
+            self.pictures.append(Picture(event.file, event.node or "", origins[0] if origins else None))
 
 
 def _listeners(manager: pluggy.PluginManager) -> dict[str, Callable[..., object]]:
@@ -49,7 +57,3 @@ def _listeners(manager: pluggy.PluginManager) -> dict[str, Callable[..., object]
         name: manager.subset_hook_caller("node_event", [other for other in plugins.values() if other is not plugin])
         for name, plugin in plugins.items()
     }
-
-
-def _picture(event: Output) -> Picture:
-    return Picture(event.file, event.value, event.node or "")

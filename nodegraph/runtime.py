@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from threading import Lock
+from typing import TYPE_CHECKING
 
 from nodegraph import resources
 from nodegraph.diffusion import registry as diffusion
+from nodegraph.engine.cache import Entry, NoCache
 from nodegraph.engine.check import check
+from nodegraph.engine.errors import WorkflowError
 from nodegraph.engine.folders import Folders
 from nodegraph.engine.plugins import Plugins, Registry, load_plugins
 from nodegraph.engine.spec import Json
 from nodegraph.engine.workflow import Workflow, load_workflow
 from nodegraph.interop.comfy_api import is_api, read_api, write_api
-from nodegraph.machine import total_memory, user_cache
+from nodegraph.machine import gpu_budget, total_memory, user_cache
 
 if TYPE_CHECKING:
     from nodegraph.engine.context import CancelToken
@@ -59,12 +62,22 @@ class Options:
     disk: int = 4 * 2**30
     check_mutation: bool = False
 
+    @property
+    def keeping(self) -> tuple[object, ...]:
+        """What decides where results are kept; device and precision are part of their names."""
+        return (self.data, self.cache, self.memory, self.disk)
+
 
 class Runtime:
     """Everything that checks and runs workflows; what it is made of is made when it is first used."""
 
-    def __init__(self, options: Options | None = None) -> None:
+    def __init__(self, options: Options | None = None, *, after: Runtime | None = None) -> None:
+        """Take over the plugins of an earlier runtime, and its results where they are kept in the same way."""
         self.options = options or Options()
+        if after is not None:
+            self.plugins = after.plugins
+            if after.options.keeping == self.options.keeping:
+                self._cache = after._cache
 
     @cached_property
     def plugins(self) -> Plugins:
@@ -88,7 +101,8 @@ class Runtime:
         kinds = ("checkpoints", "vae", "loras", "controlnet", "embeddings", "upscale_models")
         roots = {kind: tuple(folder / kind for folder in models) for kind in kinds}
         roots |= {"input": inputs, "output": (options.output,), "temp": (self.data / "temp",)}
-        return Folders(roots, {**dict.fromkeys(kinds, WEIGHTS), "input": PICTURES})
+        extensions = {**dict.fromkeys(kinds, WEIGHTS), "input": PICTURES}
+        return Folders(roots, extensions, {"checkpoints": "model_index.json"})
 
     @cached_property
     def data(self) -> Path:
@@ -105,22 +119,24 @@ class Runtime:
         if self.options.cache:
             history.load(self.data / HISTORY)
         return Executor(
-            self._cache(),
+            self._cache,
             settings=self._settings,
             folders=self.folders,
             check_mutation=self.options.check_mutation,
             history=history,
         )
 
-    def _cache(self) -> Any:
+    @cached_property
+    def _cache(self) -> MutableMapping[str, Entry]:
         from nodegraph.diffusion.serialize import SERIALIZERS
         from nodegraph.engine.disk import DiskCache
         from nodegraph.engine.memory import MemoryCache
 
-        if not self.options.cache:
-            return {}
-        disk = DiskCache(self.data / "results", budget=self.options.disk, serializers=SERIALIZERS)
-        return MemoryCache(self.options.memory or total_memory() // 2, disk=disk)
+        options = self.options
+        if not options.cache:
+            return NoCache()
+        disk = DiskCache(self.data / "results", budget=options.disk, serializers=SERIALIZERS)
+        return MemoryCache(total_memory() // 2 if options.memory is None else options.memory, disk=disk)
 
     @cached_property
     def _settings(self) -> dict[str, Json]:
@@ -145,16 +161,7 @@ class Runtime:
         """Return the graph of a workflow with its exposed inputs set; raise `WorkflowError` with every problem."""
         workflow = self.load(source)
         graph = check(workflow, self.registry, folders=self.folders, inputs=inputs)
-        return replace(graph, document={"workflow": graph.document, **self._api_form(graph)})
-
-    def _api_form(self, graph: Graph) -> dict[str, Json]:
-        """Return the workflow as ComfyUI reads it, where that format has a form for it."""
-        from nodegraph.engine.errors import WorkflowError
-
-        try:
-            return {"prompt": write_api(load_workflow(graph.document), self.registry)}
-        except WorkflowError:
-            return {}
+        return replace(graph, document=Forms(graph.document, self.registry))
 
     def plan(self, graph: Graph) -> Plan:
         """Return what a run would do, and why."""
@@ -195,29 +202,57 @@ class Runtime:
         wanted = {name for node in graph.nodes.values() for name in node.spec.settings}
         if wanted & {"device", "dtype"}:
             from nodegraph.diffusion.record import placement
+            from nodegraph.engine.memory import MemoryCache
 
             told = placement(self.options.device, self.options.dtype)
             self._settings.update(device=told["device"], dtype=told["dtype"])
+            if isinstance(self._cache, MemoryCache):
+                self._cache.gpu_budget = gpu_budget(told["device"])
 
 
-def run(source: Source, *, options: Options | None = None, **inputs: Json) -> Outputs:
+class Forms(Mapping[str, Json]):
+    """A workflow in the forms that pictures carry: `workflow` is ours; `prompt`, made when asked for, is ComfyUI's."""
+
+    def __init__(self, workflow: Mapping[str, Json], registry: Registry) -> None:
+        self._workflow, self._registry = workflow, registry
+
+    @cached_property
+    def _forms(self) -> dict[str, Json]:
+        try:
+            api = write_api(load_workflow(self._workflow), self._registry)
+        except WorkflowError:  # that format has no form for it
+            return {"workflow": self._workflow}
+        return {"workflow": self._workflow, "prompt": api}
+
+    def __getitem__(self, name: str) -> Json:
+        return self._workflow if name == "workflow" else self._forms[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._forms)
+
+    def __len__(self) -> int:
+        return len(self._forms)
+
+
+def run(source: Source, /, *, options: Options | None = None, **inputs: Json) -> Outputs:
     """Run a workflow and return what it gave: `run("workflow.json", prompt="a red circle", seed=1)`.
 
     The named arguments set inputs that the workflow exposes, or parameters as `**{"node.param": value}`. Raises
     `WorkflowError` for a workflow that cannot run and `NodeError` for a node that fails.
     """
-    runtime = _runtime(options or Options())
+    global _last
+    with _starting:
+        if _last is None or _last.options != (options or Options()):
+            _last = Runtime(options, after=_last)
+        runtime = _last
     outputs = runtime.run(source, inputs=inputs)
     outputs.result.check()
     return outputs
 
 
-_runtimes: dict[Options, Runtime] = {}
-
-
-def _runtime(options: Options) -> Runtime:
-    """Return the runtime of these options, made once, so that a second run finds the models of the first loaded."""
-    return _runtimes.setdefault(options, Runtime(options))
+_last: Runtime | None = None
+"""The runtime of the last `run`, whose models and results the next one finds."""
+_starting = Lock()
 
 
 def _quarantine(plugins: Plugins, name: str, error: Exception) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,8 @@ def test_a_workflow_gives_pictures_that_tell_how_they_were_made(runtime: Runtime
     assert record["files"] == {"checkpoints/tiny.safetensors": hashlib.sha256(model.read_bytes()).hexdigest()}
     assert record["libraries"]["torch"] == torch.__version__
     assert (record["device"], record["dtype"]) == ("cpu", "float32")
+    assert record["engine"] == f"nodegraph {version('nodegraph')}"
+    assert [node["type"] for node in record["nodes"]][-3:] == ["KSampler", "VAEDecode", "SaveImage"]
     assert told["nodegraph"]["nodes"]["sample"]["params"]["seed"] == 2**64 - 1
     assert told["prompt"]["sample"]["inputs"]["model"] == ["model", 0]
 
@@ -208,6 +211,47 @@ def test_a_later_process_can_tell_why_a_node_runs_again(options: Options) -> Non
     runtime = Runtime(options)
     told = {line.node: str(line) for line in runtime.plan(runtime.check(WORKFLOW, {**SMALL, "seed": 3})).explain()}
     assert "`seed` changed from 18446744073709551615 to 3" in told["sample"]
+
+
+def test_without_a_cache_every_node_runs_each_time(options: Options) -> None:
+    runtime = Runtime(Options(**{**vars(options), "cache": False}))
+    first = runtime.run(WORKFLOW, inputs=SMALL).result
+    assert set(runtime.run(WORKFLOW, inputs=SMALL).result.timings) == set(first.timings)
+    assert len(first.timings) == len(runtime.load(WORKFLOW).nodes)
+    assert not runtime.options.data or not runtime.options.data.exists()
+
+
+def test_runs_that_save_elsewhere_find_the_models_of_the_last(options: Options, tmp_path: Path) -> None:
+    for turn in range(2):
+        here = Options(**{**vars(options), "output": tmp_path / str(turn)})
+        outputs = nodegraph.run(WORKFLOW, options=here, **{**SMALL, "prompt": f"number {turn}"})
+        assert outputs.files[0].parent == tmp_path / str(turn)
+    assert "model" not in outputs.result.timings
+
+
+def test_a_budget_of_nothing_keeps_nothing(options: Options) -> None:
+    runtime = Runtime(Options(**{**vars(options), "memory": 0, "disk": 0}))
+    runtime.run(WORKFLOW, inputs=SMALL)
+    assert "model" in runtime.run(WORKFLOW, inputs=SMALL).result.timings
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"prompt": "something else"},
+        {"negative": "nothing"},
+        {"cfg": 2.0},
+        {"steps": 4},
+        {"sample.sampler_name": "heun"},
+        {"sample.scheduler": "normal"},
+        {"seed": 1},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_every_setting_changes_the_picture(runtime: Runtime, change: dict[str, Any]) -> None:
+    before = runtime.run(WORKFLOW, inputs={**SMALL, "prompt": "a (red:1.3) circle"}).pictures[0].value.pixels
+    after = runtime.run(WORKFLOW, inputs={**SMALL, "prompt": "a (red:1.3) circle", **change}).pictures[0].value.pixels
+    assert not torch.equal(before, after)
 
 
 def test_a_device_that_is_not_there_is_named(options: Options) -> None:

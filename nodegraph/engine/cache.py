@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,3 +20,22 @@ class Entry:
     items: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     type: str = ""
     """The node type that made it, for reports."""
+
+
+class NoCache(MutableMapping[str, Entry]):
+    """A cache that keeps nothing: every node runs each time."""
+
+    def __getitem__(self, recipe: str) -> Entry:
+        raise KeyError(recipe)
+
+    def __setitem__(self, recipe: str, entry: Entry) -> None:
+        pass
+
+    def __delitem__(self, recipe: str) -> None:
+        raise KeyError(recipe)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(())
+
+    def __len__(self) -> int:
+        return 0

@@ -23,13 +23,18 @@ class Folders:
     """The files of each kind, found below its root folders; of two files with one name the first root's counts.
 
     Names are relative to their root and written with `/` on every system; what is given with `\\` is understood. A name
-    never leads out of its root by itself, though a link within may, as models are kept elsewhere. Nothing is read
-    before it is asked for.
+    never leads out of its root by itself, though a link within may, as models are kept elsewhere. `bundles` names, by
+    kind, the file that makes its folder count as one file, such as `model_index.json`. Nothing is read before it is
+    asked for.
     """
 
     def __init__(
-        self, roots: Mapping[str, Sequence[Path]], extensions: Mapping[str, Sequence[str]] | None = None
+        self,
+        roots: Mapping[str, Sequence[Path]],
+        extensions: Mapping[str, Sequence[str]] | None = None,
+        bundles: Mapping[str, str] | None = None,
     ) -> None:
+        self._bundles = dict(bundles or {})
         self._roots = {kind: tuple(Path(root) for root in paths) for kind, paths in roots.items()}
         given = extensions or {}
         self._extensions = {kind: tuple(end.casefold() for end in ends) for kind, ends in given.items()}
@@ -50,16 +55,25 @@ class Folders:
     def names(self, kind: str) -> tuple[str, ...]:
         """Return the names of all files of a kind, sorted."""
         ends = self._extensions.get(kind)
-        found = {name for root in self.roots(kind) for name in _walk(root) if not ends or _ends(name, ends)}
+        bundle = self._bundles.get(kind)
+        found = {
+            name
+            for root in self.roots(kind)
+            for name, whole in _walk(root, bundle)
+            if whole or not ends or _ends(name, ends)
+        }
         return tuple(sorted(found, key=lambda name: (name.casefold(), name)))
 
     def path(self, kind: str, name: str, *, hint: bool = True) -> Path:
         """Return the file that a name leads to, or raise `FolderError`, which tells the nearest name on `hint`."""
         plain = self.plain(name)
         ends = self._extensions.get(kind)
+        bundle = self._bundles.get(kind)
         for root in self.roots(kind):
             path = root / plain
             if path.is_file() and (not ends or _ends(plain, ends)):
+                return path
+            if bundle is not None and (path / bundle).is_file():
                 return path
         if not hint:
             raise FolderError(f"no file {plain!r} among the {kind}")
@@ -78,17 +92,31 @@ class Folders:
         return text
 
     def identity(self, kind: str, name: str) -> str:
-        """Return what tells a file's content from another's without reading it: size and time of its last change."""
-        status = self.path(kind, name).stat()
-        return f"{status.st_size}:{status.st_mtime_ns}"
+        """Return what tells a file's content from another's without reading it: size and time of its last change.
+
+        Of a folder that counts as one file, it is that of each file in it.
+        """
+        path = self.path(kind, name)
+        if not path.is_dir():
+            return _identity(path)
+        files = sorted(file for file in path.rglob("*") if file.is_file())
+        return ",".join(f"{file.relative_to(path).as_posix()}={_identity(file)}" for file in files)
+
+
+def _identity(path: Path) -> str:
+    status = path.stat()
+    return f"{status.st_size}:{status.st_mtime_ns}"
 
 
 def _ends(name: str, ends: tuple[str, ...]) -> bool:
     return name.casefold().endswith(ends)
 
 
-def _walk(root: Path) -> Iterator[str]:
-    """Give the names of the files below a folder, links followed once, hidden ones left out."""
+def _walk(root: Path, bundle: str | None = None) -> Iterator[tuple[str, bool]]:
+    """Give the names of the files below a folder, links followed once, hidden ones left out.
+
+    A folder that holds a file called `bundle` is given itself, with yes, in place of what is in it.
+    """
     seen: set[tuple[int, int]] = set()
     for folder, folders, files in os.walk(root, followlinks=True):
         status = Path(folder).stat()
@@ -96,7 +124,11 @@ def _walk(root: Path) -> Iterator[str]:
             folders.clear()
             continue
         seen.add((status.st_dev, status.st_ino))
+        if bundle in files and folder != str(root):
+            folders.clear()
+            yield Path(folder).relative_to(root).as_posix(), True
+            continue
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in files:
             if not name.startswith("."):
-                yield (Path(folder) / name).relative_to(root).as_posix()
+                yield (Path(folder) / name).relative_to(root).as_posix(), False

@@ -89,3 +89,18 @@ def test_linked_folders_are_followed_once(folders: Folders, tmp_path: Path) -> N
     assert "linked/big.safetensors" in folders.names("checkpoints")
     assert folders.names("checkpoints").count("sd15/base.safetensors") == 1
     assert len(folders.names("checkpoints")) == 3
+
+
+def test_a_folder_of_a_diffusers_model_is_one_name(tmp_path: Path) -> None:
+    for name in ("sd/model_index.json", "sd/unet/model.safetensors", "one.safetensors", "model_index.json"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("x")
+    ends, bundles = {"checkpoints": [".safetensors"]}, {"checkpoints": "model_index.json"}
+    folders = Folders({"checkpoints": [tmp_path]}, ends, bundles)
+    assert folders.names("checkpoints") == ("one.safetensors", "sd")
+    assert folders.path("checkpoints", "sd") == tmp_path / "sd"
+    before = folders.identity("checkpoints", "sd")
+    (tmp_path / "sd" / "unet" / "model.safetensors").write_text("changed")
+    assert folders.identity("checkpoints", "sd") != before
+    with pytest.raises(FolderError, match="no file 'sd/unet'"):
+        folders.path("checkpoints", "sd/unet")
