@@ -6,7 +6,7 @@ from typing import Annotated
 from pydantic import Field
 
 from nodegraph import Multiline, Step, node
-from nodegraph.diffusion.values import Clip, Conditioning, ConditioningEntry
+from nodegraph.diffusion.values import Clip, Conditioning, ConditioningEntry, PromptStyle
 
 Share = Annotated[float, Field(ge=0, le=1), Step(0.001)]
 
@@ -27,6 +27,12 @@ def clip_text_encode(text: Annotated[str, Multiline()], clip: Clip) -> Condition
 def clip_set_last_layer(clip: Clip, stop_at_clip_layer: Annotated[int, Field(ge=-24, le=-1)] = -1) -> Clip:
     """Stop the text encoder early: -1 is its last layer, -2 the one before ("clip skip 2")."""
     return replace(clip, stop_layer=stop_at_clip_layer)
+
+
+@node("CLIPPromptStyle", title="CLIP Prompt Style", category="conditioning")
+def clip_prompt_style(clip: Clip, style: PromptStyle = "a1111") -> Clip:
+    """Choose how prompt weights are read: as ComfyUI does, or as A1111: `[word]` for less, means restored, BREAK."""
+    return replace(clip, prompt_style=style)
 
 
 @node("ConditioningCombine", title="Conditioning (Combine)", category="conditioning")

@@ -16,7 +16,7 @@ class Checkpoint(NamedTuple):
 
 @node("CheckpointLoaderSimple", title="Load Checkpoint", category="loaders", settings=("device", "dtype"))
 def checkpoint_loader_simple(context: Context, ckpt_name: Annotated[str, File("checkpoints")]) -> Checkpoint:
-    """Load a checkpoint: a single safetensors file from the folder `checkpoints`."""
+    """Load a checkpoint from the folder `checkpoints`: a safetensors file, or a folder as diffusers writes it."""
     from nodegraph.diffusion.loading import load
 
     loaded = load(

@@ -65,7 +65,9 @@ def _record(context: Context) -> dict[str, Any]:
             }
         )
         for kind, name in ancestor.files.values():
-            files[f"{kind}/{context.folders.plain(name)}"] = digest([context.folders.path(kind, name)])
+            path = context.folders.path(kind, name)
+            weights = sorted(path.rglob("*.safetensors")) if path.is_dir() else [path]
+            files[f"{kind}/{context.folders.plain(name)}"] = digest(weights)
     settings = context.settings
     return {
         "engine": str(settings.get("engine", "")),

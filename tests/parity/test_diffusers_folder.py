@@ -11,6 +11,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from nodegraph import Context
 from nodegraph.diffusion.models.clip import ClipText, ClipTextConfig
 from nodegraph.diffusion.models.unet import UNet, UNetConfig
 from nodegraph.diffusion.models.vae import Autoencoder, AutoencoderConfig
@@ -21,6 +22,8 @@ from nodegraph.diffusion.weights.header import TensorInfo
 from nodegraph.diffusion.weights.layouts.diffusers import hints
 from nodegraph.diffusion.weights.layouts.sd1 import CLIP, UNET, VAE
 from nodegraph.diffusion.weights.load import Checkpoint, load_checkpoint
+from nodegraph.engine.folders import Folders
+from nodegraph.nodes.loaders import checkpoint_loader_simple
 
 diffusers = pytest.importorskip("diffusers")
 transformers = pytest.importorskip("transformers")
@@ -69,6 +72,7 @@ TINY_CLIP = {
     "bos_token_id": 97,
     "hidden_act": "gelu",
 }
+INDEX = "model_index.json"
 
 
 @pytest.fixture(scope="module")
@@ -147,6 +151,15 @@ def test_a_folder_of_half_precision_loads(folder: Path, references: dict[str, An
     expected = references["unet"].state_dict()["conv_in.weight"].to(dtype).float()
     assert torch.equal(loaded.unet.state_dict()["input_blocks.0.0.weight"], expected)
     assert describe(folder).precision == variant
+
+
+def test_a_folder_stands_among_the_checkpoints(folder: Path) -> None:
+    folders = Folders({"checkpoints": [folder.parent]}, {"checkpoints": [".safetensors"]}, {"checkpoints": INDEX})
+    context = Context(folders=folders, settings={"device": "cpu", "dtype": "fp32"})
+    assert folder.name in folders.names("checkpoints")
+    loaded = checkpoint_loader_simple(context, folder.name)
+    assert loaded.model.prediction == "v"
+    assert loaded.vae.latent_channels == 4
 
 
 def test_a_folder_in_shards_loads(folder: Path, references: dict[str, Any]) -> None:
