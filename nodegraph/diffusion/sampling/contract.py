@@ -114,8 +114,8 @@ class Table(Protocol):
         """The largest level."""
         ...
 
-    def sigma(self, timestep: float) -> float:
-        """Return the level at a time value, which may lie between the table's."""
+    def sigma(self, timestep: float | Tensor) -> Tensor:
+        """Return the levels at time values, which may lie between the table's, shaped like `timestep`, float32."""
         ...
 
     def timestep(self, sigma: float | Tensor) -> Tensor:

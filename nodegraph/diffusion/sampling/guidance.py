@@ -57,8 +57,8 @@ class Guided:
     """A denoiser guided towards one conditioning and away from another with the strength `cfg`.
 
     Built for samples like `like` (B, C, h, w); embeddings are moved to its device in the precision `dtype`. At cfg 1
-    the negative conditioning is not computed; its areas are matched all the same. `rescale` is the share of the rescaling that keeps
-    the contrast of the positive prediction (Lin et al. 2023, section 3.4).
+    the negative conditioning is not computed; its areas are matched all the same. `rescale` is the share of the
+    rescaling that keeps the contrast of the positive prediction (Lin et al. 2023, section 3.4).
     """
 
     def __init__(

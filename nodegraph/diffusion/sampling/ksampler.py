@@ -26,6 +26,8 @@ from nodegraph.diffusion.values import Conditioning, Latent, LatentFormat, Model
 
 ALL_OF_IT = 0.9999
 """A share of denoising above this is a whole run."""
+MOST_STEPS = 20_000
+"""A longer schedule would only visit each level of training more often, and some take long to compute."""
 
 
 def noise_levels(
@@ -48,7 +50,10 @@ def noise_levels(
         raise ValueError(f"steps: got {steps}, expected 1 or more")
     if denoise <= 0:
         return []
-    levels = _schedule(table, sampler, scheduler, steps if denoise > ALL_OF_IT else int(steps / denoise))
+    total = steps if denoise > ALL_OF_IT else steps / denoise
+    if not total <= MOST_STEPS:
+        raise ValueError(f"steps {steps} at denoise {denoise}: the whole schedule has more than {MOST_STEPS} steps")
+    levels = _schedule(table, sampler, scheduler, int(total))
     if denoise <= ALL_OF_IT:
         levels = levels[-(steps + 1) :]
     if last_step is not None and last_step < len(levels) - 1:

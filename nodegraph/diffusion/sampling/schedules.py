@@ -18,14 +18,14 @@ NEAR_ZERO = 1e-5
 def normal(table: Table, steps: int) -> list[float]:
     """Space time values evenly from the largest level to the smallest."""
     start, end = _time_range(table)
-    if abs(table.sigma(end)) < NEAR_ZERO:
-        return _levels_at(table, torch.linspace(start, end, steps + 1))
-    return [*_levels_at(table, torch.linspace(start, end, steps)), 0.0]
+    if table.sigma(end) < NEAR_ZERO:
+        return table.sigma(torch.linspace(start, end, steps + 1)).tolist()
+    return [*table.sigma(torch.linspace(start, end, steps)).tolist(), 0.0]
 
 
 def sgm_uniform(table: Table, steps: int) -> list[float]:
     """Space time values evenly, leaving the smallest level out."""
-    return [*_levels_at(table, torch.linspace(*_time_range(table), steps + 1)[:-1]), 0.0]
+    return [*table.sigma(torch.linspace(*_time_range(table), steps + 1)[:-1]).tolist(), 0.0]
 
 
 def simple(table: Table, steps: int) -> list[float]:
@@ -80,7 +80,3 @@ def kl_optimal(table: Table, steps: int) -> list[float]:
 
 def _time_range(table: Table) -> tuple[float, float]:
     return float(table.timestep(table.sigma_max)), float(table.timestep(table.sigma_min))
-
-
-def _levels_at(table: Table, times: torch.Tensor) -> list[float]:
-    return [table.sigma(time) for time in times.tolist()]

@@ -58,11 +58,11 @@ class DiffusionTable:
         self.sigma_min = float(self.sigmas[0])
         self.sigma_max = float(self.sigmas[-1])
 
-    def sigma(self, timestep: float) -> float:
+    def sigma(self, timestep: float | Tensor) -> Tensor:
         """Return the level at a training step, interpolated in the logarithm between two."""
-        t = torch.tensor(timestep, dtype=torch.float32).clamp(0, len(self.sigmas) - 1)
-        share = t.frac()
-        return float(((1 - share) * self._logs[int(t.floor())] + share * self._logs[int(t.ceil())]).exp())
+        t = torch.as_tensor(timestep, dtype=torch.float32).clamp(0, len(self.sigmas) - 1)
+        share, below, above = t.frac(), t.floor().long(), t.ceil().long()
+        return ((1 - share) * self._logs[below] + share * self._logs[above]).exp()
 
     def timestep(self, sigma: float | Tensor) -> Tensor:
         """Return the number of the training step with the nearest logarithm, as float32."""
@@ -73,7 +73,7 @@ class DiffusionTable:
         """Return the level at a share of sampling done; beyond all levels at 0, none at 1."""
         if percent <= 0:
             return BEYOND_ALL_NOISE
-        return 0.0 if percent >= 1 else self.sigma((1 - percent) * (len(self.sigmas) - 1))
+        return 0.0 if percent >= 1 else float(self.sigma((1 - percent) * (len(self.sigmas) - 1)))
 
 
 class FlowTable:
@@ -89,9 +89,9 @@ class FlowTable:
     def _shifted(self, t: Tensor) -> Tensor:
         return self._shift * t / (1 + (self._shift - 1) * t)
 
-    def sigma(self, timestep: float) -> float:
+    def sigma(self, timestep: float | Tensor) -> Tensor:
         """Return the level at an unshifted time value."""
-        return float(self._shifted(torch.tensor(timestep / self._multiplier, dtype=torch.float32)))
+        return self._shifted(torch.as_tensor(timestep / self._multiplier, dtype=torch.float32))
 
     def timestep(self, sigma: float | Tensor) -> Tensor:
         """Return the level times the network's multiplier."""
@@ -101,7 +101,7 @@ class FlowTable:
         """Return the level at a share of sampling done: 1 at its start, 0 at its end."""
         if percent <= 0:
             return 1.0
-        return 0.0 if percent >= 1 else self.sigma((1 - percent) * self._multiplier)
+        return 0.0 if percent >= 1 else float(self.sigma((1 - percent) * self._multiplier))
 
 
 class EdmTable:
@@ -113,9 +113,9 @@ class EdmTable:
         self.sigma_min = float(self.sigmas[0])
         self.sigma_max = float(self.sigmas[-1])
 
-    def sigma(self, timestep: float) -> float:
+    def sigma(self, timestep: float | Tensor) -> Tensor:
         """Return exp(4 * timestep)."""
-        return math.exp(4 * timestep)
+        return (4 * torch.as_tensor(timestep, dtype=torch.float32)).exp()
 
     def timestep(self, sigma: float | Tensor) -> Tensor:
         """Return ln(sigma) / 4."""

@@ -1,6 +1,7 @@
 """KSampler: which levels a run visits, what it starts from and what comes out."""
 
 import math
+import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -109,6 +110,20 @@ def test_levels_that_do_not_descend_are_refused(bad: list[float]) -> None:
 def test_a_run_of_no_steps_is_refused() -> None:
     with pytest.raises(ValueError, match="steps: got 0, expected 1 or more"):
         levels(0)
+
+
+@pytest.mark.parametrize(("steps", "denoise"), [(20, 1e-9), (20, 5e-324), (20_001, 1.0), (1, math.nan)])
+def test_a_schedule_too_long_to_compute_is_refused(steps: int, denoise: float) -> None:
+    with pytest.raises(ValueError, match=f"steps {steps} at denoise {denoise}: .* more than 20000 steps"):
+        levels(steps, denoise=denoise)
+
+
+@pytest.mark.parametrize("name", ["normal", "sgm_uniform", "karras"])
+def test_the_end_of_the_longest_schedule_is_found_quickly(name: str) -> None:
+    start = time.process_time()
+    end = levels(2, scheduler=get_scheduler(name), denoise=1e-4)
+    assert time.process_time() - start < 0.25
+    assert 0.0 == end[-1] < end[0] < SD.sigma_max
 
 
 @pytest.mark.parametrize("options", [{"denoise": 0.0}, {"start_step": 4}, {"start_step": 99}])

@@ -122,7 +122,7 @@ def test_stochastic_samplers_draw_from_the_distribution_of_the_data(name: str) -
 def test_stochastic_samplers_draw_from_the_distribution_of_the_data_along_a_flow(name: str) -> None:
     x = torch.randn(1, 1, 64, 64, generator=torch.Generator().manual_seed(0))
     table = table_of(FlowSchedule(shift=3.0))
-    sigmas = [table.sigma(1000 * (1 - i / 160)) for i in range(161)]
+    sigmas = table.sigma(1000 * (1 - torch.arange(161) / 160)).tolist()
     drawn = last(steps_of(name, flowing, x, sigmas, FlowPath(table.percent_to_sigma(1e-4)))).x
     assert float(drawn.mean()) == pytest.approx(MEAN, abs=0.02)
     assert float(drawn.std()) == pytest.approx(SPREAD, abs=0.025)
