@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import math
+import warnings
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import torch
 from PIL import Image as Pillow
-from PIL import ImageOps, ImageSequence, UnidentifiedImageError
+from PIL import ImageOps, ImageSequence
 from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
 from torch.nn import functional
 
 Resampling = Literal["nearest-exact", "bilinear", "area", "bicubic", "lanczos", "bislerp"]
 Crop = Literal["disabled", "center"]
+_Rgba = np.ndarray[tuple[int, ...], np.dtype[np.uint8 | np.float32]]
+
+MOST_PIXELS = 512 * 2**20 // 3
+"""Pixels that the frames of a file may have in all: Pillow's own limit for a single one, 512 MiB of RGB."""
 
 
 class ImageFileError(ValueError):
@@ -26,24 +33,49 @@ def read_image(path: Path) -> tuple[Tensor, Tensor]:
     """Read a picture, turned as its EXIF orientation says.
 
     Returns pixels (B, H, W, 3) float32 in [0, 1] and a mask (B, H, W): 1 - alpha, or 0 where there is no alpha. B
-    counts the frames of the first one's size. Raises `ImageFileError`, which names the file, for what is no picture.
+    counts the frames of the first one's size. Raises `ImageFileError`, which names the file, for what is no picture
+    and for one of more than `MOST_PIXELS`.
     """
     try:
+        frames = _read_frames(path)
+    except ImageFileError:
+        raise
+    except Exception as error:  # on damaged files Pillow's decoders raise anything: KeyError, struct.error, TypeError
+        raise ImageFileError(f"{path}: not a readable picture ({type(error).__name__}: {error})") from error
+    height, width = frames[0].shape[:2]
+    pixels, mask = torch.empty(len(frames), height, width, 3), torch.empty(len(frames), height, width)
+    for index, frame in enumerate(frames):
+        rgba, peak = torch.from_numpy(frame), 255.0 if frame.dtype == np.uint8 else 1.0
+        torch.div(rgba[..., :3], peak, out=pixels[index])
+        torch.div(peak - rgba[..., 3], peak, out=mask[index])
+    return pixels, mask
+
+
+def _read_frames(path: Path) -> list[_Rgba]:
+    """Return the frames of the first one's size (H, W, 4), at least one; the size is checked before any is decoded."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Pillow.DecompressionBombWarning)  # the limit is ours
         with Pillow.open(path) as file:
-            frames = [ImageOps.exif_transpose(frame) for frame in ImageSequence.Iterator(file)]
-    except (UnidentifiedImageError, Pillow.DecompressionBombError, OSError, SyntaxError, ValueError) as error:
-        raise ImageFileError(f"{path}: not a readable picture ({error})") from error
-    size = frames[0].size
-    kept = [_to_rgba(frame) for frame in frames if frame.size == size]
-    rgba = torch.from_numpy(np.stack(kept))  # (B, H, W, 4)
-    return rgba[..., :3].contiguous(), 1.0 - rgba[..., 3]
+            size, count = file.size, getattr(file, "n_frames", 1)
+            if math.prod(size) * count > MOST_PIXELS:
+                shown = f"{size[0]} x {size[1]}" + (f" in {count} frames" if count > 1 else "")
+                raise ImageFileError(f"{path}: got {shown}, expected at most {MOST_PIXELS:,} pixels in all")
+            fitting = (frame for frame in islice(ImageSequence.Iterator(file), count) if frame.size == size)
+            frames = [_to_rgba(ImageOps.exif_transpose(frame)) for frame in fitting]
+    shape = frames[0].shape
+    return [frame for frame in frames if frame.shape == shape]  # each frame is turned as its own orientation says
 
 
-def _to_rgba(frame: Pillow.Image) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
-    if frame.mode in ("I", "I;16", "F"):  # 16-bit grey: Pillow's own conversion would clip it at 255
-        grey = np.asarray(frame, dtype=np.float32) / 65535.0
-        return np.stack([grey, grey, grey, np.ones_like(grey)], axis=-1).clip(0.0, 1.0)
-    return np.asarray(frame.convert("RGBA"), dtype=np.float32) / 255.0
+def _to_rgba(frame: Pillow.Image) -> _Rgba:
+    """Return (H, W, 4): uint8 of what has 8 bits, else float32 in [0, 1], which Pillow would clip at 255."""
+    if frame.mode != "F" and not frame.mode.startswith("I"):
+        return np.array(frame.convert("RGBA"))
+    grey = np.nan_to_num(np.asarray(frame, dtype=np.float32))
+    if frame.mode.startswith("I;16") or (frame.mode == "I" and grey.max() > 255.0):
+        grey /= 65535.0
+    elif frame.mode == "I":
+        grey /= 255.0
+    return np.stack([grey, grey, grey, np.ones_like(grey)], axis=-1).clip(0.0, 1.0)
 
 
 def to_bytes(pixels: Tensor) -> Tensor:
@@ -91,16 +123,18 @@ def free_side(old: Sequence[int], width: int, height: int, least: int = 1) -> tu
 
 def _crop_to_ratio(samples: Tensor, ratio: float) -> Tensor:
     height, width = samples.shape[-2:]
-    x = round((width - width * (ratio / (width / height))) / 2) if width / height > ratio else 0
-    y = round((height - height * ((width / height) / ratio)) / 2) if width / height < ratio else 0
+    x = round((width - height * ratio) / 2) if width / height > ratio else 0
+    y = round((height - width / ratio) / 2) if width / height < ratio else 0
+    x, y = min(x, (width - 1) // 2), min(y, (height - 1) // 2)  # a row and a column stay at any ratio
     return samples[..., y : height - y, x : width - x]
 
 
 def _lanczos(samples: Tensor, width: int, height: int) -> Tensor:
     planes = samples.detach().float().cpu().flatten(0, 1)  # (B*C, H, W)
-    size = (width, height)
-    resized = [np.asarray(Pillow.fromarray(plane.numpy()).resize(size, Pillow.Resampling.LANCZOS)) for plane in planes]
-    out: Tensor = torch.from_numpy(np.stack(resized)).unflatten(0, samples.shape[:2])
+    out = torch.empty(*samples.shape[:2], height, width)
+    for plane, resized in zip(planes, out.flatten(0, 1), strict=True):
+        picture = Pillow.fromarray(plane.numpy()).resize((width, height), Pillow.Resampling.LANCZOS)
+        resized.copy_(torch.from_numpy(np.array(picture)))
     return out.clamp_(0.0, 1.0).to(samples)
 
 
