@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import re
-import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from secrets import token_hex
 
+LONGEST = 240
+"""Bytes that a prefix may take in one name: file systems allow 255, and the number and the suffix follow."""
 _FIELD = re.compile(r"%(\w+)%")
 _UNSAFE = re.compile(r'[<>:"|?*\x00-\x1f]')
 
@@ -16,7 +18,7 @@ _UNSAFE = re.compile(r'[<>:"|?*\x00-\x1f]')
 class NewFiles:
     """Numbers the files of one batch: `PREFIX_00001_.png`, counting on from what the folder holds.
 
-    Raises ValueError for a prefix that leaves the folder.
+    Raises ValueError for a prefix that leaves the folder or is no name for a file.
     """
 
     def __init__(self, folder: Path, prefix: str, suffix: str, **fields: object) -> None:
@@ -42,12 +44,10 @@ class NewFiles:
         The file is made under a temporary name and then takes the first free number, so that it appears whole or not
         at all and two programs that save at once never overwrite one another.
         """
-        handle, name = tempfile.mkstemp(prefix=".new-", suffix=self.suffix, dir=self.folder)
-        os.close(handle)
-        temporary = Path(name)
+        temporary = self.folder / f".new-{token_hex(8)}{self.suffix}"
+        temporary.touch(exist_ok=False)  # may be read and written by whom the umask says; tempfile's only by its owner
         try:
             write(temporary)
-            temporary.chmod(0o644)  # a temporary file is its owner's alone
             return self._claim(temporary, self.stem.replace("%batch_num%", str(index)))
         finally:
             temporary.unlink(missing_ok=True)
@@ -74,8 +74,14 @@ class NewFiles:
 
 
 def _confined(folder: Path, prefix: str) -> tuple[Path, str]:
-    """Return the folder and the stem that a prefix means; raise ValueError if it leads out of `folder`."""
-    if prefix.startswith("/") or ".." in prefix.split("/"):
+    """Return the folder and the stem that a prefix means; raise ValueError if it leads out of `folder` or cannot be."""
+    names = prefix.split("/")
+    if prefix.startswith("/") or ".." in names:
         raise ValueError(f"filename_prefix {prefix!r} leads out of the output folder: expected a name inside it")
     parent, _, stem = prefix.rpartition("/")
+    if "%batch_num%" in parent:
+        raise ValueError(f"filename_prefix {prefix!r}: %batch_num% fits after the last slash only, not in a folder")
+    longest = max(len(os.fsencode(name)) for name in names)
+    if longest > LONGEST:
+        raise ValueError(f"filename_prefix {prefix[:20]!r}...: a name has {longest} bytes, expected at most {LONGEST}")
     return folder / parent, stem

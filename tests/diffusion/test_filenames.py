@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from nodegraph.diffusion.filenames import NewFiles
+from nodegraph.diffusion.filenames import LONGEST, NewFiles
 
 
 def put(path: Path) -> None:
@@ -52,3 +53,29 @@ def test_two_that_save_at_once_never_overwrite_one_another(tmp_path: Path) -> No
         paths = list(pool.map(lambda saver: [saver.write(index, put) for index in range(10)], savers))
     assert len({path for written in paths for path in written}) == 80
     assert len(list(tmp_path.iterdir())) == 80
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permissions are those of POSIX")
+@pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o002, 0o664), (0o077, 0o600)])
+def test_files_are_for_whom_the_umask_says(tmp_path: Path, umask: int, mode: int) -> None:
+    before = os.umask(umask)
+    try:
+        path = NewFiles(tmp_path, "cat", ".png").write(0, put)
+    finally:
+        os.umask(before)
+    assert path.stat().st_mode & 0o777 == mode
+
+
+@pytest.mark.parametrize("prefix", ["%batch_num%/cat", "a/%batch_num%\\cat"])
+def test_a_folder_cannot_be_numbered(tmp_path: Path, prefix: str) -> None:
+    with pytest.raises(ValueError, match="%batch_num% fits after the last slash only"):
+        NewFiles(tmp_path / "output", prefix, ".png")
+    assert not (tmp_path / "output").exists()
+
+
+def test_a_name_that_is_too_long_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+    assert NewFiles(tmp_path, "a" * LONGEST, ".png").write(0, put).exists()
+    for prefix, size in (("a" * 241, 241), ("ä" * 121 + "/cat", 242)):
+        with pytest.raises(ValueError, match=rf"a name has {size} bytes, expected at most 240"):
+            NewFiles(tmp_path / "output", prefix, ".png")
+    assert not (tmp_path / "output").exists()
