@@ -55,7 +55,7 @@ class Picture:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Outputs(Mapping[str, Any]):
-    """What a run gave, by name: what the workflow exposes, and the outputs of its targets as `node.output`."""
+    """What a run gave: what the workflow exposes by name, else the outputs of its targets as `node.output`."""
 
     result: Result
     pictures: tuple[Picture, ...] = ()
@@ -68,7 +68,7 @@ class Outputs(Mapping[str, Any]):
     def _named(self) -> Mapping[str, Any]:
         nodes = self.result.nodes.items()
         targets = {f"{node}.{name}": value for node, given in nodes for name, value in given.items()}
-        return {**targets, **self.result.outputs}
+        return self.result.outputs or targets
 
     def __getitem__(self, name: str) -> Any:
         values = self._named

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 from importlib.metadata import version
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -261,10 +262,12 @@ def test_a_device_that_is_not_there_is_named(options: Options) -> None:
 
 
 def test_run_returns_outputs_that_show_themselves(options: Options) -> None:
-    outputs = nodegraph.run(WORKFLOW, options=options, prompt="a red circle", **{**SMALL, "seed": 1})
+    outputs = nodegraph.run(WORKFLOW, options=options, prompt="a red circle", **{**SMALL, "batch_size": 2})
     picture = outputs.pictures[0]
     assert picture.pillow.size == (32, 32)
     assert picture._repr_png_().startswith(b"\x89PNG")
+    assert Pillow.open(BytesIO(outputs["image"]._repr_png_())).size == (64, 32)
+    assert list(outputs) == ["image"]
     assert "data:image/png;base64," in outputs._repr_html_()
     with pytest.raises(KeyError, match="no output is called"):
         outputs["nothing"]

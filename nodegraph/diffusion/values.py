@@ -5,6 +5,7 @@ Tensors in a value are read-only: the value may sit in a cache. A variant is `da
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Generic, Literal, TypeVar
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 Prediction = Literal["eps", "v", "x0", "edm", "flow"]
 PromptStyle = Literal["comfy", "a1111"]
+MOST_TRAINING_STEPS = 100_000
+"""Far more than any network was trained at, so that a wrong file's table does not fill the memory."""
 ModuleT_co = TypeVar("ModuleT_co", bound="nn.Module", covariant=True)
 
 
@@ -55,6 +58,16 @@ class Image(_Value):
         _check_float32("Image.pixels", self.pixels)
         _check_origins("Image.origins", self.origins, self.pixels)
 
+    def _repr_png_(self) -> bytes:
+        """Show the pictures side by side, as a notebook asks for it."""
+        from io import BytesIO
+
+        from nodegraph.diffusion.images import to_pillow
+
+        file = BytesIO()
+        to_pillow(self.pixels.transpose(0, 1).flatten(1, 2)).save(file, format="PNG")  # (H, B*W, C)
+        return file.getvalue()
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Mask(_Value):
@@ -88,7 +101,7 @@ class Latent(_Value):
             _check_rank("Latent.noise_mask", self.noise_mask, "(B, H, W)")
         if self.batch_index is None:
             return
-        if len(self.batch_index) != self.samples.shape[0] or min(self.batch_index) < 0:
+        if len(self.batch_index) != self.samples.shape[0] or min(self.batch_index, default=0) < 0:
             size = self.samples.shape[0]
             raise ValueError(f"Latent.batch_index: got {self.batch_index}, expected {size} indices from 0 up")
 
@@ -158,6 +171,11 @@ class DiffusionSchedule:
     zero_terminal_snr: bool = False
     """Rescale so that the last step is all but pure noise (Lin et al. 2023)."""
 
+    def __post_init__(self) -> None:
+        _check_steps(self, at_least=2 if self.zero_terminal_snr else 1)
+        if not 0 < self.beta_start <= self.beta_end < 1:
+            raise ValueError(f"{self}: expected 0 < beta_start <= beta_end < 1")
+
 
 @dataclass(frozen=True)
 class FlowSchedule:
@@ -167,6 +185,11 @@ class FlowSchedule:
     steps: int = 1000
     multiplier: float = 1000.0
 
+    def __post_init__(self) -> None:
+        _check_steps(self)
+        if not (0 < self.shift < math.inf and 0 < self.multiplier < math.inf):
+            raise ValueError(f"{self}: expected a shift and a multiplier above 0")
+
 
 @dataclass(frozen=True)
 class EdmSchedule:
@@ -175,6 +198,11 @@ class EdmSchedule:
     sigma_min: float = 0.002
     sigma_max: float = 120.0
     steps: int = 1000
+
+    def __post_init__(self) -> None:
+        _check_steps(self)
+        if not 0 < self.sigma_min < self.sigma_max < math.inf:
+            raise ValueError(f"{self}: expected 0 < sigma_min < sigma_max")
 
 
 @dataclass(frozen=True)
@@ -261,6 +289,11 @@ def _brief(value: object) -> str:
 def _check_rank(place: str, tensor: Tensor, shape: str) -> None:
     if tensor.ndim != shape.count(",") + 1:
         raise ValueError(f"{place}: got shape {tuple(tensor.shape)}, expected {shape}")
+
+
+def _check_steps(schedule: DiffusionSchedule | FlowSchedule | EdmSchedule, at_least: int = 1) -> None:
+    if not at_least <= schedule.steps <= MOST_TRAINING_STEPS:
+        raise ValueError(f"{schedule}: expected {at_least} to {MOST_TRAINING_STEPS} steps")
 
 
 def _check_float32(place: str, tensor: Tensor) -> None:
