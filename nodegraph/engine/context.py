@@ -79,8 +79,9 @@ def _nothing() -> tuple[Ancestor, ...]:
 class Context:
     """What a node is told of its run.
 
-    `node` is the node's id, `recipe` the name of its result (empty where it has none), `settings` are those of the
-    run, `document` is the workflow as it was given.
+    `node` is the node's id, `recipe` the name of its result (empty where it has none), `document` is the workflow as
+    it was given. `settings` are those of the run: all of them for a node that runs each time, those that it declares
+    (`@node(..., settings=["device"])`) for one whose result is kept, as they are part of the result's name.
     """
 
     __slots__ = ("_cancel", "_emit", "_folders", "_upstream", "document", "node", "recipe", "settings")

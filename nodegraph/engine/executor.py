@@ -119,7 +119,7 @@ class Executor:
         plan.used = True
         listener = emit or self.emit
         careful = None if listener is None else _careful(listener)
-        around = Surroundings(cancel, dict(self.settings), self.folders, careful, self.check_mutation)
+        around = Surroundings(cancel, self.folders, careful, self.check_mutation)
         try:
             return Run(plan, around, coroutines).loop()
         finally:

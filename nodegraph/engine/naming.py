@@ -35,10 +35,10 @@ class Signature:
     """What there is to know of a node type, worked out once a plan.
 
     `head` and `ports` are what enters each recipe, `obstacle` tells why there is none; `guards` are the inputs whose
-    values are checked when they come by wire.
+    values are checked when they come by wire; `settings` are those of the run that the node may see.
     """
 
-    __slots__ = ("files", "guards", "head", "lazy", "obstacle", "ports", "spec")
+    __slots__ = ("files", "guards", "head", "lazy", "obstacle", "ports", "settings", "spec")
 
     def __init__(self, spec: NodeSpec, settings: Mapping[str, Json]) -> None:
         self.spec = spec
@@ -50,6 +50,10 @@ class Signature:
             self.obstacle = "a sink runs each time"
         elif not spec.cache:
             self.obstacle = "`cache=False`: it runs each time"
+        # A setting that a cached node has not declared is no part of its recipe: it must not depend on it.
+        self.settings = {
+            name: settings[name] for name in (settings if self.obstacle else spec.settings) if name in settings
+        }
         try:
             chosen = [f"${name}={canonical(settings.get(name))}" for name in sorted(spec.settings)]
             self.head = "\n".join((FORMAT, *map(canonical, spec.identity), *chosen))

@@ -21,7 +21,6 @@ from nodegraph.engine.naming import Namer
 from nodegraph.engine.plan import Plan
 from nodegraph.engine.recipe import FLEETING, UncacheableError, digest
 from nodegraph.engine.result import Result
-from nodegraph.engine.spec import Json
 from nodegraph.engine.splice import Gathered, Link, Splice, Splicer, awaited, split, value_of
 from nodegraph.engine.task import LOST, Constant, State, Task
 from nodegraph.engine.values import Values
@@ -37,7 +36,6 @@ class Surroundings:
     """What all nodes of a run share."""
 
     cancel: CancelToken
-    settings: Mapping[str, Json]
     folders: Folders | None
     emit: Emit | None
     check_mutation: bool = False
@@ -166,7 +164,7 @@ class Run:
     def _context(self, task: Task) -> Context:
         around = self._around
         return Context(
-            task.id, recipe=task.recipe or "", settings=around.settings, folders=around.folders,
+            task.id, recipe=task.recipe or "", settings=task.signature.settings, folders=around.folders,
             document=self._plan.graph.document, cancel=around.cancel, emit=self._emit,
             upstream=partial(ancestors, task),
         )  # fmt: skip

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal, NamedTuple
 
 import pytest
@@ -330,7 +330,7 @@ def test_the_context_tells_of_the_run(build: Build) -> None:
 
     nodes = {"n": add(a="m.out"), "m": {"type": "Number", "params": {"value": 3}}, "unread": {"type": "Number"}}
     graph = build({**nodes, "x": {"type": "Ask", "links": {"a": "n.out"}}}, ask)
-    Executor(settings={"device": "cpu"}).run(graph, CancelToken())
+    Executor(settings={"device": "cpu", "metadata": True}).run(graph, CancelToken())
     context = told[0]
     assert context.node == "x"
     assert len(context.recipe) == 64
@@ -338,6 +338,17 @@ def test_the_context_tells_of_the_run(build: Build) -> None:
     assert context.document["nodes"]["x"]["type"] == "Ask"
     upstream = [(one.id, one.type, dict(one.params), one.plugin) for one in context.upstream()]
     assert upstream == [("m", "Number", {"value": 3}, "test"), ("n", "Add", {"b": 1}, "test"), ("x", "Ask", {}, "test")]
+
+
+def test_a_node_that_runs_each_time_is_told_all_settings(build: Build) -> None:
+    told: list[Mapping[str, Any]] = []
+
+    @node("Save", output=True)
+    def save(context: Context) -> None:
+        told.append(context.settings)
+
+    Executor(settings={"device": "cpu", "metadata": True}).run(build({"s": {"type": "Save"}}, save))
+    assert told == [{"device": "cpu", "metadata": True}]
 
 
 def test_a_context_works_alone() -> None:
