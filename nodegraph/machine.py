@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
+import time
 from pathlib import Path
 
 GPU_SHARE = 0.7
@@ -61,3 +63,12 @@ def user_cache() -> Path:
     else:
         base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(base) / "nodegraph"
+
+
+def remove_old(folder: Path, seconds: float) -> None:
+    """Remove the files of a folder that have not changed for so long; what cannot be removed stays."""
+    oldest = time.time() - seconds
+    for path in folder.glob("*") if folder.is_dir() else ():
+        with contextlib.suppress(OSError):
+            if path.is_file() and path.stat().st_mtime < oldest:
+                path.unlink()

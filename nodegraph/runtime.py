@@ -20,7 +20,7 @@ from nodegraph.engine.plugins import Plugins, Registry, load_plugins
 from nodegraph.engine.spec import Json
 from nodegraph.engine.workflow import Workflow, load_workflow
 from nodegraph.interop.comfy_api import is_api, read_api, write_api
-from nodegraph.machine import gpu_budget, total_memory, user_cache
+from nodegraph.machine import gpu_budget, remove_old, total_memory, user_cache
 
 if TYPE_CHECKING:
     from nodegraph.engine.context import CancelToken
@@ -34,6 +34,8 @@ SPECS = (diffusion.DiffusionHooks,)
 """The hook specifications of the layers above the engine."""
 HISTORY = "history.json"
 """What nodes were last made of, in the data folder."""
+PREVIEWS_STAY = 24 * 3600
+"""Seconds that a previewed picture is kept in the temporary folder."""
 WEIGHTS = (".safetensors",)
 PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 log = logging.getLogger(__name__)
@@ -115,6 +117,7 @@ class Runtime:
         from nodegraph.engine.executor import Executor
         from nodegraph.engine.explain import History
 
+        remove_old(self.data / "temp", PREVIEWS_STAY)
         history = History()
         if self.options.cache:
             history.load(self.data / HISTORY)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from nodegraph.machine import peak_memory, total_memory, user_cache
+from nodegraph.machine import peak_memory, remove_old, total_memory, user_cache
 
 
 def test_a_container_may_have_less_memory_than_its_machine(tmp_path: Path) -> None:
@@ -36,3 +36,13 @@ def test_the_cache_folder_is_where_the_user_wants_it(monkeypatch: pytest.MonkeyP
     monkeypatch.delenv("XDG_CACHE_HOME")
     monkeypatch.setenv("HOME", str(tmp_path))
     assert user_cache() == tmp_path / ".cache" / "nodegraph"
+
+
+def test_old_files_are_removed_and_new_ones_stay(tmp_path: Path) -> None:
+    for name in ("old", "new"):
+        (tmp_path / name).write_text("x")
+    os.utime(tmp_path / "old", (1, 1))
+    (tmp_path / "folder").mkdir()
+    remove_old(tmp_path, 3600)
+    assert {path.name for path in tmp_path.iterdir()} == {"new", "folder"}
+    remove_old(tmp_path / "missing", 3600)
