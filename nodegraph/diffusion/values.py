@@ -238,7 +238,7 @@ class Model(_Value):
 
     network: Placed[nn.Module]
     prediction: Prediction = "eps"
-    schedule: DiffusionSchedule | FlowSchedule | EdmSchedule = DiffusionSchedule()
+    schedule: DiffusionSchedule | FlowSchedule | EdmSchedule = field(default_factory=DiffusionSchedule)
     latent: LatentFormat = LatentFormat()
     context_dim: int | None = None
     """Width of the embeddings it takes, to refuse those of another family; None: unknown."""

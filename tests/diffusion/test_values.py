@@ -1,7 +1,9 @@
 """The values on wires: what they refuse, how they show themselves."""
 
+import math
 import subprocess
 import sys
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -11,6 +13,7 @@ from nodegraph.diffusion.values import (
     Conditioning,
     ConditioningEntry,
     DiffusionSchedule,
+    EdmSchedule,
     FlowSchedule,
     Image,
     Latent,
@@ -70,6 +73,26 @@ def test_a_network_moves_to_its_precision_when_it_is_used() -> None:
     placed = Placed(torch.nn.Linear(2, 2), dtype=torch.bfloat16)
     assert placed.module.weight.dtype == torch.float32
     assert placed.ready().weight.dtype == torch.bfloat16
+
+
+@pytest.mark.parametrize(
+    ("schedule", "settings"),
+    [
+        (DiffusionSchedule, {"steps": 0}),
+        (DiffusionSchedule, {"steps": 1, "zero_terminal_snr": True}),
+        (DiffusionSchedule, {"beta_start": 0.02}),
+        (DiffusionSchedule, {"beta_end": math.nan}),
+        (FlowSchedule, {"steps": 100_001}),
+        (FlowSchedule, {"multiplier": -1.0}),
+        (FlowSchedule, {"shift": math.inf}),
+        (EdmSchedule, {"sigma_max": 0.001}),
+    ],
+)
+def test_schedules_refuse_levels_that_no_network_was_trained_at(
+    schedule: Callable[..., object], settings: dict[str, float]
+) -> None:
+    with pytest.raises(ValueError, match=r"Schedule\(.*: expected"):
+        schedule(**settings)
 
 
 def test_model_refuses_a_schedule_of_another_kind() -> None:

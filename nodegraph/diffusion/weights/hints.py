@@ -45,11 +45,11 @@ class Hints:
             raise self._wrong(section, name, value, "a whole number from 1 up")
         return value
 
-    def number(self, section: str, name: str, default: float) -> float:
-        """Return a finite number."""
+    def number(self, section: str, name: str, default: float, above: float = -1e30) -> float:
+        """Return a finite number greater than `above`."""
         value = self._get(section, name, default)
-        if type(value) not in (int, float) or not abs(value) < 1e30:
-            raise self._wrong(section, name, value, "a number")
+        if type(value) not in (int, float) or not above < value < 1e30:
+            raise self._wrong(section, name, value, "a number" if above < 0 else f"a number above {above:g}")
         return float(value)
 
     def choice(self, section: str, name: str, choices: tuple[str, ...], default: str) -> str:
@@ -74,7 +74,11 @@ class Hints:
         kinds = {kind: name for name, kind in SCHEDULES.items()}
         kind = SCHEDULES[self.choice("schedule", "kind", tuple(SCHEDULES), kinds[type(default)])]
         base = default if isinstance(default, kind) else kind()
-        return kind(**{name: self._like(name, value) for name, value in asdict(base).items()})
+        settings = {name: self._like(name, value) for name, value in asdict(base).items()}
+        try:
+            return kind(**settings)
+        except ValueError as error:
+            raise MetadataError(self.path, f"setting schedule: {error}") from error
 
     def _like(self, name: str, default: Any) -> Any:
         if isinstance(default, bool):

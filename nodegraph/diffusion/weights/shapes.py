@@ -68,7 +68,7 @@ def vae_config(tensors: Tensors, hints: Hints) -> AutoencoderConfig:
         channels=channels,
         channel_multipliers=_multipliers("encoder.down", channels, widths),
         res_blocks=_count(tensors, "encoder.down.0.block.{}.conv1.weight"),
-        scale_factor=hints.number("vae", "scale_factor", 0.18215),
+        scale_factor=hints.number("vae", "scale_factor", 0.18215, above=0),
         shift_factor=hints.number("vae", "shift_factor", 0.0),
         quant_conv="quant_conv.weight" in tensors,
         groups=hints.whole("vae", "groups", 32),

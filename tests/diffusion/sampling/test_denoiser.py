@@ -67,7 +67,7 @@ def test_the_network_is_told_the_nearest_whole_training_step() -> None:
 
     denoise = NetworkDenoiser(network, SD)
     x = torch.zeros(2, 4, 8, 8)
-    denoise(x, SD.sigma(300.4))
+    denoise(x, float(SD.sigma(300.4)))
     denoise(x, torch.tensor([SD.sigma(300.4), SD.sigma(7.9)]))
     NetworkDenoiser(network, FLOW, "flow")(x, 0.25)
     assert [time.tolist() for time in times] == [[300, 300], [300, 8], [250, 250]]

@@ -172,6 +172,12 @@ def test_every_kind_of_schedule_survives_its_json() -> None:
         ({"schedule": {"betas": "square"}}, r"schedule\.betas: got 'square'"),
         ({"schedule": {"zero_terminal_snr": 1}}, r"schedule\.zero_terminal_snr: got 1"),
         ({"schedule": {"kind": "warp"}}, r"schedule\.kind: got 'warp'"),
+        ({"vae": {"scale_factor": 0.0}}, r"vae\.scale_factor: got 0\.0, expected a number above 0"),
+        ({"schedule": {"steps": 10**12}}, r"schedule: .*steps=1000000000000.*: expected 1 to 100000 steps"),
+        ({"schedule": {"beta_start": -5.0}}, r"schedule: .*beta_start=-5\.0.*: expected 0 < beta_start"),
+        ({"schedule": {"beta_end": 2}}, r"schedule: .*beta_end=2\.0.*: expected 0 < beta_start <= beta_end < 1"),
+        ({"schedule": {"kind": "flow", "shift": 0}}, r"schedule: .*shift=0\.0.*: expected a shift and a multiplier"),
+        ({"schedule": {"kind": "edm", "sigma_min": 300}}, r"schedule: .*: expected 0 < sigma_min < sigma_max"),
     ],
 )
 def test_settings_that_make_no_sense_are_refused(
