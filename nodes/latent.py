@@ -64,15 +64,19 @@ def latent_from_batch(
     length: Annotated[int, Field(ge=1, le=64)] = 1,
 ) -> Latent:
     """Take `length` latents of a batch from `batch_index` on; they keep the noise that they had in the whole."""
+    from nodegraph.diffusion.sampling.regions import to_batch
+
     size = samples.samples.shape[0]
     first = min(batch_index, size - 1)
     picked = slice(first, min(first + length, size))
     places = samples.batch_index or tuple(range(size))
     mask = samples.noise_mask
+    if mask is not None and mask.shape[0] > 1:
+        mask = to_batch(mask, size)[picked].clone()
     return replace(
         samples,
         samples=samples.samples[picked].clone(),
-        noise_mask=mask[picked] if mask is not None and mask.shape[0] == size else mask,
+        noise_mask=mask,
         batch_index=places[picked],
         origins=samples.origins[picked],
     )
@@ -81,15 +85,18 @@ def latent_from_batch(
 @node("RepeatLatentBatch", title="Repeat Latent Batch", category="latent/batch")
 def repeat_latent_batch(samples: Latent, amount: Annotated[int, Field(ge=1, le=64)] = 1) -> Latent:
     """Repeat a batch of latents; the copies get noise of their own."""
-    size, mask = samples.samples.shape[0], samples.noise_mask
-    places = samples.batch_index
+    from nodegraph.diffusion.sampling.regions import to_batch
+
+    mask, places = samples.noise_mask, samples.batch_index
+    if mask is not None and mask.shape[0] > 1:
+        mask = to_batch(mask, samples.samples.shape[0]).repeat(amount, 1, 1)
     if places is not None:
         span = max(places) - min(places) + 1
         places = tuple(place + copy * span for copy in range(amount) for place in places)
     return replace(
         samples,
         samples=samples.samples.repeat(amount, 1, 1, 1),
-        noise_mask=mask.repeat(amount, 1, 1) if mask is not None and mask.shape[0] == size > 1 else mask,
+        noise_mask=mask,
         batch_index=places,
         origins=samples.origins * amount,
     )
@@ -123,16 +130,16 @@ def latent_crop(
     y: Offset = 0,
 ) -> Latent:
     """Cut a rectangle, given in pixels, out of latents; a corner too far out is moved in."""
+    from nodegraph.diffusion.sampling.regions import resized_mask
+
     rows, columns = samples.samples.shape[-2:]
     left = min(x // CELL, max(0, columns - 64 // CELL))
     top = min(y // CELL, max(0, rows - 64 // CELL))
-    cut = samples.samples[..., top : top + height // CELL, left : left + width // CELL].clone()
-    if samples.noise_mask is None:
-        return replace(samples, samples=cut)
-    down, across = samples.noise_mask.shape[-2] / rows, samples.noise_mask.shape[-1] / columns
-    bottom, right = top + cut.shape[-2], left + cut.shape[-1]
-    window = (slice(round(top * down), round(bottom * down)), slice(round(left * across), round(right * across)))
-    return replace(samples, samples=cut, noise_mask=samples.noise_mask[:, window[0], window[1]])
+    window = (..., slice(top, top + height // CELL), slice(left, left + width // CELL))
+    mask = samples.noise_mask
+    if mask is not None:
+        mask = resized_mask(mask, rows, columns)[window].clone()
+    return replace(samples, samples=samples.samples[window].clone(), noise_mask=mask)
 
 
 def _resized(samples: Latent, width: int, height: int, method: Resampling, crop: Crop) -> Latent:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from nodegraph.diffusion.sampling.regions import resized_mask, to_batch
 from nodegraph.diffusion.values import Latent, Mask, Origin
 from nodegraph.nodes import latent as nodes
 
@@ -28,6 +29,18 @@ def test_part_of_a_batch_keeps_its_places_and_its_masks() -> None:
     assert part.noise_mask is not None
     assert part.noise_mask[:, 0, 0].tolist() == [0.25, 0.5]
     assert nodes.latent_from_batch(part, 1, 9).batch_index == (2,)
+
+
+@pytest.mark.parametrize("rows", [1, 2, 3, 5])
+def test_part_of_a_batch_and_its_copies_keep_the_masks_that_sampling_cycles(rows: int) -> None:
+    masks = torch.arange(float(rows))[:, None, None].expand(rows, 2, 2) / 8
+    whole = nodes.set_latent_noise_mask(latent(3), Mask(masks))
+    held = to_batch(masks, 3)
+    part, copies = nodes.latent_from_batch(whole, 1, 2), nodes.repeat_latent_batch(whole, 2)
+    assert part.noise_mask is not None
+    assert copies.noise_mask is not None
+    assert torch.equal(to_batch(part.noise_mask, 2), held[1:3])
+    assert torch.equal(to_batch(copies.noise_mask, 6), held.repeat(2, 1, 1))
 
 
 def test_copies_of_a_part_get_places_of_their_own() -> None:
@@ -70,10 +83,13 @@ def test_a_crop_starts_where_it_is_told() -> None:
     assert torch.equal(cropped.samples, latent(1, 16, 16).samples[..., 1:9, 2:10])
 
 
-def test_a_crop_takes_its_part_of_the_mask() -> None:
-    mask = torch.zeros(1, 128, 128)
-    mask[:, 8:72, 16:80] = 1
-    cropped = nodes.latent_crop(nodes.set_latent_noise_mask(latent(1, 16, 16), Mask(mask)), 64, 64, 16, 8)
+@pytest.mark.parametrize("size", [128, 16, 50, 5, 1])
+def test_a_crop_takes_the_part_of_the_mask_that_sampling_would(size: int) -> None:
+    mask = torch.rand(2, size, size, generator=torch.Generator().manual_seed(0))
+    cropped = nodes.latent_crop(nodes.set_latent_noise_mask(latent(2, 16, 16), Mask(mask)), 64, 64, 16, 8)
     assert cropped.noise_mask is not None
-    assert cropped.noise_mask.shape == (1, 64, 64)
-    assert cropped.noise_mask.min().item() == 1.0
+    assert torch.equal(cropped.noise_mask, resized_mask(mask, 16, 16)[:, 1:9, 2:10])
+
+
+def test_an_empty_batch_has_empty_places() -> None:
+    assert Latent(torch.zeros(0, 4, 8, 8), batch_index=()).batch_index == ()
