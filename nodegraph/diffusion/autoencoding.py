@@ -23,9 +23,11 @@ def encode(vae: Vae, pixels: Tensor) -> Tensor:
     cut = pixels[:, top : top + height, left : left + width, :3]
     planes = cut.expand(-1, -1, -1, 3).movedim(-1, 1)  # grey is spread; (B, 3, H, W)
     network = vae.network.ready()
+    samples = torch.empty(len(planes), vae.latent_channels, height // cell, width // cell)
     with torch.inference_mode():
-        samples = [network.encode(_like(network, one * 2.0 - 1.0)).mode() for one in planes.split(1)]
-    return torch.cat(samples).float().cpu()
+        for filled, one in zip(samples, planes, strict=True):
+            filled.copy_(network.encode(_like(network, one[None] * 2.0 - 1.0)).mode()[0])
+    return samples
 
 
 def decode(vae: Vae, samples: Tensor) -> Tensor:
@@ -39,10 +41,12 @@ def decode(vae: Vae, samples: Tensor) -> Tensor:
             f"the latents have {samples.shape[1]} channels, but this autoencoder takes {vae.latent_channels}"
         )
     network = vae.network.ready()
+    height, width = (side * vae.downscale for side in samples.shape[2:])
+    pixels = torch.empty(len(samples), height, width, 3)
     with torch.inference_mode():
-        planes = [network.decode(_like(network, one)).float() for one in samples.split(1)]
-    pixels = torch.cat(planes).add_(1.0).div_(2.0).clamp_(0.0, 1.0)
-    return pixels.movedim(1, -1).contiguous().cpu()
+        for filled, one in zip(pixels, samples, strict=True):
+            filled.copy_(network.decode(_like(network, one[None]))[0].movedim(0, -1))
+    return pixels.add_(1.0).div_(2.0).clamp_(0.0, 1.0)
 
 
 def _like(network: torch.nn.Module, x: Tensor) -> Tensor:
