@@ -94,7 +94,7 @@ def _averaged(entry: ConditioningEntry, other: ConditioningEntry, share: float) 
     tokens = entry.embedding.shape[1]
     shorter = other.embedding[:, :tokens]
     shorter = pad(shorter, (0, 0, 0, tokens - shorter.shape[1]))
-    pooled = entry.pooled
-    if pooled is not None and other.pooled is not None:
-        pooled = torch.lerp(other.pooled, pooled, share)
+    pooled = other.pooled if entry.pooled is None else entry.pooled
+    if entry.pooled is not None and other.pooled is not None:
+        pooled = torch.lerp(other.pooled, entry.pooled, share)
     return replace(entry, embedding=torch.lerp(shorter, entry.embedding, share), pooled=pooled)
