@@ -20,7 +20,7 @@ def test_stopping_a_layer_early_gives_that_layers_output(tiny: Loaded) -> None:
     early = nodes.clip_set_last_layer(tiny.clip, -2)
     assert tiny.clip.stop_layer == -1
     (entry,) = nodes.clip_text_encode("a red circle", early).entries
-    network, tokens = tiny.clip.network.ready(), tiny.clip.tokenizer
+    network, tokens = tiny.clip.network.module, tiny.clip.tokenizer
     ids = [tokens.start, *tokens.encode("a red circle")]
     with torch.no_grad():
         output = network(torch.tensor([ids + [tokens.end] * (77 - len(ids))]))
