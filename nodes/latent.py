@@ -144,8 +144,13 @@ def latent_crop(
 
 def _resized(samples: Latent, width: int, height: int, method: Resampling, crop: Crop) -> Latent:
     from nodegraph.diffusion.images import resize
+    from nodegraph.diffusion.sampling.regions import resized_mask
 
-    return replace(samples, samples=resize(samples.samples, width, height, method, crop))
+    mask = samples.noise_mask
+    if mask is not None and crop != "disabled":  # else it still covers the whole, at any size
+        planes = resized_mask(mask, *samples.samples.shape[-2:])[:, None]
+        mask = resize(planes, width, height, "bilinear", crop)[:, 0]
+    return replace(samples, samples=resize(samples.samples, width, height, method, crop), noise_mask=mask)
 
 
 def _moved(samples: Latent, move: "Callable[[Tensor], Tensor]") -> Latent:

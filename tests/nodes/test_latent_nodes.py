@@ -78,6 +78,18 @@ def test_sizes_are_given_in_pixels() -> None:
     assert nodes.latent_upscale(latent(), "area", 0, 0).samples.shape == (1, 4, 8, 12)
 
 
+def test_a_centre_crop_cuts_the_mask_too() -> None:
+    mask = torch.zeros(1, 64, 96)
+    mask[..., 16:80] = 1  # cells 2 to 10 of 12, the middle square
+    masked = nodes.set_latent_noise_mask(latent(), Mask(mask))
+    cut = nodes.latent_upscale(masked, "bilinear", 128, 128, "center")
+    assert cut.samples.shape == (1, 4, 16, 16)
+    assert cut.noise_mask is not None
+    assert torch.equal(cut.noise_mask, torch.ones(1, 16, 16))
+    whole = nodes.latent_upscale(masked, "bilinear", 128, 128)
+    assert whole.noise_mask is masked.noise_mask
+
+
 def test_a_crop_starts_where_it_is_told() -> None:
     cropped = nodes.latent_crop(latent(1, 16, 16), 64, 64, 16, 8)
     assert torch.equal(cropped.samples, latent(1, 16, 16).samples[..., 1:9, 2:10])
