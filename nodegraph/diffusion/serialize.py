@@ -61,7 +61,7 @@ class ValueSerializer:
         try:
             tree = json.loads(stream.read(int.from_bytes(stream.read(8), "big")))
             return _value(tree, load(stream.read()))
-        except (SafetensorError, LookupError, TypeError, AttributeError, OverflowError) as error:
+        except (SafetensorError, LookupError, TypeError, AttributeError, OverflowError, RecursionError) as error:
             raise ValueError(f"this is no {self.name}: {error}") from error
 
 

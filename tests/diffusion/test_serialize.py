@@ -77,7 +77,10 @@ def test_networks_and_what_holds_them_are_not_written() -> None:
     assert fitting(Image(torch.zeros(1, 2, 2, 3, device="meta"))) == []
 
 
-@pytest.mark.parametrize("data", [b"", b"\0" * 7, b"\0" * 64, b"\xff" * 64, b"\0" * 7 + b"\2{}" + b"\0" * 64])
+DEEP = (200_000).to_bytes(8, "big") + b"[" * 200_000
+
+
+@pytest.mark.parametrize("data", [b"", b"\0" * 7, b"\0" * 64, b"\xff" * 64, b"\0" * 7 + b"\2{}" + b"\0" * 64, DEEP])
 def test_data_of_something_else_raises(data: bytes) -> None:
     (serializer,) = fitting(Mask(torch.zeros(1, 2, 2)))
     with pytest.raises(ValueError, match=r"this is no mask 1|Expecting value|can't decode"):
