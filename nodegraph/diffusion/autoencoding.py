@@ -22,7 +22,7 @@ def encode(vae: Vae, pixels: Tensor) -> Tensor:
     top, left = (pixels.shape[1] - height) // 2, (pixels.shape[2] - width) // 2
     cut = pixels[:, top : top + height, left : left + width, :3]
     planes = cut.expand(-1, -1, -1, 3).movedim(-1, 1)  # grey is spread; (B, 3, H, W)
-    network = vae.network.ready()
+    network = vae.network.module
     samples = torch.empty(len(planes), vae.latent_channels, height // cell, width // cell)
     with torch.inference_mode():
         for filled, one in zip(samples, planes, strict=True):
@@ -40,7 +40,7 @@ def decode(vae: Vae, samples: Tensor) -> Tensor:
         raise ValueError(
             f"the latents have {samples.shape[1]} channels, but this autoencoder takes {vae.latent_channels}"
         )
-    network = vae.network.ready()
+    network = vae.network.module
     height, width = (side * vae.downscale for side in samples.shape[2:])
     pixels = torch.empty(len(samples), height, width, 3)
     with torch.inference_mode():

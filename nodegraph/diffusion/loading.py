@@ -5,11 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from torch import nn
-
 from nodegraph.diffusion.devices import parse_dtype
 from nodegraph.diffusion.text.vocabulary import clip_tokenizer
-from nodegraph.diffusion.values import Clip, LatentFormat, Model, Placed, Vae
+from nodegraph.diffusion.values import Clip, LatentFormat, Model, Placed, PromptStyle, Vae
 from nodegraph.diffusion.weights.load import Checkpoint, Progress, load_checkpoint
 
 
@@ -23,21 +21,27 @@ class Loaded:
 
 
 def load(
-    path: Path, *, device: str | None = None, dtype: str | None = None, progress: Progress | None = None
+    path: Path,
+    *,
+    device: str | None = None,
+    dtype: str | None = None,
+    prompt_style: PromptStyle = "comfy",
+    progress: Progress | None = None,
 ) -> Loaded:
     """Load a checkpoint file or diffusers folder; `dtype` is `fp32`, `fp16` or `bf16`, None suits the device.
 
-    Raises WeightsError for a file that is none, ValueError for an unknown precision.
+    `prompt_style` is how weights in prompts are read. Raises WeightsError for a file that is none, ValueError for an
+    unknown precision.
     """
     precision = None if dtype is None else parse_dtype(dtype)
     checkpoint = load_checkpoint(path, device=device, dtype=precision, progress=progress)
-    return Loaded(_model(checkpoint), _clip(checkpoint), _vae(checkpoint))
+    return Loaded(_model(checkpoint), _clip(checkpoint, prompt_style), _vae(checkpoint))
 
 
 def _model(checkpoint: Checkpoint) -> Model:
     unet, vae = checkpoint.unet, checkpoint.vae.config
     return Model(
-        network=Placed(unet, device=_device(unet)),
+        network=Placed(unet),
         prediction=checkpoint.prediction,
         schedule=checkpoint.schedule,
         latent=LatentFormat(vae.latent_channels, vae.scale_factor, vae.shift_factor),
@@ -46,16 +50,12 @@ def _model(checkpoint: Checkpoint) -> Model:
     )
 
 
-def _clip(checkpoint: Checkpoint) -> Clip:
+def _clip(checkpoint: Checkpoint, prompt_style: PromptStyle) -> Clip:
     folder = checkpoint.path if checkpoint.path.is_dir() else None
-    return Clip(Placed(checkpoint.clip, device=_device(checkpoint.clip)), clip_tokenizer(folder))
+    return Clip(Placed(checkpoint.clip), clip_tokenizer(folder), prompt_style=prompt_style)
 
 
 def _vae(checkpoint: Checkpoint) -> Vae:
     config = checkpoint.vae.config
     downscale = 2 ** (len(config.channel_multipliers) - 1)
-    return Vae(Placed(checkpoint.vae, device=_device(checkpoint.vae)), downscale, config.latent_channels)
-
-
-def _device(network: nn.Module) -> str:
-    return str(next(network.parameters()).device)
+    return Vae(Placed(checkpoint.vae), downscale, config.latent_channels)

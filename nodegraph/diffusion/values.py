@@ -216,16 +216,27 @@ class LatentFormat:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Placed(_Value, Generic[ModuleT_co]):
-    """A network with the device and precision that it shall run at; it moves there when it is first used."""
+    """A network that runs where its weights lie, and at their precision.
+
+    The module is shared by all values that hold it, maybe in several threads: whoever loads it places it, and nothing
+    moves or casts it later.
+    """
 
     module: ModuleT_co
-    device: str = "cpu"
-    dtype: torch.dtype | None = None
-    """None: the precision the weights have."""
 
-    def ready(self) -> ModuleT_co:
-        """Return the network, moved to its device and precision. The one place where weights move."""
-        return self.module.to(device=self.device, dtype=self.dtype)
+    @property
+    def device(self) -> torch.device:
+        """Return the device of the weights; the CPU where there are none."""
+        import torch
+
+        return next((weight.device for weight in self.module.parameters()), torch.device("cpu"))
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Return the precision of the weights; float32 where there are none."""
+        import torch
+
+        return next((weight.dtype for weight in self.module.parameters()), torch.float32)
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -69,10 +69,11 @@ def test_values_show_shapes_instead_of_numbers() -> None:
     assert "module=Linear" in repr(Placed(torch.nn.Linear(2, 2)))
 
 
-def test_a_network_moves_to_its_precision_when_it_is_used() -> None:
-    placed = Placed(torch.nn.Linear(2, 2), dtype=torch.bfloat16)
-    assert placed.module.weight.dtype == torch.float32
-    assert placed.ready().weight.dtype == torch.bfloat16
+def test_a_network_runs_where_and_as_its_weights_are() -> None:
+    placed = Placed(torch.nn.Linear(2, 2, device="meta", dtype=torch.bfloat16))
+    assert (placed.device, placed.dtype) == (torch.device("meta"), torch.bfloat16)
+    without_weights = Placed(torch.nn.Identity())
+    assert (without_weights.device, without_weights.dtype) == (torch.device("cpu"), torch.float32)
 
 
 @pytest.mark.parametrize(

@@ -83,12 +83,9 @@ class NetworkDenoiser:
 
 
 def denoiser_of(model: Model) -> NetworkDenoiser:
-    """Return the model's denoiser, its weights moved to where they run."""
-    network = model.network.ready()
-    dtype = model.network.dtype or next((p.dtype for p in network.parameters()), torch.float32)
-    return NetworkDenoiser(
-        network, table_of(model.schedule), model.prediction, sigma_data=model.sigma_data, dtype=dtype
-    )
+    """Return the model's denoiser."""
+    network, table = model.network, table_of(model.schedule)
+    return NetworkDenoiser(network.module, table, model.prediction, sigma_data=model.sigma_data, dtype=network.dtype)
 
 
 def path_of(model: Model) -> Path:

@@ -162,7 +162,7 @@ class _Task:
 def _run(task: _Task, latent: Latent) -> Generator[Step, None, Latent]:
     if len(task.levels) < 2:
         return latent
-    path, device = path_of(task.model), torch.device(task.model.network.device)
+    path, device = path_of(task.model), task.model.network.device
     clean = to_network(latent.samples.float(), task.model.latent).to(device)
     noise = _noise(task, latent).to(device, torch.float32)
     x = _noised(path, table_of(task.model.schedule), clean, noise, task.levels[0])

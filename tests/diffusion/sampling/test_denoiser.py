@@ -98,10 +98,9 @@ class Scale(nn.Module):
         return x * self.weight
 
 
-def test_a_model_runs_in_the_precision_it_is_placed_in() -> None:
-    network = Scale()
-    assert denoiser_of(Model(Placed(network))).dtype == torch.float32
-    assert denoiser_of(Model(Placed(network, dtype=torch.bfloat16))).dtype == torch.bfloat16
+def test_a_model_runs_in_the_precision_of_its_weights() -> None:
+    assert denoiser_of(Model(Placed(Scale()))).dtype == torch.float32
+    assert denoiser_of(Model(Placed(Scale().bfloat16()))).dtype == torch.bfloat16
 
 
 def test_the_path_follows_the_prediction() -> None:

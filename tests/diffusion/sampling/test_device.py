@@ -38,7 +38,7 @@ def run(sampler: str, device: str) -> Sampling:
     mask = torch.ones(1, 16, 16)
     mask[:, :4] = 0
     return sample(
-        Model(Placed(Bend(), device)), POSITIVE, NEGATIVE, Latent(torch.ones(1, 4, 16, 16), noise_mask=mask),
+        Model(Placed(Bend().to(device))), POSITIVE, NEGATIVE, Latent(torch.ones(1, 4, 16, 16), noise_mask=mask),
         seed=3, steps=5, cfg=4.0, sampler=sampler, scheduler="karras",
     )  # fmt: skip
 

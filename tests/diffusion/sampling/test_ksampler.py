@@ -268,8 +268,8 @@ def test_outside_the_mask_the_latent_stays(sampler: str) -> None:
 
 
 def test_sums_are_in_single_precision_whatever_the_network_runs_in() -> None:
-    network = Shrink()
-    sampling = run(model=Model(Placed(network, dtype=torch.bfloat16)))
+    network = Shrink().bfloat16()
+    sampling = run(model=Model(Placed(network)))
     steps = list(sampling)
     assert {dtype for dtype, _, _ in network.calls} == {torch.bfloat16}
     assert {step.x.dtype for step in steps} | {step.clean.dtype for step in steps} == {torch.float32}

@@ -97,7 +97,7 @@ def test_padding_can_be_another_token(clip: Clip) -> None:
 
 
 def test_half_precision_networks_give_single_precision_without_gradient(clip: Clip) -> None:
-    half = replace(clip, network=replace(clip.network, dtype=torch.bfloat16))
+    half = replace(clip, network=Placed(clip.network.module.bfloat16()))
     conditioning = encode_prompt(half, "a (b:1.5) c")
     for tensor in (embedding(conditioning), pooled(conditioning)):
         assert tensor.dtype == torch.float32
@@ -115,6 +115,18 @@ def test_chunks_and_the_empty_prompt_are_one_batch(clip: Clip) -> None:
     encode_prompt(clip, "x" * 80 + "(y)")
     encode_prompt(clip, "x" * 80)
     assert batches == [(3, 77), (2, 77)]
+
+
+def test_a_very_long_prompt_is_encoded_in_batches_of_bounded_size(clip: Clip) -> None:
+    sizes: list[int] = []
+    clip.network.module.register_forward_pre_hook(lambda _, inputs: sizes.append(len(inputs[0])))
+    letters = "".join(chr(97 + place % 26) for place in range(75 * 70))
+    long = replace(clip, stop_layer=-2)
+    conditioning = encode_prompt(long, letters)
+    assert sizes == [32, 32, 6]
+    last = encode_prompt(long, letters[75 * 69 :])
+    torch.testing.assert_close(embedding(conditioning)[:, 77 * 69 :], embedding(last))
+    torch.testing.assert_close(pooled(conditioning), pooled(encode_prompt(long, letters[:75])))
 
 
 def test_an_unknown_embedding_is_left_out_with_a_warning(clip: Clip, caplog: pytest.LogCaptureFixture) -> None:
