@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from nodegraph.diffusion.text.prompt import Break, EmbeddingName, parse_prompt
 from nodegraph.diffusion.text.tokenizer import Tokenizer
+from nodegraph.diffusion.text.vocabulary import clip_tokenizer
 from nodegraph.diffusion.values import PromptStyle
 
 CLIP_LENGTH = 77
@@ -94,9 +95,12 @@ def tokenize_prompt(
     )
 
 
-def count_tokens(text: str, tokenizer: Tokenizer, *, style: PromptStyle = "comfy") -> TokenCount:
-    """Count a prompt's tokens as its encoding lays them, without start, end and padding."""
-    return tokenize_prompt(text, tokenizer, style=style).count
+def count_tokens(text: str, tokenizer: Tokenizer | None = None, *, style: PromptStyle = "comfy") -> TokenCount:
+    """Count a prompt's tokens as its encoding lays them, without start, end and padding.
+
+    Without a `tokenizer` CLIP's is looked for; raise TokenizerNotFoundError where it is not on this machine.
+    """
+    return tokenize_prompt(text, tokenizer or clip_tokenizer(), style=style).count
 
 
 def _pack_groups(groups: Sequence[_Group], room: int) -> list[_Row]:

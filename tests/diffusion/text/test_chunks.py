@@ -42,6 +42,12 @@ def test_a_short_chunk_ends_and_is_padded(letters: Tokenizer) -> None:
     assert prompt.weighted
 
 
+def test_tokens_are_counted_in_clips_vocabulary_unless_another_is_given(letters: Tokenizer) -> None:
+    assert count_tokens("a [cat]") == TokenCount(tokens=4, chunks=1, limit=75)
+    assert count_tokens("a [cat]", style="a1111").tokens == 2
+    assert count_tokens("a [cat]", letters).tokens == 6
+
+
 def test_75_tokens_fill_a_chunk_and_the_76th_starts_another(letters: Tokenizer) -> None:
     assert rows(tokenize_prompt("x" * 75, letters)) == ["x" * 75]
     assert rows(tokenize_prompt("x" * 76, letters)) == ["x" * 75, "x"]

@@ -121,7 +121,6 @@ def test_instant_clip_tokenizer_is_enough() -> None:
 def test_counting_tokens_needs_no_torch() -> None:
     code = (
         "import sys; from nodegraph.diffusion.text.chunks import count_tokens; "
-        "from nodegraph.diffusion.text.vocabulary import clip_tokenizer; "
-        "count_tokens('a (cat:1.2)', clip_tokenizer()); sys.exit('torch' in sys.modules)"
+        "assert count_tokens('a (cat:1.2)').tokens == 2; sys.exit('torch' in sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
