@@ -7,7 +7,7 @@ from pathlib import Path
 
 from nodegraph.diffusion.devices import parse_dtype
 from nodegraph.diffusion.text.vocabulary import clip_tokenizer
-from nodegraph.diffusion.values import Clip, LatentFormat, Model, Placed, PromptStyle, Vae
+from nodegraph.diffusion.values import Clip, LatentFormat, Model, Placed, Vae
 from nodegraph.diffusion.weights.load import Checkpoint, Progress, load_checkpoint
 
 
@@ -21,21 +21,15 @@ class Loaded:
 
 
 def load(
-    path: Path,
-    *,
-    device: str | None = None,
-    dtype: str | None = None,
-    prompt_style: PromptStyle = "comfy",
-    progress: Progress | None = None,
+    path: Path, *, device: str | None = None, dtype: str | None = None, progress: Progress | None = None
 ) -> Loaded:
     """Load a checkpoint file or diffusers folder; `dtype` is `fp32`, `fp16` or `bf16`, None suits the device.
 
-    `prompt_style` is how weights in prompts are read. Raises WeightsError for a file that is none, ValueError for an
-    unknown precision.
+    Raises WeightsError for a file that is none, ValueError for an unknown precision.
     """
     precision = None if dtype is None else parse_dtype(dtype)
     checkpoint = load_checkpoint(path, device=device, dtype=precision, progress=progress)
-    return Loaded(_model(checkpoint), _clip(checkpoint, prompt_style), _vae(checkpoint))
+    return Loaded(_model(checkpoint), _clip(checkpoint), _vae(checkpoint))
 
 
 def _model(checkpoint: Checkpoint) -> Model:
@@ -50,9 +44,9 @@ def _model(checkpoint: Checkpoint) -> Model:
     )
 
 
-def _clip(checkpoint: Checkpoint, prompt_style: PromptStyle) -> Clip:
+def _clip(checkpoint: Checkpoint) -> Clip:
     folder = checkpoint.path if checkpoint.path.is_dir() else None
-    return Clip(Placed(checkpoint.clip), clip_tokenizer(folder), prompt_style=prompt_style)
+    return Clip(Placed(checkpoint.clip), clip_tokenizer(folder))
 
 
 def _vae(checkpoint: Checkpoint) -> Vae:
