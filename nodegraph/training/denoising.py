@@ -25,8 +25,8 @@ class DenoisingConfig:
     """
 
     prediction: losses.Prediction = "v"
-    batch: int = 32
-    power: float = 0.6
+    batch: int = 24
+    power: float = 0.8
     gamma: float | None = None
     drop: float = 0.1
     noise: losses.NoiseConfig = field(default_factory=losses.NoiseConfig)

@@ -35,7 +35,7 @@ class Settings:
 
     sampler: str = "dpmpp_2m"
     scheduler: str = "karras"
-    steps: int = 15
+    steps: int = 20
     cfg: float = 3.0
     batch: int = 1
 

@@ -48,9 +48,9 @@ UNET = UNetConfig(
 )
 AUTOENCODER_LOOP = LoopConfig(steps=4200, learning_rate=2e-3, warmup=50, decay=2100, ema=EmaConfig(highest=0.99))
 TEXT_LOOP = LoopConfig(steps=1000, learning_rate=2e-3, decay=500, weight_decay=0.0, ema=EmaConfig(highest=0.99))
-UNET_LOOP = LoopConfig(steps=9000, learning_rate=1e-3, warmup=200, decay=3000, ema=EmaConfig(highest=0.998))
+UNET_LOOP = LoopConfig(steps=6300, learning_rate=1e-3, warmup=200, decay=3300, ema=EmaConfig(highest=0.998))
 
-POLISHING_LOOP = LoopConfig(steps=600, learning_rate=1e-3, warmup=20, decay=420, ema=EmaConfig(highest=0.98))
+POLISHING_LOOP = LoopConfig(steps=950, learning_rate=1e-3, warmup=20, decay=650, ema=EmaConfig(highest=0.98))
 
 
 @dataclass(frozen=True)
