@@ -8,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image as PilImage
 
+from nodegraph.diffusion.autoencoding import decode
 from nodegraph.diffusion.models.clip import ClipText
 from nodegraph.diffusion.models.unet import UNet
 from nodegraph.diffusion.models.vae import Autoencoder
@@ -23,6 +24,7 @@ from nodegraph.diffusion.values import (
     Model,
     Placed,
     Prediction,
+    Vae,
 )
 from nodegraph.training.captions import draw_caption, plain_caption
 from nodegraph.training.checker import Verdict, judge
@@ -106,8 +108,8 @@ def draw_pictures(
             sampler=settings.sampler,
             scheduler=settings.scheduler,
         )
-        images = networks.vae.decode(run.result().samples).add(1).div(2).clamp(0, 1)  # (B, 3, H, W)
-        pictures.extend((images.movedim(1, -1) * 255).byte().numpy())
+        images = decode(Vae(Placed(networks.vae)), run.result().samples)  # (B, H, W, 3)
+        pictures.extend((images.clamp(0, 1) * 255).byte().numpy())
     return pictures
 
 

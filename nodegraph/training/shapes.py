@@ -22,6 +22,8 @@ ABOUT = {
     "description": "Flat shapes on a plain background, 128 x 128; trained from scratch on procedurally drawn scenes.",
 }
 
+DTYPES = {"default": None, "fp32": torch.float32, "bf16": torch.bfloat16}
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit code."""
@@ -56,15 +58,17 @@ def export(directory: Path, file: Path, recipe: Recipe) -> Path:
     )
 
 
-def load_networks(file: Path) -> Networks:
-    """Load a checkpoint in float32 on the CPU."""
-    checkpoint = load_checkpoint(file, device="cpu", dtype=torch.float32)
+def load_networks(file: Path, dtype: torch.dtype | None = None) -> Networks:
+    """Load a checkpoint on the CPU, at the precision that workflows run at here if none is told."""
+    checkpoint = load_checkpoint(file, device="cpu", dtype=dtype)
     return Networks(checkpoint.unet, checkpoint.clip, checkpoint.vae, checkpoint.prediction)
 
 
 def _trials(file: Path, count: int, options: argparse.Namespace) -> list[Trial]:
     settings = Settings(**{name: getattr(options, name) for name in asdict(Settings())})
-    return evaluate(load_networks(file), held_out_scenes(count), settings, plain=not options.varied)
+    return evaluate(
+        load_networks(file, DTYPES[options.dtype]), held_out_scenes(count), settings, plain=not options.varied
+    )
 
 
 def _show(console: Console, trials: Sequence[Trial]) -> None:
@@ -93,6 +97,7 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--varied", action="store_true", help="word the prompts freely, as training does")
         for field, default in asdict(Settings()).items():
             command.add_argument(f"--{field}", type=type(default), default=default, help=f"(default: {default})")
+        command.add_argument("--dtype", choices=DTYPES, default="default", help="precision (default: as workflows run)")
         if name == "sheet":
             command.add_argument("--picture", type=Path, default=Path("sheet.png"), help="the PNG file to write")
     return parser
