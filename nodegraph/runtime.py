@@ -20,7 +20,7 @@ from nodegraph.engine.plugins import Plugins, Registry, load_plugins
 from nodegraph.engine.spec import Json
 from nodegraph.engine.workflow import Workflow, load_workflow
 from nodegraph.interop.comfy_api import is_api, read_api, write_api
-from nodegraph.machine import gpu_budget, remove_old, total_memory, user_cache
+from nodegraph.machine import calm_threads, gpu_budget, remove_old, total_memory, user_cache
 
 if TYPE_CHECKING:
     from nodegraph.engine.context import CancelToken
@@ -84,6 +84,7 @@ class Runtime:
     @cached_property
     def plugins(self) -> Plugins:
         """Return the plugins, the built-in ones first; samplers, schedulers and families come with them."""
+        calm_threads()
         plugins = load_plugins(builtin=["nodegraph.nodes"], specs=SPECS)
         on_error = partial(_quarantine, plugins)
         diffusion.activate(diffusion.collect(plugins.manager, on_error=on_error))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from nodegraph.machine import peak_memory, remove_old, total_memory, user_cache
+from nodegraph.machine import calm_threads, peak_memory, remove_old, total_memory, user_cache
 
 
 def test_a_container_may_have_less_memory_than_its_machine(tmp_path: Path) -> None:
@@ -46,3 +46,13 @@ def test_old_files_are_removed_and_new_ones_stay(tmp_path: Path) -> None:
     remove_old(tmp_path, 3600)
     assert {path.name for path in tmp_path.iterdir()} == {"new", "folder"}
     remove_old(tmp_path / "missing", 3600)
+
+
+def test_threads_wait_calmly_unless_the_user_says_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("GOMP_SPINCOUNT", raising=False)
+    monkeypatch.setenv("OMP_WAIT_POLICY", "active")
+    calm_threads()
+    assert "GOMP_SPINCOUNT" not in os.environ
+    monkeypatch.delenv("OMP_WAIT_POLICY")
+    calm_threads()
+    assert os.environ["GOMP_SPINCOUNT"] == "1000"
