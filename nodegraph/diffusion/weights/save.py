@@ -59,7 +59,10 @@ def write_file(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str,
     """Write a safetensors file under a temporary name and rename it, so that it appears whole or not at all."""
     temporary = path.with_name(f".{path.name}.{uuid4().hex}.part")
     try:
+        temporary.touch()
+        mode = temporary.stat().st_mode  # as the user's umask says; safetensors makes files for their owner alone
         save_file(dict(tensors), temporary, dict(metadata))
+        temporary.chmod(mode)
         with temporary.open("rb+") as stream:
             os.fsync(stream.fileno())
         temporary.replace(path)
