@@ -66,7 +66,7 @@ def write_file(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str,
         with temporary.open("rb+") as stream:
             os.fsync(stream.fileno())
         temporary.replace(path)
-    except SafetensorError as error:
+    except (SafetensorError, FileNotFoundError) as error:
         raise OSError(f"{path}: cannot be written: {error}") from error
     finally:
         temporary.unlink(missing_ok=True)
