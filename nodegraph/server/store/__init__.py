@@ -1,0 +1,1 @@
+"""The durable store: SQLite, one writer that commits in groups, readers beside it."""

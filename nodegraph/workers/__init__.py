@@ -1,0 +1,1 @@
+"""The processes beside the server: one knows the plugins and checks, one a device runs jobs."""
