@@ -1,7 +1,7 @@
-"""Numbered points at which a test lets the server fail: `NODEGRAPH_FAULT=12:kill` kills it at the twelfth that it meets.
+"""Numbered points at which a test lets the server fail: `NODEGRAPH_FAULT=12:kill` kills it at the twelfth it meets.
 
-Actions are `kill` (SIGKILL to itself), `full` (raises OSError ENOSPC), `raise` (raises `FaultError`). Without the
-variable a point costs one comparison. A test raises the number until the run meets fewer points than it asks for, so that each
+Actions are `kill` (SIGKILL to itself), `full` (raises OSError ENOSPC) and `raise` (raises `FaultError`). Without the
+variable a point costs one comparison. A test raises the number until a run meets fewer points than that, so that each
 commit, rename and hand-over has been the last thing that happened (SQLite's method).
 """
 

@@ -1,4 +1,4 @@
-"""What the server keeps: jobs, batches, outputs. All times are seconds since the epoch; order is by `seq`, never by time."""
+"""What the server keeps: jobs, batches, outputs. Times are seconds since the epoch; order is by `seq`, not by time."""
 
 from __future__ import annotations
 
