@@ -1,4 +1,4 @@
-"""What the machine has: memory in all and at most used, and where the user's caches are."""
+"""What the machine has: memory in all and at most used, and where the user's files are."""
 
 from __future__ import annotations
 
@@ -73,6 +73,16 @@ def user_cache() -> Path:
     else:
         base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(base) / "nodegraph"
+
+
+def user_data() -> Path:
+    """Return the folder in which the user's system keeps what programs make, for nodegraph alone."""
+    if sys.platform == "win32":
+        base = os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local"
+        return Path(base) / "nodegraph" / "data"  # the caches are in the same place there
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Application Support" / "nodegraph"
+    return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "nodegraph"
 
 
 def remove_old(folder: Path, seconds: float) -> None:

@@ -1,6 +1,6 @@
 """Find the files that ship with nodegraph, from a checkout and from an installed wheel.
 
-`workflows/` lies beside the package in a checkout and inside it in a wheel; documentation and the bundled model lie
+`workflows/` and `web/` lie beside the package in a checkout and inside it in a wheel; documentation and the bundled model lie
 inside it in both.
 """
 
@@ -20,6 +20,11 @@ def _shipped(name: str) -> Path:
 def workflows() -> Path:
     """Return the folder of the ready-to-run workflow files."""
     return _shipped("workflows")
+
+
+def web() -> Path:
+    """Return the folder of the pages that the server shows."""
+    return _shipped("web")
 
 
 def docs() -> Path:

@@ -23,6 +23,7 @@ ARROWS: dict[str, set[str]] = {
     "interop": {"engine"},
     "nodes": {"nodegraph", "diffusion", "training"},
     "resources": set(),
+    "server": {"engine", "interop", "resources"},
 }
 """What of ours each layer may import; `nodegraph` stands for the public names. Layers not named may import all."""
 
@@ -30,6 +31,7 @@ LIBRARIES: dict[str, set[str]] = {
     "engine": {"networkx", "pydantic", "pydantic_core", "pluggy"},
     "diffusion": {"torch", "safetensors", "pluggy", "numpy", "PIL", "tokenizers", "instant_clip_tokenizer"},
     "interop": {"networkx", "pydantic", "PIL"},
+    "server": {"aiohttp", "multidict", "prometheus_client", "pydantic", "yarl"},
 }
 """What of others' each layer may import, beside the standard library."""
 
@@ -115,6 +117,17 @@ def test_each_layer_imports_only_the_libraries_it_is_meant_to() -> None:
     assert wrong == []
 
 
+def test_child_processes_know_of_the_server_only_how_it_speaks() -> None:
+    known = {"nodegraph.server", *(f"nodegraph.server.{name}" for name in ("faults", "protocol", "records", "settings"))}
+    wrong = [
+        f"{module_name(path)} imports {name}"
+        for path in sources()
+        for name in imports(path)
+        if layer(module_name(path)) == "workers" and layer(name) == "server" and name not in known
+    ]
+    assert wrong == []
+
+
 def test_the_product_imports_no_library_that_only_the_tests_use() -> None:
     wrong = [
         f"{module_name(path)} imports {name}"
@@ -157,7 +170,7 @@ def test_the_tests_are_no_packages() -> None:
 def test_every_package_is_listed_for_the_wheel() -> None:
     listed = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]["packages"]
     packages = {module_name(path) for path in sources() if path.name == "__init__.py"}
-    assert set(listed) == packages | {"nodegraph.workflows"}
+    assert set(listed) == packages | {"nodegraph.web", "nodegraph.workflows"}
     folders = {path.parent for path in sources()}
     assert [folder for folder in folders if not (folder / "__init__.py").exists()] == []
 

@@ -16,7 +16,7 @@ import pytest
 from nodegraph import resources
 
 ROOT = Path(__file__).resolve().parent.parent
-SHIPPED = ("nodegraph", "nodes", "workflows", "pyproject.toml", "README.md", "LICENSE")
+SHIPPED = ("nodegraph", "nodes", "web", "workflows", "pyproject.toml", "README.md", "LICENSE")
 
 LOOK_UP = """
 import json, nodegraph, nodegraph.nodes
@@ -31,7 +31,7 @@ def below(folder):
 package = Path(nodegraph.__file__).parent
 print(json.dumps({
     "package": nodegraph.__file__, "nodes": nodegraph.nodes.__file__, "version": version("nodegraph"),
-    "files": below(package), "workflows": below(resources.workflows()),
+    "files": below(package), "workflows": below(resources.workflows()), "web": below(resources.web()),
     "found": [str(folder.relative_to(package)) for folder in (resources.docs(), resources.models())],
     "text_to_image": str(resources.workflows() / "text_to_image.json"),
 }))
@@ -96,10 +96,12 @@ def test_a_wheel_holds_all_that_the_checkout_has(installed: Path, tmp_path: Path
     assert Path(found["package"]).is_relative_to(installed.parent)
     assert Path(found["nodes"]).parent == Path(found["package"]).parent / "nodes"
     assert found["version"] == version("nodegraph")
-    mapped = {f"{name}/{file}" for name in ("nodes", "workflows") for file in below(ROOT / name)}
+    mapped = {f"{name}/{file}" for name in ("nodes", "web", "workflows") for file in below(ROOT / name)}
     assert set(found["files"]) == {*below(ROOT / "nodegraph"), *mapped}
     assert "py.typed" in found["files"]
     assert found["workflows"] == below(ROOT / "workflows")
+    assert found["web"] == below(ROOT / "web")
+    assert "index.html" in found["web"]
     assert found["found"] == ["docs", "models"]
 
 
