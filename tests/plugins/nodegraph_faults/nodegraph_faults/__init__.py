@@ -6,7 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from nodegraph import hookimpl
-from nodegraph_faults import failing, working
+
+from . import failing, working
 
 
 @hookimpl
