@@ -7,8 +7,9 @@ import errno
 import os
 import signal
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from nodegraph import node
 
@@ -103,4 +104,4 @@ def _first(marker: str) -> bool:
     return True
 
 
-NODES = [raise_, crash, stubborn, deaf, nan, mutate]
+NODES: list[Callable[..., Any]] = [raise_, crash, stubborn, deaf, nan, mutate]

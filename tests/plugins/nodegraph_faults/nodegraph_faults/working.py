@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -114,4 +115,4 @@ def _write(path: Path, size: int, color: int, text: str) -> None:
     _picture(size, color).save(path, pnginfo=info)
 
 
-NODES = [sleep, work, add, text, large, save, preview, grow]
+NODES: list[Callable[..., Any]] = [sleep, work, add, text, large, save, preview, grow]
