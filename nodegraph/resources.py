@@ -1,7 +1,7 @@
 """Find the files that ship with nodegraph, from a checkout and from an installed wheel.
 
-`workflows/` and `web/` lie beside the package in a checkout and inside it in a wheel; documentation and the bundled model lie
-inside it in both.
+`workflows/` and `web/` lie beside the package in a checkout and inside it in a wheel; documentation and the bundled
+model lie inside it in both.
 """
 
 from __future__ import annotations
