@@ -1,0 +1,362 @@
+"""The host process as the front sees it: knows the plugins, checks workflows, looks at pictures and models."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import json
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from nodegraph.server.children import Child, ChildError, ChildGone, configuration
+from nodegraph.server.errors import ApiError
+from nodegraph.server.protocol import Header
+from nodegraph.server.records import Json
+from nodegraph.server.settings import Limits, Settings
+
+log = logging.getLogger(__name__)
+PATIENCE: Final = 20.0
+"""Seconds that the import of one plugin may take."""
+FRESH: Final = 2.0
+"""Seconds for which the catalogue is not asked for again."""
+WAIT: Final = 30.0
+"""Seconds that a call waits for the host to be there."""
+CALL: Final = 60.0
+"""Seconds that a call may take."""
+BACKOFF: Final = (0.0, 0.5, 2.0, 5.0, 15.0)
+"""Seconds to wait before the host is started again, by how often it has died of late."""
+
+
+class InvalidWorkflow(ApiError):  # noqa: N818 - called what it is about, as WorkflowError's sibling
+    """A workflow that cannot be read at all; `problems` tells why."""
+
+    def __init__(self, problems: Sequence[Mapping[str, Any]]) -> None:
+        count = len(problems)
+        message = "the workflow has 1 problem" if count == 1 else f"the workflow has {count} problems"
+        super().__init__(422, "invalid_workflow", message, problems=problems)
+
+
+class Refused(ApiError):  # noqa: N818 - an answer
+    """A file that is not taken in: no picture of a known kind, or too large a one."""
+
+    def __init__(self, message: str, code: str = "not_an_image", status: int = 415) -> None:
+        super().__init__(status, code, message)
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """The node types and plugins; `fresh` is False while only the last run's are known."""
+
+    etag: str
+    document: Mapping[str, Any]
+    """`nodes`: JSON Schemas by id; `plugins`: what became of each."""
+    fresh: bool
+
+
+@dataclass(frozen=True)
+class Item:
+    """A workflow with one set of inputs: what is wrong, or what a job of it is known by."""
+
+    problems: tuple[Mapping[str, Json], ...] = ()
+    signature: str = ""
+    exposed: Mapping[str, Json] = field(default_factory=dict)
+    """What the workflow exposes as inputs, with their values."""
+
+    @property
+    def ok(self) -> bool:
+        """Tell whether it can run."""
+        return not self.problems
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A workflow that could be read, with what became of each set of inputs."""
+
+    document: bytes
+    """Native format, compact JSON."""
+    name: str
+    nodes: Mapping[str, str]
+    """Node -> type, subgraphs dissolved; empty where no item is right."""
+    items: tuple[Item, ...]
+
+
+@dataclass(frozen=True)
+class Inspected:
+    """What a picture is."""
+
+    media: str
+    width: int
+    height: int
+    frames: int
+    suffix: str
+    """With the dot."""
+
+
+@dataclass(frozen=True)
+class PluginAnswer:
+    """What a plugin's route answers."""
+
+    status: int
+    media: str
+    body: bytes
+
+
+class Host:
+    """Keeps a host process running; `on_change` is called when node types or plugins have changed."""
+
+    def __init__(self, settings: Settings, on_change: Callable[[], None], *, patience: float = PATIENCE) -> None:
+        self._settings, self._on_change, self._patience = settings, on_change, patience
+        self._child: Child | None = None
+        self._up = asyncio.Event()
+        self._keeper: asyncio.Task[None] | None = None
+        self._refreshing: asyncio.Task[None] | None = None
+        self._catalogue = Catalogue("", {"nodes": {}, "plugins": []}, fresh=False)
+        self._asked = 0.0
+        self._importing: tuple[str, float] | None = None
+        self.skipped: dict[str, str] = {}
+        """Plugins that are not imported any more, each with the reason; workers leave them out too."""
+        self.restarts = 0
+
+    @property
+    def ready(self) -> bool:
+        """Tell whether the process is there and has loaded its plugins."""
+        return self._up.is_set()
+
+    async def start(self) -> None:
+        """Read the catalogue of the last run and start the process in the background."""
+        known = await asyncio.to_thread(_read_catalogue, self._file)
+        self._catalogue = known or self._catalogue
+        self._keeper = asyncio.create_task(self._keep(), name="host")
+
+    async def stop(self, grace: float = 2.0) -> None:
+        """End the process."""
+        for task in (self._keeper, self._refreshing):
+            if task is not None:
+                task.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await task
+        if self._child is not None:
+            await self._child.stop(grace)
+        self._up.clear()
+
+    async def wait_ready(self, timeout: float | None = None) -> bool:
+        """Wait until the process is there; return False where it takes longer than `timeout`."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout):
+                await self._up.wait()
+        return self.ready
+
+    def catalogue(self) -> Catalogue:
+        """Return the node types as known now; what has changed since is asked for in the background."""
+        due = time.monotonic() - self._asked > FRESH
+        if self.ready and due and (self._refreshing is None or self._refreshing.done()):
+            self._refreshing = asyncio.create_task(self._refresh_quietly(), name="catalogue")
+        return self._catalogue
+
+    async def refresh(self) -> Catalogue:
+        """Ask for the node types anew and return them."""
+        self._asked = time.monotonic()
+        etag = self._catalogue.etag if self._catalogue.fresh else ""
+        result, data = await self._call("catalogue", {"etag": etag})
+        if not result["same"]:
+            document = json.loads(data)
+            changed = result["etag"] != self._catalogue.etag
+            self._catalogue = Catalogue(result["etag"], document, fresh=True)
+            if changed:
+                await asyncio.to_thread(_write_catalogue, self._file, data)
+                self._on_change()
+        return self._catalogue
+
+    async def check(
+        self,
+        document: Json,
+        inputs: Sequence[Mapping[str, Json]] = (),
+        *,
+        targets: Sequence[str] = (),
+        input_folders: Sequence[Path] = (),
+    ) -> Checked:
+        """Check a workflow of any known format with each set of inputs (none: the file's own values).
+
+        Raise `InvalidWorkflow` where it cannot be read; what is wrong with an item stands in the item.
+        """
+        params = {
+            "inputs": [dict(item) for item in inputs] or [{}],
+            "targets": list(targets),
+            "input": [str(folder) for folder in input_folders],
+        }
+        try:
+            result, data = await self._call("check", params, json.dumps(document).encode("utf-8", "surrogatepass"))
+        except ChildError as error:
+            if error.code == "invalid_workflow":
+                raise InvalidWorkflow(error.problems) from error
+            raise
+        items = (Item(tuple(item["problems"]), item["signature"], item["exposed"]) for item in result["items"])
+        return Checked(data, result["name"], result["nodes"], tuple(items))
+
+    async def models(self) -> dict[str, list[str]]:
+        """Return the names of the model files by kind."""
+        result, _ = await self._call("models")
+        return dict(result)
+
+    async def model(self, kind: str, name: str) -> dict[str, Json]:
+        """Describe a model file; raise `ApiError` 404 where there is none."""
+        result, _ = await self._call("model", {"kind": kind, "name": name})
+        return dict(result)
+
+    async def inspect(self, path: Path, limits: Limits | None = None) -> Inspected:
+        """Say what a picture is, having decoded all of it; raise `Refused` where it is none or too large a one.
+
+        A file that goes on after its picture has ended (a picture and a page in one) is refused.
+        """
+        limits = limits or self._settings.limits
+        params = {"path": str(path), "pixels": limits.pixels, "frames": limits.frames}
+        result, _ = await self._look("inspect", params)
+        return Inspected(**result)
+
+    async def thumbnail(self, path: Path, size: int = 256) -> bytes:
+        """Return a picture as WebP within a square of that size; raise `Refused` where it is none."""
+        _, data = await self._look("thumbnail", {"path": str(path), "size": size})
+        return data
+
+    async def plugin_route(
+        self,
+        plugin: str,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        body: bytes = b"",
+        media: str = "",
+        user: str = "",
+    ) -> PluginAnswer:
+        """Have a plugin answer a request to a route of its own; raise `ApiError` 404 where it has none there."""
+        params = {"plugin": plugin, "method": method, "path": path, "query": dict(query or {}), "media": media}
+        result, data = await self._call("route", {**params, "user": user}, body)
+        return PluginAnswer(result["status"], result["media"], data)
+
+    async def _look(self, method: str, params: Mapping[str, Any]) -> tuple[Any, bytes]:
+        """Have an untrusted file read; where that ends the process, it is the file that is refused."""
+        try:
+            return await self._call(method, params, gone=False)
+        except ChildGone as error:
+            log.warning("%s of %s ended the host: %s", method, params["path"], error)
+            raise Refused("the picture cannot be read: whatever it holds ends its reader") from error
+        except ChildError as error:
+            if error.code == "refused":
+                raise Refused(error.message) from error
+            raise
+
+    async def _call(
+        self, method: str, params: Mapping[str, Any] | None = None, payload: bytes = b"", *, gone: bool = True
+    ) -> tuple[Any, bytes]:
+        if not await self.wait_ready(WAIT) or self._child is None:
+            raise _not_there()
+        try:
+            return await self._child.call(method, params, payload, timeout=CALL)
+        except ChildError as error:
+            if error.code == "not_found":
+                raise ApiError(404, "not_found", error.message, problems=error.problems) from error
+            raise
+        except TimeoutError as error:
+            raise ApiError(
+                503, "too_slow", f"this took longer than {CALL:.0f} s", headers={"Retry-After": "5"}
+            ) from error
+        except ChildGone as error:
+            if not gone:
+                raise
+            raise _not_there() from error
+
+    async def _refresh_quietly(self) -> None:
+        try:
+            await self.refresh()
+        except (ApiError, ChildError) as error:
+            log.warning("the node types cannot be told: %s", error)
+
+    async def _keep(self) -> None:
+        """Keep a process running."""
+        died = 0
+        while True:
+            began = time.monotonic()
+            child = self._child = Child("host", self._config(), name="the host process", on_tell=self._told)
+            try:
+                await self._begin(child)
+                self._up.set()
+                await self._refresh_quietly()
+                end = await asyncio.shield(child.exit)
+                log.warning("the host process %s; it is started again", end.words)
+            except ChildGone as error:
+                log.warning("%s; it is started again", error)
+            finally:
+                self._up.clear()
+            self._blame(child)
+            died = died + 1 if time.monotonic() - began < 60 else 1
+            self.restarts += 1
+            await asyncio.sleep(BACKOFF[min(died, len(BACKOFF)) - 1])
+
+    async def _begin(self, child: Child) -> None:
+        """Start the process; kill it where one plugin keeps it from getting on."""
+        self._importing = None
+        starting = asyncio.create_task(child.start(None))
+        try:
+            while not starting.done():
+                await asyncio.wait([starting], timeout=0.2)
+                if self._importing is not None and time.monotonic() - self._importing[1] > self._patience:
+                    name = self._importing[0]
+                    self.skipped[name] = f"importing it took longer than {self._patience:.0f} s"
+                    log.warning("the plugin %s is left out: %s", name, self.skipped[name])
+                    self._importing = None
+                    child.kill()
+            await starting
+        finally:
+            starting.cancel()
+
+    def _blame(self, child: Child) -> None:
+        """Leave out the plugin whose import ended the process."""
+        if self._importing is not None and child.exit.done():
+            name = self._importing[0]
+            self.skipped[name] = f"importing it ended the process: it {child.exit.result().words}"
+            log.warning("the plugin %s is left out: %s", name, self.skipped[name])
+        self._importing = None
+
+    def _told(self, header: Header, payload: bytes) -> None:
+        if header.get("tell") == "importing":
+            name = header.get("plugin")
+            self._importing = None if name is None else (str(name), time.monotonic())
+
+    def _config(self) -> dict[str, Any]:
+        return configuration(self._settings, skip=self.skipped)
+
+    @property
+    def _file(self) -> Path:
+        return self._settings.data / "catalogue.json"
+
+
+def _not_there() -> ApiError:
+    message = "the process that knows the node types is being started"
+    return ApiError(503, "starting", message, headers={"Retry-After": "2"})
+
+
+def _read_catalogue(file: Path) -> Catalogue | None:
+    try:
+        data = file.read_bytes()
+        document = json.loads(data)
+    except (OSError, ValueError):
+        return None
+    if not isinstance(document, dict) or not isinstance(document.get("nodes"), dict):
+        return None
+    return Catalogue(hashlib.sha256(data).hexdigest()[:32], document, fresh=False)
+
+
+def _write_catalogue(file: Path, data: bytes) -> None:
+    part = file.with_name(f".{file.name}.part")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        part.write_bytes(data)
+        part.replace(file)
+    except OSError as error:  # the next start is slower for it, nothing else
+        log.warning("the catalogue of node types cannot be kept: %s", error.strerror)
