@@ -1,4 +1,4 @@
-"""The command line: `nodegraph run`, `check`, `nodes`, `plugins`, `info`, `schema`.
+"""The command line: `nodegraph run`, `check`, `nodes`, `plugins`, `info`, `schema`, and the server's commands.
 
 Each command lives in a module of its own, imported when it is called, so that help and errors come at once. stdout
 carries results, stderr progress and errors.

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Final, NoReturn
 
 from nodegraph.cli.exits import MEANINGS, Exit
+from nodegraph.cli.operating_arguments import fill_doctor, fill_serve, fill_users
 
 SEED_LIMIT: Final = 2**64 - 1
 EXIT_CODES: Final = "exit codes:\n" + "\n".join(f"  {code.value:<4} {meaning}" for code, meaning in MEANINGS.items())
@@ -71,6 +72,9 @@ def build_parser() -> Parser:
         ("plugins", "list the plugins: loaded, or set aside and why", [], _plugins),
         ("info", "tell what a checkpoint is: family, precision, parameters, what is missing", [models], _info),
         ("schema", "write the JSON Schema of workflow files, or of a node type", folders, _schema),
+        ("serve", "serve the API and the pages, and run jobs, until told to stop", folders, fill_serve),
+        ("users", "list, add and remove users of the server, give them tokens and links", [], fill_users),
+        ("doctor", "look for what is wrong with this installation and its data", folders, fill_doctor),
     ):
         command = commands.add_parser(
             name,
