@@ -27,9 +27,19 @@ from nodegraph.server.store import (
 from nodegraph.server.store.database import Connection, Database
 from nodegraph.server.store.errors import StoreBusyError, StoreError, StoreFullError
 from nodegraph.server.store.kinds import Expected, Imported, Page, Usage, Webhook
-from nodegraph.server.store.schema import FILE, Opened, open_file
+from nodegraph.server.store.opening import FILE, Opened, open_file
 
-__all__ = ["Expected", "Imported", "Page", "Store", "StoreBusyError", "StoreError", "StoreFullError", "Usage", "Webhook"]
+__all__ = [
+    "Expected",
+    "Imported",
+    "Page",
+    "Store",
+    "StoreBusyError",
+    "StoreError",
+    "StoreFullError",
+    "Usage",
+    "Webhook",
+]
 
 Json = Any
 P = ParamSpec("P")
@@ -332,7 +342,9 @@ class Store:
         await self._write(outbox.failed, id, next_at)
 
     # export, import, upkeep
-    async def export_jobs(self, user: str | None = None, states: Collection[State] = ()) -> AsyncIterator[dict[str, Json]]:
+    async def export_jobs(
+        self, user: str | None = None, states: Collection[State] = ()
+    ) -> AsyncIterator[dict[str, Json]]:
         """Yield jobs oldest first with workflow, report and what they wrote, each as JSON."""
         after = 0
         while True:
