@@ -1,8 +1,8 @@
 """The hub: what happens is told to every stream that may know, in order, serialised once, waiting for none of them.
 
-Events get their numbers at a tick and stand in a ring; a stream is a place in the ring, so that a slow one costs nothing
-but its own lag, and one that comes back goes on where it was. Pictures shown in between are not events: each stream
-keeps the newest of each node, within a bound, and may never get some.
+Events get their numbers at a tick and stand in a ring; a stream is a place in the ring, so that a slow one holds up no
+other, and one that comes back goes on where it was. Pictures shown in between are not events: each stream keeps the
+newest of each node, within a bound, and may never get some.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from nodegraph.server.errors import ApiError
 from nodegraph.server.ring import Audience, Form, Ring, line
 from nodegraph.server.security.principal import Principal
 from nodegraph.server.settings import Limits
+from nodegraph.server.snapshots import Snapshots
 
 TICK = 0.05
 RING_LENGTH, RING_BYTES, RING_SECONDS = 8192, 32 * 2**20, 15.0
@@ -31,6 +32,8 @@ LATEST = 64
 """Previews kept for streams that begin later."""
 RESYNC, GOING_AWAY, DISMISSED = 4008, 1001, 4001
 """Close codes: fell behind, the server stops, the user may not listen any more."""
+END_SECONDS = 2.0
+"""How long a stream that ends may take for its last words."""
 MERGED = frozenset({"node.progress", "queue.changed", "batch.changed"})
 OVER = frozenset({"job.done", "job.failed", "job.cancelled", "job.deleted", "job.queued"})
 HEADER_LENGTH = Struct(">I")
@@ -75,6 +78,8 @@ class Subscription:
         self._bytes = 0
         self._something = asyncio.Event()
         self._something.set()
+        self._abort: Callable[[], None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
 
     async def wait(self) -> None:
         """Wait until there may be something to send, or `cut` is set."""
@@ -83,7 +88,7 @@ class Subscription:
 
     def frame(self, form: Form) -> bytes | None:
         """Take the next events as one frame, None when there are none; sets `cut` where the ring went on without it."""
-        while self.cut is None and self.cursor < self._hub.seq:
+        while self.cursor < self._hub.seq and (self.cut is None or self.cut.code == GOING_AWAY):
             try:
                 found, self.cursor = self._hub.ring.frame(form, self.audience, self.cursor)
             except LookupError:
@@ -131,11 +136,21 @@ class Subscription:
 
     def end(self, cut: Cut) -> None:
         """Let the stream end for a reason; the first one counts."""
-        self.cut = self.cut or cut
-        self.wake()
+        if self.cut is None:
+            self.cut = cut
+            self.wake()
+            if self._abort is not None:
+                self._timer = asyncio.get_running_loop().call_later(END_SECONDS, self._abort)
+
+    def on_end(self, abort: Callable[[], None]) -> None:
+        """Call `abort` where the stream is not closed in time after its end: its client takes nothing."""
+        self._abort = abort
 
     def close(self) -> None:
         """Give up the place."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._abort = None
         self._hub.leave(self)
 
 
@@ -148,6 +163,7 @@ class Hub:
         self.epoch = secrets.token_hex(4)
         """Names this run of the server; numbers of another one say nothing here."""
         self.ring = ring or Ring(RING_LENGTH, RING_BYTES, RING_SECONDS)
+        self.snapshots = Snapshots(lambda: self.ring.seq)
         self.cuts = 0
         """How many streams fell behind."""
         self._pending: list[_Pending] = []
