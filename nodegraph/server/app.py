@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import logging
 from collections.abc import AsyncIterator
-from importlib.util import find_spec
 from typing import Any
 
 from aiohttp import web
@@ -44,7 +43,11 @@ PAGES = "/{name:(?!api/).+}"
 
 
 def _part(name: str) -> Any:
-    return importlib.import_module(f"nodegraph.server.{name}") if find_spec(f"nodegraph.server.{name}") else None
+    try:
+        return importlib.import_module(f"nodegraph.server.{name}")
+    except ImportError as error:
+        log.warning("left out: %s", error)
+        return None
 
 
 def build(settings: Settings) -> web.Application:
@@ -115,14 +118,19 @@ async def _jobs(app: web.Application) -> AsyncIterator[None]:
         app[OUTPUTS] = outputs.Outputs(settings, store, host)
     if (workflows := _part("workflows")) is not None:
         app[WORKFLOWS] = workflows.Workflows(settings)
-    queue = app[QUEUE] = _part("queue").Queue(settings, store, hub, host)
-    await queue.start()
+    try:
+        queue = app[QUEUE] = _part("queue").Queue(settings, store, hub, host)
+        await queue.start()
+    except NotImplementedError:
+        queue = None
     yield
-    await queue.stop(0)
+    if queue is not None:
+        await queue.stop(0)
     await host.stop()
 
 
 async def _end_streams(app: web.Application) -> None:
     """Let running jobs end or go back into the queue while clients can still see it, then end their streams."""
-    await app[QUEUE].stop(app[SETTINGS].grace * 0.8)
+    if QUEUE in app:
+        await app[QUEUE].stop(app[SETTINGS].grace * 0.8)
     app[HUB].stop()

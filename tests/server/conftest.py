@@ -1,4 +1,4 @@
-"""Real servers for tests: in the test's own loop, or in a thread for all tests of a module; with real child processes."""
+"""Real servers with real child processes: in the test's own loop, or in a thread for all tests of a module."""
 
 from __future__ import annotations
 
