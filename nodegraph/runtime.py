@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Collection, Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -17,6 +17,7 @@ from nodegraph.engine.check import check
 from nodegraph.engine.errors import WorkflowError
 from nodegraph.engine.folders import Folders
 from nodegraph.engine.plugins import Plugins, Registry, load_plugins
+from nodegraph.engine.questions import NO_ANSWERS, Answers
 from nodegraph.engine.spec import Json
 from nodegraph.engine.workflow import Workflow, load_workflow
 from nodegraph.interop.comfy_api import is_api, read_api, write_api
@@ -40,6 +41,8 @@ WEIGHTS = (".safetensors",)
 PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 log = logging.getLogger(__name__)
 Source = str | Path | bytes | Mapping[str, Json] | Workflow
+Places = Mapping[str, Sequence[Path]]
+"""Kind of folder -> the folders of that kind, in the order in which they are searched."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,8 @@ class Options:
     is bundled; `data` keeps results from run to run (None: the user's cache folder). `device` and `dtype` (`fp32`,
     `fp16`, `bf16`) suit the machine where they are None. `memory` is the budget of results kept in RAM (None: half of
     it), `disk` that of results kept in `data`, in bytes. `check_mutation` finds nodes that change their inputs.
+    Without `plugins` none of other distributions are loaded; `skip_plugins` names those to leave out, a mapping tells
+    why.
     """
 
     models: tuple[Path, ...] = ()
@@ -63,6 +68,13 @@ class Options:
     memory: int | None = None
     disk: int = 4 * 2**30
     check_mutation: bool = False
+    plugins: bool = True
+    skip_plugins: Collection[str] = ()
+
+    @property
+    def loading(self) -> tuple[object, ...]:
+        """What decides which plugins there are."""
+        return (self.plugins, self.skip_plugins)
 
     @property
     def keeping(self) -> tuple[object, ...]:
@@ -73,11 +85,22 @@ class Options:
 class Runtime:
     """Everything that checks and runs workflows; what it is made of is made when it is first used."""
 
-    def __init__(self, options: Options | None = None, *, after: Runtime | None = None) -> None:
-        """Take over the plugins of an earlier runtime, and its results where they are kept in the same way."""
+    def __init__(
+        self,
+        options: Options | None = None,
+        *,
+        after: Runtime | None = None,
+        importing: Callable[[str], None] | None = None,
+    ) -> None:
+        """Take over the plugins of an earlier runtime, and its results, where those are found in the same way.
+
+        `importing` is told the name of each plugin before it is imported.
+        """
         self.options = options or Options()
+        self._importing = importing
         if after is not None:
-            self.plugins = after.plugins
+            if after.options.loading == self.options.loading:
+                self.plugins = after.plugins
             if after.options.keeping == self.options.keeping:
                 self._cache = after._cache
 
@@ -85,7 +108,13 @@ class Runtime:
     def plugins(self) -> Plugins:
         """Return the plugins, the built-in ones first; samplers, schedulers and families come with them."""
         calm_threads()
-        plugins = load_plugins(builtin=["nodegraph.nodes"], specs=SPECS)
+        plugins = load_plugins(
+            builtin=["nodegraph.nodes"],
+            specs=SPECS,
+            entry_points=self.options.plugins,
+            skip=self.options.skip_plugins,
+            importing=self._importing,
+        )
         on_error = partial(_quarantine, plugins)
         diffusion.activate(diffusion.collect(plugins.manager, on_error=on_error))
         return plugins
@@ -161,10 +190,15 @@ class Runtime:
     def _read_other(self, document: Json) -> Workflow | None:
         return read_api(document, self.registry) if is_api(document) else None
 
-    def check(self, source: Source, inputs: Mapping[str, Json] | None = None) -> Graph:
-        """Return the graph of a workflow with its exposed inputs set; raise `WorkflowError` with every problem."""
+    def check(
+        self, source: Source, inputs: Mapping[str, Json] | None = None, *, folders: Places | None = None
+    ) -> Graph:
+        """Return the graph of a workflow with its exposed inputs set; raise `WorkflowError` with every problem.
+
+        `folders` stand in for the runtime's own of these kinds (`input`, say).
+        """
         workflow = self.load(source)
-        graph = check(workflow, self.registry, folders=self.folders, inputs=inputs)
+        graph = check(workflow, self.registry, folders=self._placed(folders), inputs=inputs)
         return replace(graph, document=Forms(graph.document, self.registry))
 
     def plan(self, graph: Graph) -> Plan:
@@ -179,17 +213,30 @@ class Runtime:
         inputs: Mapping[str, Json] | None = None,
         emit: Callable[[Event], None] | None = None,
         cancel: CancelToken | None = None,
+        targets: Collection[str] | None = None,
+        answers: Answers = NO_ANSWERS,
+        folders: Places | None = None,
     ) -> Outputs:
-        """Run a workflow; failures are told in the outputs' `result`, not raised."""
+        """Run a workflow; failures are told in the outputs' `result`, not raised.
+
+        `targets` are the nodes to reach (None: the workflow's own; `KeyError` where one is not there). `answers` are
+        what nodes that ask get, by node, or a function that asks at once. `folders` stand in, for this run, for the
+        runtime's own of these kinds: `input`, `output`, `temp`.
+        """
         from nodegraph.engine.graph import Graph
         from nodegraph.recording import Recorder
 
-        graph = source if isinstance(source, Graph) else self.check(source, inputs)
+        graph = source if isinstance(source, Graph) else self.check(source, inputs, folders=folders)
         self._resolve_placement(graph)
         recorder = Recorder(self.plugins, emit)
-        result = self.executor.run(graph, emit=recorder, cancel=cancel)
+        executor = self.executor if folders is None else self.executor.within(self._placed(folders))
+        plan = executor.plan(graph, targets)
+        result = executor.run(plan, emit=recorder, cancel=cancel, answers=answers)
         self._remember()
         return recorder.outputs(result)
+
+    def _placed(self, places: Places | None) -> Folders:
+        return self.folders if places is None else self.folders.placed(places)
 
     def _remember(self) -> None:
         """Keep what the nodes were made of, so that a later process can tell why they run again."""

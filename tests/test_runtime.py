@@ -281,3 +281,45 @@ def test_run_raises_what_a_node_raised(options: Options, tmp_path: Path) -> None
     with pytest.raises(NodeError, match=r"CheckpointLoaderSimple.*broken\.safetensors") as caught:
         nodegraph.run(WORKFLOW, options=broken, checkpoint="broken.safetensors")
     assert caught.value.node == "model"
+
+
+def test_one_runtime_serves_runs_with_folders_of_their_own(runtime: Runtime, tmp_path: Path) -> None:
+    places = [{"output": [tmp_path / name / "out"], "temp": [tmp_path / name / "temp"]} for name in ("a", "b")]
+    first, second = (runtime.run(WORKFLOW, inputs=SMALL, folders=place) for place in places)
+    assert first.files[0].is_relative_to(tmp_path / "a" / "out")
+    assert second.files[0].is_relative_to(tmp_path / "b" / "out")
+    assert len(second.result.reused) >= 1
+    assert len(second.result.timings) == 1
+    assert not runtime.options.output.exists()
+
+
+def test_inputs_are_looked_up_in_the_folders_of_the_run(runtime: Runtime, tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    Pillow.new("RGB", (4, 4), (255, 0, 0)).save(tmp_path / "mine" / "only_here.png")
+    document = {
+        "format": 1,
+        "nodes": {"load": {"type": "LoadImage", "params": {"image": "only_here.png"}}},
+        "outputs": {"image": "load.image"},
+    }
+    outputs = runtime.run(document, folders={"input": [tmp_path / "mine"]})
+    assert outputs["image"].pixels.shape == (1, 4, 4, 3)
+    with pytest.raises(WorkflowError, match=r"only_here\.png"):
+        runtime.run(document)
+
+
+def test_targets_choose_what_is_run(runtime: Runtime) -> None:
+    graph = runtime.check(WORKFLOW, SMALL)
+    text = next(id for id, instance in graph.nodes.items() if instance.spec.id == "CLIPTextEncode")
+    outputs = runtime.run(graph, targets=[text])
+    assert outputs.files == ()
+    assert list(outputs.result.nodes) == [text]
+    with pytest.raises(KeyError, match="no node 'nowhere'"):
+        runtime.run(graph, targets=["nowhere"])
+
+
+def test_plugins_can_be_left_out() -> None:
+    told: list[str] = []
+    runtime = Runtime(Options(plugins=False), importing=told.append)
+    assert [state.name for state in runtime.plugins.report] == told == ["nodegraph.nodes"]
+    assert Runtime(Options(plugins=False), after=runtime).plugins is runtime.plugins
+    assert "plugins" not in vars(Runtime(Options(), after=runtime))

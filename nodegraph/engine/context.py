@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nodegraph.engine import events
 from nodegraph.engine.errors import Cancelled
+from nodegraph.engine.questions import NO_ANSWERS, Answers, Question, answer
+from nodegraph.engine.recipe import FLEETING
 from nodegraph.engine.spec import Json
 
 if TYPE_CHECKING:
@@ -84,7 +86,7 @@ class Context:
     (`@node(..., settings=["device"])`) for one whose result is kept, as they are part of the result's name.
     """
 
-    __slots__ = ("_cancel", "_emit", "_folders", "_upstream", "document", "node", "recipe", "settings")
+    __slots__ = ("_answers", "_cancel", "_emit", "_folders", "_upstream", "document", "node", "recipe", "settings")
 
     def __init__(
         self,
@@ -97,11 +99,13 @@ class Context:
         cancel: CancelToken | None = None,
         emit: Emit | None = None,
         upstream: Callable[[], tuple[Ancestor, ...]] = _nothing,
+        answers: Answers = NO_ANSWERS,
     ) -> None:
         self.node, self.recipe = node, recipe
         self.settings: Mapping[str, Json] = {} if settings is None else settings
         self.document: Mapping[str, Json] = {} if document is None else document
         self._folders, self._cancel, self._emit, self._upstream = folders, cancel, emit, upstream
+        self._answers = answers
 
     @property
     def folders(self) -> Folders:
@@ -140,6 +144,17 @@ class Context:
         """Tell of a file that the node has written, and of the value that it shows."""
         if self._emit is not None:
             self._emit(events.Output(self.node, file, value))
+
+    def ask(self, question: str, choices: Sequence[Json] = ()) -> Json:
+        """Return a person's answer, one of `choices` where there are any; raise `Waiting` where there is none yet.
+
+        The run then goes on without this node and what needs it. A later run that has the answer calls the node again
+        from its beginning. Only a node that runs each time (`cache=False`, or a sink) may ask, as an answer is no part
+        of a result's name.
+        """
+        if self.recipe and self.recipe[0] != FLEETING:
+            raise RuntimeError("a node that asks must be marked `cache=False`: its result depends on the answer")
+        return answer(self._answers, Question(self.node, question, tuple(choices)))
 
     def upstream(self) -> tuple[Ancestor, ...]:
         """Return the nodes that this one's inputs were made from, sources first, this node last."""

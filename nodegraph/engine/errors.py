@@ -70,6 +70,15 @@ class Cancelled(NodegraphError):  # noqa: N818 - a signal, not a fault
     """The run was cancelled."""
 
 
+class Waiting(NodegraphError):  # noqa: N818 - a signal, not a fault
+    """A node cannot go on before a person has answered it."""
+
+    def __init__(self, node: str, question: str, choices: Iterable[Any] = ()) -> None:
+        self.node, self.question, self.choices = node, question, tuple(choices)
+        among = f" ({', '.join(map(told, self.choices))})" if self.choices else ""
+        super().__init__(f"node {node!r} waits for an answer: {question}{among}")
+
+
 def told(value: object) -> str:
     """Return a JSON value as a message shows it: its text, shortened, and its kind where that is not plain."""
     if isinstance(value, dict):

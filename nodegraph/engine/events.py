@@ -91,8 +91,17 @@ class Failed(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class Waiting(Event):
+    """A node asks a person, and goes on when a later run has the answer; of the run: at least one does."""
+
+    kind = "waiting"
+    question: str
+    choices: tuple[Json, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Skipped(Event):
-    """A node cannot run because `because`, which it needs, has failed."""
+    """A node cannot run because `because`, which it needs, has failed or waits for an answer."""
 
     kind = "skipped"
     because: str
@@ -118,4 +127,6 @@ def _plain(value: object) -> Json:
         return value
     if isinstance(value, Path):
         return str(value)
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
     return type(value).__name__

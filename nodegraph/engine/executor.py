@@ -27,9 +27,11 @@ Policy, before any code:
    plugin's version answers.
 8. **Failure.** What needs a failed node is skipped and named; everything else goes on. A node that expanded waits for
    the rest of its tasks, so that what they made is in the cache for the next run.
-9. **Cancel.** Looked at between tasks and in each `Context.progress`; coroutines are cancelled. What is done stays
+9. **Questions.** A node that asks (`Context.ask`) and has no answer ends there: what needs it is skipped, everything
+   else goes on, and the result tells what is asked. A later run has the answer and the results made so far.
+10. **Cancel.** Looked at between tasks and in each `Context.progress`; coroutines are cancelled. What is done stays
    stored, and the result tells how far the run came.
-10. **Read-only inputs.** With `check_mutation` a node that changes an input fails by name; it is slow, for development.
+11. **Read-only inputs.** With `check_mutation` a node that changes an input fails by name; it is slow, for development.
 
 An executor runs one graph at a time; its cache may be shared by threads. Listeners (`emit`) are called from the thread
 that runs the node; what they raise is logged.
@@ -51,6 +53,7 @@ from nodegraph.engine.explain import History
 from nodegraph.engine.graph import Graph
 from nodegraph.engine.naming import Namer
 from nodegraph.engine.plan import Plan, default_targets, make_plan
+from nodegraph.engine.questions import NO_ANSWERS, Answers
 from nodegraph.engine.result import Result
 from nodegraph.engine.run import Run, Surroundings
 from nodegraph.engine.spec import Json
@@ -90,21 +93,40 @@ class Executor:
         chosen = default_targets(graph) if targets is None else tuple(targets)
         return make_plan(graph, chosen, self.cache, Namer(self.settings, self.folders), self.history)
 
-    def run(self, what: Plan | Graph, cancel: CancelToken | None = None, *, emit: Emit | None = None) -> Result:
+    def within(self, folders: Folders) -> Executor:
+        """Return an executor over other folders that shares everything else."""
+        return Executor(
+            self.cache, settings=self.settings, folders=folders, emit=self.emit,
+            check_mutation=self.check_mutation, history=self.history,
+        )  # fmt: skip
+
+    def run(
+        self,
+        what: Plan | Graph,
+        cancel: CancelToken | None = None,
+        *,
+        emit: Emit | None = None,
+        answers: Answers = NO_ANSWERS,
+    ) -> Result:
         """Run a plan, or a graph's own targets; failures are in the result, `Result.check` raises them.
 
-        `emit` receives this run's events instead of the executor's listener.
+        `emit` receives this run's events instead of the executor's listener; `answers` are what nodes that ask get.
         """
-        return self._run(what, cancel or CancelToken(), Coroutines(), emit)
+        return self._run(what, cancel or CancelToken(), Coroutines(), emit, answers)
 
     async def run_async(
-        self, what: Plan | Graph, cancel: CancelToken | None = None, *, emit: Emit | None = None
+        self,
+        what: Plan | Graph,
+        cancel: CancelToken | None = None,
+        *,
+        emit: Emit | None = None,
+        answers: Answers = NO_ANSWERS,
     ) -> Result:
         """Run as `run` does, beside the running event loop: async nodes on it, all others in a thread."""
         token = cancel or CancelToken()
         loop = asyncio.get_running_loop()
         call = contextvars.copy_context().run
-        running = loop.run_in_executor(None, call, self._run, what, token, Coroutines(loop), emit)
+        running = loop.run_in_executor(None, call, self._run, what, token, Coroutines(loop), emit, answers)
         try:
             return await asyncio.shield(running)
         except asyncio.CancelledError:
@@ -112,14 +134,16 @@ class Executor:
             await running
             raise
 
-    def _run(self, what: Plan | Graph, cancel: CancelToken, coroutines: Coroutines, emit: Emit | None) -> Result:
+    def _run(
+        self, what: Plan | Graph, cancel: CancelToken, coroutines: Coroutines, emit: Emit | None, answers: Answers
+    ) -> Result:
         plan = self.plan(what) if isinstance(what, Graph) else what
         if plan.used:
             plan = self.plan(plan.graph, plan.targets)
         plan.used = True
         listener = emit or self.emit
         careful = None if listener is None else _careful(listener)
-        around = Surroundings(cancel, self.folders, careful, self.check_mutation)
+        around = Surroundings(cancel, self.folders, careful, self.check_mutation, answers)
         try:
             return Run(plan, around, coroutines).loop()
         finally:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
 import threading
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
+from uuid import uuid4
 
 from nodegraph.engine.task import PENDING, State, Task
 
@@ -83,9 +83,12 @@ class History:
         """Write the history to a file, whole or not at all, for `load` in another process."""
         with self._lock:
             data = {key: (recipe, _short(text)) for key, (recipe, text) in self._traces.items()}
-        temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-        temporary.write_text(json.dumps(data), encoding="utf-8")
-        temporary.replace(path)
+        temporary = path.with_name(f"{path.name}.{uuid4().hex}.tmp")
+        try:
+            temporary.write_text(json.dumps(data), encoding="utf-8")
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
 
     def load(self, path: Path) -> None:
         """Read a history; a file that is missing or not one leaves it empty."""

@@ -44,6 +44,10 @@ class Folders:
         """Return the kinds of files that have folders."""
         return tuple(self._roots)
 
+    def placed(self, roots: Mapping[str, Sequence[Path]]) -> Folders:
+        """Return these folders with other roots for some of the kinds."""
+        return Folders({**self._roots, **roots}, self._extensions, self._bundles)
+
     def roots(self, kind: str) -> tuple[Path, ...]:
         """Return the folders of a kind, in the order in which they are searched."""
         try:

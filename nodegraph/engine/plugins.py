@@ -13,7 +13,7 @@ import inspect
 import io
 import logging
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib.metadata import EntryPoint, PackageNotFoundError, version
 from importlib.metadata import entry_points as find_entry_points
@@ -111,12 +111,20 @@ class Plugins:
 
 
 def load_plugins(
-    *, builtin: Sequence[ModuleType | str] = (), specs: Sequence[ModuleType | type] = (), entry_points: bool = True
+    *,
+    builtin: Sequence[ModuleType | str] = (),
+    specs: Sequence[ModuleType | type] = (),
+    entry_points: bool = True,
+    skip: Collection[str] = (),
+    importing: Callable[[str], None] | None = None,
 ) -> Plugins:
     """Load the built-in plugins, given as modules or their names, then those of other distributions.
 
-    `specs` are the hook specifications of further layers. Raise `PluginError` only where a built-in plugin fails.
+    `specs` are the hook specifications of further layers. Of other distributions' plugins those in `skip` are put
+    aside without being imported; a mapping tells why. `importing` is told the name of each plugin before its import.
+    Raise `PluginError` only where a built-in plugin fails.
     """
+    tell = importing or _tell_nobody
     manager = pluggy.PluginManager("nodegraph")
     for spec in (hooks, *specs):
         manager.add_hookspecs(spec)
@@ -124,12 +132,22 @@ def load_plugins(
     for module in builtin:
         name = module if isinstance(module, str) else module.__name__
         state = PluginState(name, _version("nodegraph"), "nodegraph", builtin=True)
+        tell(name)
         _load(plugins, state, module)
     if entry_points:
         found = [(entry.name, *_distribution(entry), entry) for entry in find_entry_points(group=GROUP)]
         for name, package, number, entry in sorted(found, key=lambda item: item[:3]):
+            if name in skip and name not in plugins.states:
+                plugins.states[name] = PluginState(name, number, package)
+                plugins.quarantine(name, skip[name] if isinstance(skip, Mapping) else "it was left out on request")
+                continue
+            tell(name)
             _load(plugins, PluginState(name, number, package), entry)
     return plugins
+
+
+def _tell_nobody(name: str) -> None:
+    """Stand for a listener that is not there."""
 
 
 def _distribution(entry: EntryPoint) -> tuple[str, str]:

@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from nodegraph.engine.errors import Cancelled, NodeError
+from nodegraph.engine.errors import Cancelled, NodeError, Waiting
+from nodegraph.engine.questions import Question
 
 
 @dataclass(frozen=True)
 class Result:
-    """What a run gave: complete where `failures` is empty and it was not `cancelled`."""
+    """What a run gave: complete where nothing failed, nothing waits for an answer and it was not `cancelled`."""
 
     outputs: Mapping[str, Any]
     """What the workflow exposes by name."""
@@ -20,7 +21,9 @@ class Result:
     failures: Mapping[str, NodeError] = field(default_factory=dict)
     """The nodes that failed, in the order in which they did."""
     skipped: Mapping[str, str] = field(default_factory=dict)
-    """The nodes that could not run -> the failed node that each needs."""
+    """The nodes that could not run -> the node that each needs and that failed, or waits."""
+    waiting: Mapping[str, Question] = field(default_factory=dict)
+    """The nodes that ask a person, and what."""
     timings: Mapping[str, float] = field(default_factory=dict)
     """The nodes that ran -> seconds of their own work."""
     reused: tuple[str, ...] = ()
@@ -31,12 +34,14 @@ class Result:
     @property
     def ok(self) -> bool:
         """Tell whether everything that was asked for is there."""
-        return not self.failures and not self.cancelled
+        return not self.failures and not self.waiting and not self.cancelled
 
     def check(self) -> Result:
-        """Return the result; raise the first `NodeError`, or `Cancelled`, where it is not complete."""
+        """Return the result; raise the first `NodeError`, `Cancelled`, or `Waiting`, where it is not complete."""
         for error in self.failures.values():
             raise error
         if self.cancelled:
             raise Cancelled("the run was cancelled")
+        for asked in self.waiting.values():
+            raise Waiting(asked.node, asked.question, asked.choices)
         return self

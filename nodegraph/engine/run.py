@@ -14,11 +14,12 @@ from nodegraph.engine.cache import Entry
 from nodegraph.engine.call import NotYet, ancestors, forget_frames, inputs_of, message_of, outputs_of
 from nodegraph.engine.context import CancelToken, Context, Emit
 from nodegraph.engine.coroutines import Coroutines
-from nodegraph.engine.errors import Cancelled, NodeError
+from nodegraph.engine.errors import Cancelled, NodeError, Waiting
 from nodegraph.engine.expansion import Expansion
 from nodegraph.engine.mutation import MutationError, fingerprints, refuse_changes
 from nodegraph.engine.naming import Namer
 from nodegraph.engine.plan import Plan
+from nodegraph.engine.questions import Answers, Question
 from nodegraph.engine.recipe import FLEETING, UncacheableError, digest
 from nodegraph.engine.result import Result
 from nodegraph.engine.splice import Gathered, Link, Splice, Splicer, awaited, split, value_of
@@ -38,7 +39,8 @@ class Surroundings:
     cancel: CancelToken
     folders: Folders | None
     emit: Emit | None
-    check_mutation: bool = False
+    check_mutation: bool
+    answers: Answers
 
 
 class Run:
@@ -53,6 +55,7 @@ class Run:
         self._made: set[str] = set()
         self._failures: dict[str, NodeError] = {}
         self._skipped: dict[str, str] = {}
+        self._questions: dict[str, Question] = {}
         self._timings: dict[str, float] = {}
         self._reused: list[str] = []
         self._watched: dict[str, tuple[Mapping[str, Any], Mapping[str, int]]] = {}
@@ -166,7 +169,7 @@ class Run:
         return Context(
             task.id, recipe=task.recipe or "", settings=task.signature.settings, folders=around.folders,
             document=self._plan.graph.document, cancel=around.cancel, emit=self._emit,
-            upstream=partial(ancestors, task),
+            upstream=partial(ancestors, task), answers=around.answers,
         )  # fmt: skip
 
     def _collect(self, *, wait: bool) -> None:
@@ -198,6 +201,8 @@ class Run:
             self._pause(task, error.port)
         elif self._around.cancel.cancelled or isinstance(error, Cancelled):
             self._cancelled(task)
+        elif isinstance(error, Waiting):
+            self._ask(task, error)
         else:
             self._fail(task, error)
 
@@ -333,6 +338,14 @@ class Run:
             self._emit(events.Failed(task.id, message_of(error), failure))
         self._demand.fail(task, State.FAILED)
 
+    def _ask(self, task: Task, waiting: Waiting) -> None:
+        """Note what a node asks, and leave out what needs the node; whatever else there is goes on."""
+        self._watched.pop(task.id, None)
+        self._questions[task.id] = Question(task.id, waiting.question, waiting.choices)
+        if self._emit is not None:
+            self._emit(events.Waiting(task.id, waiting.question, waiting.choices))
+        self._demand.fail(task, State.ASKING)
+
     def _cancelled(self, task: Task) -> None:
         """Stop the run: the node saw that it was asked to, or asks for it."""
         self._around.cancel.cancel()
@@ -347,6 +360,8 @@ class Run:
                 self._emit(events.Cancelled(None))
             elif self._failures:
                 self._emit(events.Failed(None, "; ".join(str(error) for error in self._failures.values())))
+            elif self._questions:
+                self._emit(events.Waiting(None, "; ".join(asked.question for asked in self._questions.values())))
             else:
                 self._emit(events.Finished(None, seconds))
         outputs = {}
@@ -359,5 +374,5 @@ class Run:
             outputs=outputs,
             nodes={target: values for target, values in reached.items() if values is not None},
             failures=self._failures, skipped=self._skipped, timings=self._timings,
-            reused=tuple(self._reused), cancelled=cancelled, seconds=seconds,
+            reused=tuple(self._reused), waiting=self._questions, cancelled=cancelled, seconds=seconds,
         )  # fmt: skip

@@ -30,16 +30,18 @@ class State(Enum):
     """Waits for the tasks that it expanded into."""
     DONE = "done"
     FAILED = "failed"
+    ASKING = "asking"
+    """Asks a person, who has not answered: to this run it is lost."""
     SKIPPED = "skipped"
-    """Cannot run: something it needs has failed."""
+    """Cannot run: something it needs has failed, or asks."""
     DROPPED = "dropped"
     """Was asked for, but all that would have read it is gone."""
 
 
 # Tuples: a member is found by identity, where a set would hash it.
-FINAL = (State.DONE, State.FAILED, State.SKIPPED, State.DROPPED)
+FINAL = (State.DONE, State.FAILED, State.ASKING, State.SKIPPED, State.DROPPED)
 PENDING = (State.IDLE, State.NAMING, State.WAITING, State.READY)
-LOST = (State.FAILED, State.SKIPPED)
+LOST = (State.FAILED, State.ASKING, State.SKIPPED)
 
 
 class Constant(NamedTuple):

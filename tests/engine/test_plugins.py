@@ -271,3 +271,25 @@ def test_what_the_built_in_nodes_declare_is_right() -> None:
     assert len(plugins.registry) > 10
     for spec in plugins.registry.values():
         verify(spec)
+
+
+def test_plugins_are_skipped_on_request_and_told_of_before_their_import(install: Install) -> None:
+    for name in ("hangs", "works"):
+        install(name, NODE.format(id=f"{name}.Add", aliases=()))
+    told: list[str] = []
+    plugins = load_plugins(skip={"hangs": "its import took more than 20 s"}, importing=told.append)
+    assert plugins.states["hangs"].state == "quarantined"
+    assert plugins.states["hangs"].reason == "its import took more than 20 s"
+    assert "works" in told
+    assert "hangs" not in told
+    assert "works.Add" in plugins.registry
+    assert "hangs.Add" not in plugins.registry
+    assert load_plugins(skip=["works"]).states["works"].reason == "it was left out on request"
+
+
+def test_what_hangs_is_told_of_before_it_is_imported(install: Install) -> None:
+    install("stops", "raise KeyboardInterrupt")
+    told: list[str] = []
+    with pytest.raises(KeyboardInterrupt):
+        load_plugins(importing=told.append)
+    assert told[-1] == "stops"
