@@ -89,9 +89,7 @@ class Database:
         self._pool.shutdown()
         for connection in self._readers:
             connection.close()
-        with contextlib.suppress(sqlite3.Error):
-            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        self._connection.close()
+        self._connection.close()  # the last one to close moves the log into the file
 
     # the readers' threads
     def _view(self, run: Callable[[Connection], T]) -> T:

@@ -70,3 +70,17 @@ class Imported:
     """The jobs that had not ended: they stand at the end of the queue."""
     skipped: int = 0
     """Jobs that were there already."""
+
+
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """What a look at a store's file found; nothing was changed."""
+
+    version: int
+    """Of its schema; 0: it is new or none of ours."""
+    newest: int
+    """The schema that this version of nodegraph writes."""
+    written_by: str
+    """The version of nodegraph that made the schema."""
+    problems: tuple[str, ...]
+    """What is wrong with the file; empty: it is sound."""

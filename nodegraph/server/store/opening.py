@@ -13,8 +13,9 @@ from typing import Final
 
 from nodegraph.server import faults
 from nodegraph.server.store.errors import NewerStoreError, StoreError
+from nodegraph.server.store.kinds import Examined
 from nodegraph.server.store.schema import APPLICATION, STEPS, Step
-from nodegraph.server.store.sqlite import Connection, connect, damaged, translate
+from nodegraph.server.store.sqlite import Connection, busy, connect, damaged, translate
 
 FILE: Final = "nodegraph.db"
 CHECKED_BYTES: Final = 64 * 2**20
@@ -75,6 +76,23 @@ def put_aside(path: Path) -> Path:
             path.with_name(path.name + suffix).replace(aside.with_name(aside.name + suffix))
     sync_folder(path.parent)
     return aside
+
+
+def examine(path: Path) -> Examined:
+    """Look at a store's file, also while a server uses it, and change nothing."""
+    if not path.exists():
+        return Examined(0, len(STEPS), "", ())
+    try:
+        with contextlib.closing(connect(path, busy_seconds=1.0, read_only=True)) as connection:
+            version = connection.execute("PRAGMA user_version").fetchone()[0]
+            writer = (
+                connection.execute("SELECT value FROM meta WHERE key = 'written_by'").fetchone() if version else None
+            )
+            problems = [str(row[0]) for row in connection.execute("PRAGMA integrity_check(20)")]
+    except sqlite3.Error as error:
+        return Examined(0, len(STEPS), "", (str(translate(error, path)) if busy(error) else str(error),))
+    sound = tuple(text for text in problems if text != "ok")
+    return Examined(version, len(STEPS), writer[0] if writer else "", sound)
 
 
 def copy(connection: Connection, target: Path) -> None:

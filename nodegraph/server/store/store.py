@@ -26,8 +26,8 @@ from nodegraph.server.store import (
 )
 from nodegraph.server.store.database import Connection, Database
 from nodegraph.server.store.errors import StoreBusyError, StoreError, StoreFullError
-from nodegraph.server.store.kinds import Expected, Imported, Page, Usage, Webhook
-from nodegraph.server.store.opening import FILE, Opened, open_file
+from nodegraph.server.store.kinds import Examined, Expected, Imported, Page, Usage, Webhook
+from nodegraph.server.store.opening import FILE, Opened, examine, open_file
 
 __all__ = [
     "Expected",
@@ -68,6 +68,11 @@ class Store:
         """
         opened = await asyncio.to_thread(open_file, folder / FILE, busy_seconds=busy_seconds)
         return cls(Database(opened.path, opened.connection, busy_seconds=busy_seconds), opened)
+
+    @staticmethod
+    async def examine(folder: Path) -> Examined:
+        """Look at the store in a folder, also while a server uses it, and change nothing."""
+        return await asyncio.to_thread(examine, folder / FILE)
 
     async def close(self) -> None:
         """Finish the writes under way and close the file; what is asked after that raises `StoreError`."""
