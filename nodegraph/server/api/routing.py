@@ -57,6 +57,8 @@ class Route:
     """Of the answer, where it is not JSON."""
     takes: str = "application/json"
     """Of the body, where it is not JSON."""
+    also: Mapping[int, str] = field(default_factory=dict)
+    """Further statuses of success with the same answer, and what they mean."""
     errors: Mapping[int, str] = field(default_factory=dict)
     """Statuses beside those that any route may give (400, 401, 403, 404, 422, 429), and what they mean."""
     tag: str = ""

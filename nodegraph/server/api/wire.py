@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
 from nodegraph.server.api.routing import API, Model, Query
+from nodegraph.server.live import JobView, NodeView
 from nodegraph.server.records import Failure, Job, NodeRun, Output, Question
 
 Json = Any
@@ -96,20 +97,22 @@ class OutputAnswer(Model):
         return cls(**_fields(cls, output), url=url, thumbnail=thumbnail)
 
 
-class NodeRunAnswer(Model):
-    """What became of a node: seconds it ran, and bytes held at most on each device meanwhile."""
+class NodeAnswer(Model):
+    """A node of a job: its state, how far it is (`value` of `total`), and bytes held at most on each device."""
 
     node: str
-    type: str
+    type: str = ""
     state: str
+    value: float | None = None
+    total: float | None = None
+    message: str = ""
     seconds: float = 0.0
     memory: dict[str, int] = Field(default_factory=dict)
-    message: str = ""
 
     @classmethod
-    def of(cls, run: NodeRun) -> NodeRunAnswer:
-        """Return a node's report as it stands on the wire."""
-        return cls(**{**_fields(cls, run), "memory": dict(run.memory)})
+    def of(cls, node: NodeRun | NodeView) -> NodeAnswer:
+        """Return a node as it stands on the wire."""
+        return cls(**{**_fields(cls, node), "memory": dict(node.memory)})
 
 
 class JobSummary(Model):
@@ -156,34 +159,46 @@ def _fields(model: type[Model], record: object) -> dict[str, Any]:
     return {name: getattr(record, name) for name in model.model_fields if hasattr(record, name)}
 
 
-class Estimate(Model):
-    """What is expected of a job that is not final, from what jobs like it took."""
-
-    seconds: float | None = None
-    """That the job runs in all."""
-    left: float | None = None
-    """Seconds until it ends, counted from now where it runs, from its begin where it does not."""
-    place: int | None = None
-    """Jobs of the queue before it."""
-
-
 class JobAnswer(JobSummary):
-    """All about a job. While it runs, `progress` is 0 to 1 and `nodes_now` tells the state of each node begun."""
+    """All about a job, with how far it is: `progress` from 0 to 1, `left` seconds till it ends, place in the queue."""
 
     inputs: dict[str, Json] = Field(default_factory=dict)
     targets: list[str] = Field(default_factory=list)
     timeout: float | None = None
     webhook: str | None = None
     memory: dict[str, int] = Field(default_factory=dict)
+    """Device -> bytes held at most."""
     answers: dict[str, Json] = Field(default_factory=dict)
+    """Gate -> what was chosen."""
     values: dict[str, Json] = Field(default_factory=dict)
     """The plain values among what the workflow exposes as outputs."""
     outputs: list[OutputAnswer] = Field(default_factory=list)
-    report: list[NodeRunAnswer] = Field(default_factory=list)
-    """What became of each node, once it is known."""
-    progress: float | None = None
-    nodes_now: dict[str, Json] = Field(default_factory=dict)
-    estimate: Estimate | None = None
+    node_states: list[NodeAnswer] = Field(default_factory=list)
+    progress: float = 0.0
+    left: float | None = None
+    place: int | None = None
+    cancelling: bool = False
+
+    @classmethod
+    def whole(cls, view: JobView, outputs: Sequence[Output], report: Sequence[NodeRun] = ()) -> JobAnswer:
+        """Return all about a job; `report` tells of its nodes where they are not known live."""
+        job = view.job
+        return cls(
+            **summary_fields(job),
+            inputs=dict(job.inputs),
+            targets=list(job.targets),
+            timeout=job.timeout,
+            webhook=job.webhook,
+            memory=dict(job.memory),
+            answers=dict(job.answers),
+            values=dict(job.values),
+            outputs=[OutputAnswer.of(output) for output in outputs],
+            node_states=[NodeAnswer.of(node) for node in view.nodes or report],
+            progress=view.progress,
+            left=view.left,
+            place=view.place,
+            cancelling=view.cancelling,
+        )
 
 
 class JobList(Model):
@@ -257,12 +272,21 @@ class ErrorAnswer(Model):
     error: ErrorBody
 
 
+class CheckAnswer(Model):
+    """Whether a workflow would run, and everything that is wrong with it."""
+
+    ok: bool
+    name: str = ""
+    nodes: dict[str, str] = Field(default_factory=dict)
+    """Id -> type, subgraphs dissolved."""
+    inputs: dict[str, Json] = Field(default_factory=dict)
+    """What it exposes, with its values."""
+    seconds: float | None = None
+    """That jobs like it took."""
+    problems: list[Problem] = Field(default_factory=list)
+
+
 class Count(Model):
     """How many there were."""
 
     count: int
-
-
-def plain(values: Mapping[Any, Any]) -> dict[str, Any]:
-    """Return a mapping with text for keys, as JSON has it."""
-    return {str(key): value for key, value in values.items()}

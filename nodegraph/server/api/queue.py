@@ -1,0 +1,112 @@
+"""`/queue`: what waits and runs, and whether anything is begun."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Annotated
+
+from aiohttp import web
+from pydantic import Field
+
+from nodegraph.server.api.asking import whose
+from nodegraph.server.api.routing import Model, Query, Route, body
+from nodegraph.server.api.wire import Count, JobSummary, Name
+from nodegraph.server.keys import QUEUE, STORE
+from nodegraph.server.records import State
+
+SHOWN = 200
+"""Jobs told with the queue; `/jobs?state=queued` lists all."""
+
+
+class DeviceAnswer(Model):
+    """A worker: `starting`, `idle`, `busy`, `paused`, `restarting` or `dead`, why, and the bytes that it holds."""
+
+    id: str
+    device: str
+    state: str
+    job: str | None = None
+    memory: int = 0
+    since: float = 0.0
+    restarts: int = 0
+    reason: str = ""
+
+
+class QueueAnswer(Model):
+    """Whether jobs are begun, how many there are of all users, and the asker's own that run, wait and come next."""
+
+    paused: bool
+    reason: str = ""
+    queued: int
+    running: int
+    waiting: int
+    devices: list[DeviceAnswer]
+    jobs: list[JobSummary]
+
+
+class WhoseQuery(Query):
+    """Whose jobs; `user` is for admins, `*` means everybody's."""
+
+    user: Annotated[str, Field(max_length=100)] | None = None
+
+
+class Pause(Model):
+    """What is paused or resumed: a device by its id, or all; and why."""
+
+    device: Annotated[str, Field(min_length=1, max_length=100)] | None = None
+    reason: Name = "paused"
+
+
+def devices(request: web.Request) -> list[DeviceAnswer]:
+    """Return the workers as they stand on the wire."""
+    return [
+        DeviceAnswer(**{name: value for name, value in asdict(device).items() if name in DeviceAnswer.model_fields})
+        for device in request.app[QUEUE].devices()
+    ]
+
+
+async def show(request: web.Request, query: WhoseQuery) -> QueueAnswer:
+    """Tell of the queue."""
+    user = whose(request, query.user)
+    states = (State.RUNNING, State.WAITING, State.QUEUED)
+    page = await request.app[STORE].jobs(user, states=states, limit=SHOWN)
+    jobs = sorted(page.items, key=lambda job: (states.index(job.state), -job.priority, job.position))
+    state = request.app[QUEUE].state()
+    return QueueAnswer(
+        paused=bool(state["paused"]),
+        reason=state["reason"] or "",
+        **{name: int(state[name]) for name in ("queued", "running", "waiting")},
+        devices=devices(request),
+        jobs=[JobSummary.of(job) for job in jobs],
+    )
+
+
+async def pause(request: web.Request) -> QueueAnswer:
+    """Begin no more jobs."""
+    what = await _what(request)
+    await request.app[QUEUE].pause(what.device, what.reason)
+    return await show(request, WhoseQuery())
+
+
+async def resume(request: web.Request) -> QueueAnswer:
+    """Begin jobs again."""
+    await request.app[QUEUE].resume((await _what(request)).device)
+    return await show(request, WhoseQuery())
+
+
+async def clear(request: web.Request, query: WhoseQuery) -> Count:
+    """Cancel queued jobs."""
+    return Count(count=await request.app[QUEUE].clear(whose(request, query.user)))
+
+
+async def _what(request: web.Request) -> Pause:
+    """Read the body, which may be missing."""
+    return await body(Pause, request) if request.can_read_body else Pause()
+
+
+PAUSED = {404: "There is no such device"}
+ROUTES: tuple[Route, ...] = (
+    Route("GET", "/queue", show, "Tell of the queue and the devices", query=WhoseQuery, answer=QueueAnswer),
+    Route("POST", "/queue/pause", pause, "Begin no more jobs", answer=QueueAnswer, admin=True, errors=PAUSED),
+    Route("POST", "/queue/resume", resume, "Begin jobs again", answer=QueueAnswer, admin=True, errors=PAUSED),
+    Route("POST", "/queue/clear", clear, "Cancel all queued jobs of the user", query=WhoseQuery, answer=Count),
+)

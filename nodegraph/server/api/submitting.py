@@ -1,0 +1,112 @@
+"""From what was asked for to jobs that may be queued: the workflow is found, checked, and known by what it runs."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from aiohttp import web
+
+from nodegraph.engine.jsontext import Limits as JsonLimits
+from nodegraph.engine.jsontext import parse_json
+from nodegraph.server.api.wire import CheckAnswer, Errand, Problem, Work
+from nodegraph.server.errors import ApiError
+from nodegraph.server.host import Checked
+from nodegraph.server.keys import HOST, INPUTS, SETTINGS, STORE, WORKFLOWS
+from nodegraph.server.records import Job, Submission
+from nodegraph.server.security.principal import principal
+from nodegraph.server.webhooks import check_webhook
+
+Json = Any
+MOST_PROBLEMS = 100
+"""Told of a batch; each item has its own."""
+KEY_HEADER = "Idempotency-Key"
+LONGEST_KEY = 200
+
+
+async def checked(request: web.Request, work: Work, inputs: Sequence[Mapping[str, Json]]) -> Checked:
+    """Check a workflow with each set of inputs; raise `ApiError` 422 where it cannot even be read."""
+    user = principal(request).user
+    document = work.workflow if work.workflow is not None else await _saved(request, user, str(work.workflow_name))
+    given = [{**work.inputs, **item} for item in inputs]
+    folders = request.app[INPUTS].folders(user)
+    return await request.app[HOST].check(document, given, targets=work.targets, input_folders=folders)
+
+
+async def tried(request: web.Request, work: Work) -> CheckAnswer:
+    """Tell whether a workflow would run, and how long it should take."""
+    found = await checked(request, work, [{}])
+    (item,) = found.items
+    expected = await request.app[STORE].expected_times(item.signature) if item.ok else None
+    return CheckAnswer(
+        ok=item.ok,
+        name=found.name,
+        nodes=dict(found.nodes),
+        inputs=dict(item.exposed),
+        seconds=expected.total if expected else None,
+        problems=[Problem(**problem) for problem in item.problems],
+    )
+
+
+async def prepare(
+    request: web.Request, errand: Errand, inputs: Sequence[Mapping[str, Json]] = ({},), *, batch: bool = False
+) -> list[Submission]:
+    """Return a submission for each set of inputs; raise `ApiError` 422 with every problem where one cannot run."""
+    if errand.webhook is not None:
+        check_webhook(errand.webhook, request.app[SETTINGS])
+    key = key_of(request, errand)
+    found = await checked(request, errand, inputs)
+    _raise_problems(found, batch)
+    return [
+        Submission(
+            document=found.document,
+            inputs={**errand.inputs, **given},
+            targets=tuple(errand.targets),
+            name=errand.name or found.name[:LONGEST_KEY],
+            signature=item.signature,
+            nodes=len(found.nodes),
+            priority=errand.priority,
+            client=errand.client,
+            key=None if batch else key,
+            timeout=errand.timeout,
+            webhook=errand.webhook,
+        )
+        for given, item in zip(inputs, found.items, strict=True)
+    ]
+
+
+def key_of(request: web.Request, errand: Errand) -> str | None:
+    """Return the idempotency key, of the body or the header; raise `ApiError` 400 where they differ."""
+    header = request.headers.get(KEY_HEADER)
+    if header is not None and not (0 < len(header) <= LONGEST_KEY and header.isascii() and header.isprintable()):
+        raise ApiError(400, "invalid_key", f"{KEY_HEADER}: expected 1 to {LONGEST_KEY} printable ASCII characters")
+    if header is not None and errand.key not in (None, header):
+        raise ApiError(400, "invalid_key", f"the header {KEY_HEADER} and `key` of the body differ")
+    return errand.key or header
+
+
+def same(job: Job, submission: Submission) -> None:
+    """Raise `ApiError` 409 where a key stands for other work than is submitted with it now."""
+    made = (job.document, dict(job.inputs), job.targets)
+    if made != (hashlib.sha256(submission.document).hexdigest(), dict(submission.inputs), submission.targets):
+        raise ApiError(409, "key_reused", f"the idempotency key stands for other work, that of job {job.id}")
+
+
+async def _saved(request: web.Request, user: str, name: str) -> Json:
+    limits = request.app[SETTINGS].limits
+    saved = await request.app[WORKFLOWS].read(user, name)
+    return parse_json(saved.data, JsonLimits(bytes=limits.body, depth=limits.depth))
+
+
+def _raise_problems(found: Checked, batch: bool) -> None:
+    problems = [
+        {**problem, "item": number} if batch else problem
+        for number, item in enumerate(found.items)
+        for problem in item.problems
+    ]
+    if problems:
+        wrong = sum(not item.ok for item in found.items)
+        which = f"{wrong} of {len(found.items)} items" if batch else "the workflow"
+        message = f"{which} cannot run: {problems[0]['message']}"
+        raise ApiError(422, "invalid_workflow", message, problems=problems[:MOST_PROBLEMS])
