@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from nodegraph.engine.builder import GraphBuilder
     from nodegraph.engine.context import Context
-    from nodegraph.engine.errors import Cancelled, NodeError, NodegraphError, PluginError, Problem, WorkflowError
+    from nodegraph.engine.errors import (
+        Cancelled,
+        NodeError,
+        NodegraphError,
+        PluginError,
+        Problem,
+        Waiting,
+        WorkflowError,
+    )
     from nodegraph.engine.expansion import Expansion, Given, Item, Ref, Use
     from nodegraph.engine.graph import Body
     from nodegraph.engine.hooks import hookimpl
@@ -24,7 +32,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "engine.builder": ("GraphBuilder",),
     "engine.context": ("Context",),
-    "engine.errors": ("Cancelled", "NodeError", "NodegraphError", "PluginError", "Problem", "WorkflowError"),
+    "engine.errors": ("Cancelled", "NodeError", "NodegraphError", "PluginError", "Problem", "Waiting", "WorkflowError"),
     "engine.expansion": ("Expansion", "Given", "Item", "Ref", "Use"),
     "engine.graph": ("Body",),
     "engine.hooks": ("hookimpl",),
@@ -59,6 +67,7 @@ __all__ = [
     "Runtime",
     "Step",
     "Use",
+    "Waiting",
     "Workflow",
     "WorkflowError",
     "hookimpl",

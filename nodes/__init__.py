@@ -6,7 +6,9 @@ from typing import Any
 
 from nodegraph import hookimpl
 
-MODULES = ("loaders", "conditioning", "latent", "sampling", "vae", "image", "saving", "mask", "primitives", "control")
+MODULES = (
+    "loaders", "conditioning", "latent", "sampling", "vae", "image", "saving", "mask", "primitives", "control", "gate",
+)  # fmt: skip
 
 
 @hookimpl

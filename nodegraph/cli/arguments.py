@@ -154,6 +154,15 @@ def _run(parser: argparse.ArgumentParser) -> None:
         choices=("fp32", "fp16", "bf16"),
         help="the networks' precision (default: the fastest that is sound on the device)",
     )
+    parser.add_argument(
+        "--answer",
+        metavar="NODE=VALUE",
+        dest="answers",
+        type=_assignment,
+        action="append",
+        default=[],
+        help="answer what a node asks a person; without it you are asked on the terminal, if there is one",
+    )
     parser.add_argument("--explain", action="store_true", help="tell first of each node why it runs or is reused")
     parser.add_argument(
         "--no-cache", dest="cache", action="store_false", help="run everything, and keep no result for later"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Protocol, TextIO
 
 from nodegraph.cli.interrupts import CANCELLING
@@ -36,6 +36,9 @@ class Display(AbstractContextManager["Display"], Protocol):
 
     def show(self, event: events.Event) -> None:
         """Take in what happens."""
+
+    def paused(self) -> AbstractContextManager[None]:
+        """Leave the terminal to somebody else while a block runs."""
 
 
 def named(work: Work) -> str:
@@ -87,6 +90,10 @@ class Lines:
         elif isinstance(event, events.Progress) and now - self._last >= PAUSE:
             self._write(f"{named(work)}: {steps(work, now)}", now)
 
+    def paused(self) -> AbstractContextManager[None]:
+        """Do nothing: lines stand where they are."""
+        return nullcontext()
+
     def _write(self, line: str, now: float) -> None:
         self._last = now
         done = f"{self.tally.done}/{len(self.tally.known)}"
@@ -111,6 +118,10 @@ class Silent:
     def show(self, event: events.Event) -> None:
         """Take in what happens."""
         self.tally.add(event)
+
+    def paused(self) -> AbstractContextManager[None]:
+        """Do nothing: nothing is shown."""
+        return nullcontext()
 
 
 class Live:
@@ -148,6 +159,15 @@ class Live:
             self._print("[red]failed[/]", work, took)
         elif isinstance(event, events.Finished) and took >= WORTH_A_LINE:
             self._print("[green]done  [/]", work, took)
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Take the display off the terminal while the block runs."""
+        self._screen.stop()
+        try:
+            yield
+        finally:
+            self._screen.start()
 
     def _print(self, word: str, work: Work, took: float) -> None:
         from rich.markup import escape

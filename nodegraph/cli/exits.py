@@ -12,6 +12,7 @@ class Exit(IntEnum):
     FAILED = 1
     USAGE = 2
     INVALID = 3
+    WAITING = 4
     CANCELLED = 130
 
 
@@ -20,6 +21,7 @@ MEANINGS = {
     Exit.FAILED: "failed: a node failed, or a file could not be read or written",
     Exit.USAGE: "usage: an unknown option or name, or a value that cannot be read",
     Exit.INVALID: "the workflow is invalid; each problem stands on a line of its own",
+    Exit.WAITING: "waiting: a node asks something that nobody has answered",
     Exit.CANCELLED: "cancelled",
 }
 

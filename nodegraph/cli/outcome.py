@@ -10,6 +10,7 @@ from nodegraph.cli.text import duration, several, size
 from nodegraph.engine.spec import Json
 
 if TYPE_CHECKING:
+    from nodegraph.engine.questions import Question
     from nodegraph.engine.result import Result
     from nodegraph.outputs import Outputs
 
@@ -49,6 +50,10 @@ def as_json(outputs: Outputs) -> Json:
         "outputs": {name: plain(value) for name, value in result.outputs.items()},
         "failures": {node: str(error) for node, error in result.failures.items()},
         "skipped": dict(result.skipped),
+        "waiting": [
+            {"node": asked.node, "question": asked.question, "choices": list(asked.choices)}
+            for asked in result.waiting.values()
+        ],
         "reused": list(result.reused),
         "timings": dict(result.timings),
         "seconds": result.seconds,
@@ -61,8 +66,20 @@ def tell(outputs: Outputs, seconds: float, stream: TextIO) -> None:
     result = outputs.result
     for error in result.failures.values():
         stream.write(f"{error}\n")
-    word = "cancelled" if result.cancelled else "failed" if result.failures else "done"
-    stream.write(f"{word} in {duration(seconds)}: {'; '.join(_counts(outputs, result))}\n")
+    for asked in result.waiting.values():
+        stream.write(f"{question_line(asked)}\n")
+    word = "cancelled" if result.cancelled else "failed" if result.failures else "waiting" if result.waiting else "done"
+    word = f"{word} after" if word == "waiting" else f"{word} in"
+    stream.write(f"{word} {duration(seconds)}: {'; '.join(_counts(outputs, result))}\n")
+
+
+def question_line(asked: Question) -> str:
+    """Return what a node asks, and how to answer it on the command line."""
+    example = json.dumps(asked.choices[0] if asked.choices else "...", ensure_ascii=False)
+    among = " or ".join(json.dumps(choice, ensure_ascii=False) for choice in asked.choices[:SHOWN])
+    return (
+        f"{asked.node} asks: {asked.question}{f' ({among})' if among else ''}; answer --answer {asked.node}={example}"
+    )
 
 
 def _counts(outputs: Outputs, result: Result) -> list[str]:
@@ -70,10 +87,13 @@ def _counts(outputs: Outputs, result: Result) -> list[str]:
     parts = [f"{several(ran, 'node')} ran" if ran else "no node ran"]
     if result.failures:
         parts.append(f"{len(result.failures)} failed")
+    if result.waiting:
+        parts.append(f"{len(result.waiting)} waiting for an answer")
     if result.skipped:
         names = list(result.skipped)
+        lacking = "failed" if result.failures else "waits"
         more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-        parts.append(f"{len(names)} could not run for want of what failed ({', '.join(names[:SHOWN])}{more})")
+        parts.append(f"{len(names)} could not run for want of what {lacking} ({', '.join(names[:SHOWN])}{more})")
     if result.reused:
         parts.append(f"{len(result.reused)} reused")
     if outputs.files:

@@ -15,6 +15,7 @@ from nodegraph.cli.displays import display
 from nodegraph.cli.exits import Exit
 from nodegraph.cli.interrupts import cancelling
 from nodegraph.cli.output import Results
+from nodegraph.cli.questions import Person, known
 from nodegraph.engine import events
 from nodegraph.engine.context import CancelToken
 from nodegraph.engine.errors import WorkflowError
@@ -36,6 +37,7 @@ def main(options: argparse.Namespace) -> Exit:
         except WorkflowError as error:
             raise files.problems(error, options.file, runtime) from error
         require(options.device, graph)
+        known(options.answers, graph)
         if options.explain:
             _explain(runtime, graph)
         outputs = _run(runtime, graph, options, results)
@@ -49,7 +51,9 @@ def main(options: argparse.Namespace) -> Exit:
     outcome.tell(outputs, time.monotonic() - started, sys.stderr)
     if outputs.result.cancelled:
         return Exit.CANCELLED
-    return Exit.FAILED if outputs.result.failures else Exit.DONE
+    if outputs.result.failures:
+        return Exit.FAILED
+    return Exit.WAITING if outputs.result.waiting else Exit.DONE
 
 
 def _runtime(options: argparse.Namespace) -> Runtime:
@@ -75,4 +79,6 @@ def _run(runtime: Runtime, graph: Graph, options: argparse.Namespace, results: R
                 except BrokenPipeError:  # whoever read along has gone
                     token.cancel()
 
-        return runtime.run(graph, emit=emit, cancel=token)
+        terminal = options.file != files.STDIN and not options.events and sys.stdin.isatty() and sys.stderr.isatty()
+        person = Person(options.answers, screen, token, terminal=terminal)
+        return runtime.run(graph, emit=emit, cancel=token, answers=person)

@@ -55,6 +55,8 @@ class Tally:
     failed: dict[str, str] = field(default_factory=dict)
     skipped: dict[str, str] = field(default_factory=dict)
     """Nodes that could not run, and which failed node that is due to."""
+    asking: set[str] = field(default_factory=set)
+    """Nodes that wait for an answer."""
     types: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -68,7 +70,7 @@ class Tally:
     @property
     def done(self) -> int:
         """Return how many nodes are through, one way or another."""
-        return len(self.run) + len(self.reused) + len(self.failed) + len(self.skipped)
+        return len(self.run) + len(self.reused) + len(self.failed) + len(self.skipped) + len(self.asking)
 
     def add(self, event: events.Event) -> Work | None:
         """Take an event in; return the work of the node that it is about, if that is or was at work."""
@@ -89,6 +91,8 @@ class Tally:
                 self.run.add(node)
             case events.Failed():
                 self.failed[node] = event.message
+            case events.Waiting():
+                self.asking.add(node)
             case events.Skipped():
                 self.skipped[node] = event.because
         if not isinstance(event, events.Queued | events.Running | events.Progress | events.Preview | events.Output):

@@ -145,6 +145,11 @@ class Context:
         if self._emit is not None:
             self._emit(events.Output(self.node, file, value))
 
+    @property
+    def answered(self) -> bool:
+        """Tell whether `ask` has an answer already, so that nobody needs to see what the question is about."""
+        return isinstance(self._answers, Mapping) and self.node in self._answers
+
     def ask(self, question: str, choices: Sequence[Json] = ()) -> Json:
         """Return a person's answer, one of `choices` where there are any; raise `Waiting` where there is none yet.
 
