@@ -22,6 +22,7 @@ from nodegraph.engine.spec import Json
 from nodegraph.engine.workflow import Workflow, load_workflow
 from nodegraph.interop.comfy_api import is_api, read_api, write_api
 from nodegraph.machine import calm_threads, gpu_budget, remove_old, total_memory, user_cache
+from nodegraph.workers import hooks as server
 
 if TYPE_CHECKING:
     from nodegraph.engine.context import CancelToken
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from nodegraph.engine.plan import Plan
     from nodegraph.outputs import Outputs
 
-SPECS = (diffusion.DiffusionHooks,)
+SPECS = (diffusion.DiffusionHooks, server)
 """The hook specifications of the layers above the engine."""
 HISTORY = "history.json"
 """What nodes were last made of, in the data folder."""

@@ -188,7 +188,7 @@ class Child:
         finally:
             self._calls.pop(number, None)
 
-    def tell(self, kind: str, **fields: Any) -> None:
+    def tell(self, kind: str, /, **fields: Any) -> None:
         """Inform the child; nothing happens where it has ended."""
         if self.alive:
             self._write(encode({**fields, "tell": kind}))

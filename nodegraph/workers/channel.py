@@ -57,7 +57,7 @@ class Channel:
             self._frames.append((header, payload))
             self._change.notify_all()
 
-    def tell(self, kind: str, **fields: Any) -> None:
+    def tell(self, kind: str, /, **fields: Any) -> None:
         """Inform the server."""
         self.send({**fields, "tell": kind})
 
@@ -83,6 +83,12 @@ class Channel:
             if frame is not None and not drop:
                 self._frames.append(frame)
                 self._change.notify_all()
+
+    def flush(self, timeout: float = 2.0) -> None:
+        """Wait until what was sent is on its way, before the process ends."""
+        with self._change:
+            self._change.wait_for(lambda: not self._frames, timeout)
+        time.sleep(0.05)  # the last frame has been taken off, and is being written
 
     def _read(self) -> Frame:
         head = self._take.read(HEAD.size)

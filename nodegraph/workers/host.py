@@ -1,0 +1,182 @@
+"""The host process: knows the plugins, checks workflows, tells of models and pictures, runs the plugins' routes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import signal
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
+from pathlib import Path
+from secrets import token_hex
+from typing import Any, Final
+
+from nodegraph.engine.errors import WorkflowError
+from nodegraph.engine.folders import FolderError
+from nodegraph.engine.jsontext import Limits
+from nodegraph.engine.schema import node_schema
+from nodegraph.runtime import Runtime
+from nodegraph.server.protocol import Header
+from nodegraph.workers import pictures
+from nodegraph.workers.channel import Channel
+from nodegraph.workers.checking import Checks
+from nodegraph.workers.routes import NoRouteError, Request, collect_routes
+from nodegraph.workers.setup import open_runtime, redactor, versions
+
+log = logging.getLogger(__name__)
+Json = Any
+Answer = tuple[Json, bytes]
+THREADS: Final = 4
+OTHER_KINDS: Final = ("input", "output", "temp")
+"""Kinds of folders that hold no models."""
+
+
+class _NotFoundError(LookupError):
+    """What is asked for is not there."""
+
+
+def serve(channel: Channel) -> None:
+    """Answer the server's calls until it has gone."""
+    pool = ThreadPoolExecutor(THREADS, thread_name_prefix="call")
+    waiting: list[tuple[Header, bytes]] = []
+    service: list[Service] = []
+
+    def receive(header: Header, payload: bytes) -> None:
+        if "call" in header and service:
+            pool.submit(service[0].answer, header, payload)
+        elif "call" in header:
+            waiting.append((header, payload))
+
+    config = channel.start(receive)
+    service.append(Service(config, channel))
+    for header, payload in waiting:
+        pool.submit(service[0].answer, header, payload)
+    signal.pause() if hasattr(signal, "pause") else pool.shutdown(wait=True)
+
+
+class Service:
+    """Answers calls; each method named `call_...` is one, and may run in several threads at once."""
+
+    def __init__(self, config: Mapping[str, Any], channel: Channel) -> None:
+        self._channel = channel
+        self._redact = redactor(config)
+        self._limits = Limits(nodes=config["nodes"], depth=config["depth"])
+        self._runtime: Runtime = open_runtime(config, channel)
+        self._routes = collect_routes(self._runtime.plugins)
+        self._checks = Checks(self._runtime, self._redact, self._limits)
+        channel.tell("ready", device="", devices=[], versions=versions())
+
+    def answer(self, header: Header, payload: bytes) -> None:
+        """Answer a call, with an error where it fails."""
+        number, method, params = header["call"], header["method"], header.get("params") or {}
+        call: Callable[[dict[str, Any], bytes], Answer] | None = getattr(self, f"call_{method}", None)
+        try:
+            if call is None:
+                self._channel.refuse(number, "unknown_method", f"the host process answers no {method!r}")
+                return
+            self._channel.reply(number, *call(params, payload))
+        except WorkflowError as error:
+            problems = self._checks.problems(error.problems)
+            self._channel.refuse(number, "invalid_workflow", problems[0]["message"], problems)
+        except pictures.RefusedError as error:
+            self._channel.refuse(number, "refused", self._redact(str(error)))
+        except (_NotFoundError, NoRouteError) as error:
+            self._channel.refuse(number, "not_found", self._redact(str(error)))
+        except BaseException as error:
+            reference = token_hex(4)
+            log.exception("the call %s failed [%s]", method, reference)
+            message = f"the call failed; the server's log tells more under {reference}"
+            self._channel.refuse(number, "no_memory" if isinstance(error, MemoryError) else "internal", message)
+
+    def call_catalogue(self, params: dict[str, Any], payload: bytes) -> Answer:
+        """Tell the node types and plugins, unless they are those of `etag`."""
+        plugins = self._runtime.plugins
+        folders = self._runtime.folders
+        nodes = {
+            id: node_schema(plugins.registry[id], folders) for id in sorted({s.id for s in plugins.registry.values()})
+        }
+        states = []
+        for state in plugins.report:
+            told = {**asdict(state), "reason": None if state.reason is None else self._redact(state.reason)}
+            routes = self._routes.get(state.name)
+            told |= {"routes": 0 if routes is None else len(routes)}
+            told |= {"refused": [] if routes is None else [self._redact(reason) for reason in routes.refused]}
+            told.pop("import_seconds")  # it differs from start to start, and the rest has a name by its content
+            states.append(told)
+        text = json.dumps({"nodes": nodes, "plugins": states}, separators=(",", ":"), ensure_ascii=False, default=str)
+        data = text.encode("utf-8", "replace")
+        etag = hashlib.sha256(data).hexdigest()[:32]
+        same = etag == params.get("etag")
+        return {"etag": etag, "same": same}, b"" if same else data
+
+    def call_check(self, params: dict[str, Any], payload: bytes) -> Answer:
+        """Check a workflow with each set of inputs."""
+        folders = [Path(folder) for folder in params["input"]]
+        return self._checks.check(json.loads(payload), params["inputs"], params["targets"], folders)
+
+    def call_models(self, params: dict[str, Any], payload: bytes) -> Answer:
+        """Tell the model files by kind."""
+        folders = self._runtime.folders
+        return {kind: list(folders.names(kind)) for kind in folders.kinds if kind not in OTHER_KINDS}, b""
+
+    def call_model(self, params: dict[str, Any], payload: bytes) -> Answer:
+        """Describe a model file."""
+        kind, name = params["kind"], params["name"]
+        folders = self._runtime.folders
+        if kind in OTHER_KINDS or kind not in folders.kinds:
+            raise _NotFoundError(f"there is no kind of models {kind!r}")
+        try:
+            path = folders.path(kind, name)
+        except FolderError as error:
+            near = f" (did you mean {error.nearest!r}?)" if error.nearest else ""
+            raise _NotFoundError(f"there is no file {name!r} among the {kind}{near}") from error
+        status = path.stat()
+        told: dict[str, Json] = {"kind": kind, "name": folders.plain(name), "modified": status.st_mtime}
+        told["size"] = status.st_size if path.is_file() else _size_of(path)
+        if kind == "checkpoints":
+            told |= self._describe(path)
+        return told, b""
+
+    def _describe(self, path: Path) -> dict[str, Json]:
+        from nodegraph.diffusion.weights.describe import describe
+        from nodegraph.diffusion.weights.errors import WeightsError
+
+        try:
+            info = asdict(describe(path))
+        except (WeightsError, OSError) as error:
+            return {"problem": self._redact(str(error))}
+        info.pop("path")
+        plain: dict[str, Json] = json.loads(json.dumps(info, default=str))
+        return plain
+
+    def call_inspect(self, params: dict[str, Any], payload: bytes) -> Answer:
+        """Say what a picture is."""
+        return pictures.inspect(Path(params["path"]), pixels=params["pixels"], frames=params["frames"]), b""
+
+    def call_thumbnail(self, params: dict[str, Any], payload: bytes) -> Answer:
+        """Make a small picture."""
+        return {}, pictures.thumbnail(Path(params["path"]), params["size"])
+
+    def call_route(self, params: dict[str, Any], payload: bytes) -> Answer:
+        """Have a plugin answer a request."""
+        routes = self._routes.get(params["plugin"])
+        if routes is None:
+            raise NoRouteError(f"there is no plugin {params['plugin']!r} with routes")
+        names = ("method", "path", "query", "media", "user")
+        try:
+            found = routes.answer(Request(**{name: params[name] for name in names}, body=payload))
+        except (ValueError, KeyError, TypeError) as error:
+            reference = token_hex(4)
+            log.exception(
+                "%s %s of the plugin %s failed [%s]", params["method"], params["path"], routes.plugin, reference
+            )
+            message = self._redact(f"{type(error).__name__}: {error}")
+            text = json.dumps({"error": {"code": "plugin_failed", "message": message, "reference": reference}})
+            return {"status": 500, "media": "application/json"}, text.encode()
+        return {"status": found.status, "media": found.media}, found.body
+
+
+def _size_of(folder: Path) -> int:
+    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())

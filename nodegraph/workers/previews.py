@@ -1,0 +1,137 @@
+"""What a node shows while it runs, as pictures for a browser: encoded beside the work, the newest only."""
+
+from __future__ import annotations
+
+import io
+import logging
+import sys
+import threading
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final
+
+from nodegraph.diffusion.values import Image, Latent, Mask
+from nodegraph.workers.channel import INTERVAL, Channel
+from nodegraph.workers.hooks import Encoded
+
+if TYPE_CHECKING:
+    from PIL.Image import Image as Picture
+    from torch import Tensor
+
+log = logging.getLogger(__name__)
+LARGEST: Final = 512
+"""Pixels of a preview's longer edge."""
+SD_FACTORS: Final = (
+    (0.298, 0.207, 0.208),
+    (0.187, 0.286, 0.173),
+    (-0.158, 0.189, 0.264),
+    (-0.184, -0.271, -0.473),
+)
+"""Latent channel -> red, green, blue in [-1, 1], fitted for Stable Diffusion 1's scaled latents by keturn
+(discuss.huggingface.co, "Decoding latents to RGB without upscaling", 2022)."""
+SD_SCALE: Final = 0.18215
+
+
+def encode(value: object) -> Encoded | None:
+    """Encode a picture, mask, latent or Pillow image; None for anything else."""
+    picture = _picture(value)
+    if picture is None:
+        return None
+    if max(picture.size) > LARGEST:
+        picture.thumbnail((LARGEST, LARGEST))
+    target = io.BytesIO()
+    picture.convert("RGB").save(target, format="JPEG", quality=80)
+    return Encoded("image/jpeg", picture.size[0], picture.size[1], target.getvalue())
+
+
+def _picture(value: object) -> Picture | None:
+    pillow = sys.modules.get("PIL.Image")  # who gives a Pillow image has imported it
+    if pillow is not None and isinstance(value, pillow.Image):
+        return value.copy()  # type: ignore[no-any-return]
+    if isinstance(value, Image):
+        return _of_pixels(value.pixels[0, ..., :3])
+    if isinstance(value, Mask):
+        return _of_pixels(value.values[0, ..., None])
+    if isinstance(value, Latent):
+        return _of_pixels(latent_rgb(value.samples[0]))
+    return None
+
+
+def latent_rgb(samples: Tensor) -> Tensor:
+    """Return colours (h, w, 3) in [0, 1] that tell what a latent (C, h, w) will look like.
+
+    Four channels are read as Stable Diffusion 1's; of others the first three, spread over the range, are shown.
+    """
+    import torch
+
+    samples = samples.detach().to("cpu", torch.float32)
+    if samples.shape[0] == 4:
+        rgb = torch.einsum("chw,cr->hwr", samples * SD_SCALE, torch.tensor(SD_FACTORS))
+        return (rgb + 1) / 2
+    first = samples[:3].movedim(0, -1)
+    rgb = first if first.shape[-1] == 3 else first[..., :1].expand(-1, -1, 3)
+    low, high = rgb.amin(), rgb.amax()
+    return (rgb - low) / (high - low).clamp(min=1e-6)
+
+
+def _of_pixels(pixels: Tensor) -> Picture:
+    import torch
+    from PIL import Image as Pillow
+
+    small = max(1, max(pixels.shape[:2]) // (2 * LARGEST))
+    pixels = pixels[::small, ::small].detach().to("cpu", torch.float32)
+    array = (pixels.nan_to_num().clamp(0, 1) * 255).round().to(torch.uint8).numpy()
+    return Pillow.fromarray(array[..., 0] if array.shape[-1] == 1 else array)
+
+
+class Previews:
+    """Encodes the newest value of each node in a thread and sends it, at most once an interval; off at first."""
+
+    def __init__(self, channel: Channel, hook: Callable[..., Encoded | None]) -> None:
+        self._channel, self._hook = channel, hook
+        self._change = threading.Condition()
+        self._values: dict[tuple[str, str], Any] = {}
+        self._shown: dict[tuple[str, str], float] = {}
+        self.on = False
+        threading.Thread(target=self._work, name="previews", daemon=True).start()
+
+    def show(self, job: str, node: str, value: Any) -> None:
+        """Show a value soon, unless a newer one comes before."""
+        if self.on:
+            with self._change:
+                self._values[job, node] = value
+                self._change.notify()
+
+    def forget(self, job: str, node: str | None = None) -> None:
+        """Show nothing more of a node, or of a whole job."""
+        with self._change:
+            for key in [key for key in (*self._values, *self._shown) if key[0] == job and node in (None, key[1])]:
+                self._values.pop(key, None)
+                self._shown.pop(key, None)
+
+    def _work(self) -> None:
+        while True:
+            key, value = self._next()
+            try:
+                encoded = self._hook(value=value) or encode(value)
+            except Exception:  # a picture less; the job goes on
+                log.exception("a preview of the node %s cannot be encoded", key[1])
+                continue
+            finally:
+                del value
+            if encoded is not None and self.on:
+                job, node = key
+                header = {"tell": "preview", "job": job, "node": node, "media": encoded.media}
+                size = {"width": encoded.width, "height": encoded.height}
+                self._channel.latest(("preview", job, node), {**header, **size}, encoded.data)
+
+    def _next(self) -> tuple[tuple[str, str], Any]:
+        with self._change:
+            while True:
+                now = time.monotonic()
+                waits = {key: self._shown.get(key, 0.0) + INTERVAL - now for key in self._values}
+                key = min(waits, key=waits.__getitem__, default=None)
+                if key is not None and waits[key] <= 0:
+                    self._shown[key] = now
+                    return key, self._values.pop(key)
+                self._change.wait(None if key is None else waits[key])

@@ -1,0 +1,64 @@
+"""What host and worker have in common: the runtime that the server's configuration asks for."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from nodegraph import resources
+from nodegraph.runtime import Options, Runtime
+from nodegraph.workers.channel import Channel
+from nodegraph.workers.redact import Redactor
+
+Json = Any
+
+
+def open_runtime(config: Mapping[str, Any], channel: Channel) -> Runtime:
+    """Return a runtime with its plugins loaded; the server is told of each before its import."""
+    data = Path(config["data"])
+    options = Options(
+        models=tuple(map(Path, config["models"])),
+        input=tuple(map(Path, config["input"])),
+        output=data / "output",
+        data=data,
+        device=config["device"],
+        dtype=config["dtype"],
+        memory=config["memory"],
+        disk=config["disk"],
+        metadata=config["metadata"],
+        plugins=config["plugins"],
+        skip_plugins=config["skip"],
+    )
+    runtime = Runtime(options, importing=lambda name: channel.tell("importing", plugin=name))
+    _ = runtime.plugins
+    channel.tell("importing", plugin=None)
+    return runtime
+
+
+def redactor(config: Mapping[str, Any], **more: Path) -> Redactor:
+    """Return what takes paths and secrets out of texts for users; `more` are folders that they know by name."""
+    data = Path(config["data"])
+    known: dict[str, list[Path]] = {
+        "models": [*map(Path, config["models"]), Path.cwd() / "models", resources.models()],
+        "input": [*map(Path, config["input"]), data / "input", Path.cwd() / "input", resources.workflows()],
+        "output": [data / "output"],
+        "temp": [data / "temp"],
+    }
+    for name, path in more.items():
+        known.setdefault(name, []).append(path)
+    return Redactor(known, os.environ)
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of what results depend on."""
+    found = {"python": platform.python_version()}
+    for package in ("nodegraph", "torch"):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = ""
+    return found
