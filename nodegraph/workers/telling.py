@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import mimetypes
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from secrets import token_hex
@@ -97,12 +98,12 @@ class Teller:
         failure = self.failed(node, error)
         self.failure = self.failure or failure
         self._note(node, "failed", memory=self._measure(), message=failure["message"])
-        told = {"event": "failed", "node": node, "message": failure["message"], "code": failure["code"]}
-        self._channel.tell("event", job=self._job, **told, reference=failure["reference"])
+        told = {name: failure[name] for name in ("message", "code", "reference")}
+        self._channel.tell("event", job=self._job, event={"event": "failed", "node": node, "time": time.time(), **told})
 
     def _went_on(self, node: str, event: Event) -> None:
         header = self._header(event)
-        type_ = header.get("type")
+        type_ = header["event"].get("type")
         if type_:
             self._types[node] = type_
         if isinstance(event, events.Running):
@@ -112,7 +113,7 @@ class Teller:
             return  # the second run finds what the first has made
         elif isinstance(event, events.Finished):
             memory = self._measure()
-            header["memory"] = memory
+            header["event"]["memory"] = memory
             self._note(node, "finished", seconds=event.seconds, memory=memory)
         elif isinstance(event, events.Cached):
             self._note(node, "cached")
@@ -134,7 +135,7 @@ class Teller:
         failure = self.failed(node, cause)
         self.failure = self.failure or failure
         header = self._header(event)
-        header |= {"message": failure["message"], "code": failure["code"], "reference": failure["reference"]}
+        header["event"] |= {name: failure[name] for name in ("message", "code", "reference")}
         self._note(node, "failed", memory=self._measure(), message=failure["message"])
         self._end_of_node(node, event)
         self._channel.send(header)
@@ -175,7 +176,7 @@ class Teller:
         )  # fmt: skip
 
     def _header(self, event: Event) -> dict[str, Any]:
-        return {**dump(event), "tell": "event", "job": self._job}
+        return {"tell": "event", "job": self._job, "event": dump(event)}
 
 
 def trace_of(error: BaseException) -> str:
