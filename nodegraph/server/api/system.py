@@ -15,10 +15,9 @@ from aiohttp import web
 from nodegraph.server.api.queue import DeviceAnswer, devices
 from nodegraph.server.api.routing import Model, Route
 from nodegraph.server.keys import ACCOUNTS, HOST, QUEUE, SETTINGS, STORE
+from nodegraph.server.metrics import METER
 from nodegraph.server.security.guard import session_cookie
 from nodegraph.server.security.principal import principal
-
-BEGAN = web.AppKey("BEGAN", float)
 
 
 class Disk(Model):
@@ -62,7 +61,7 @@ async def show(request: web.Request) -> SystemAnswer:
     return SystemAnswer(
         version=version("nodegraph"),
         python=platform.python_version(),
-        uptime=time.monotonic() - request.config_dict[BEGAN],
+        uptime=time.monotonic() - app[METER].began,
         user=MeAnswer(user=who.user, admin=who.admin, via=who.via),
         limits={name: float(value) for name, value in asdict(settings.limits).items()},
         devices=devices(request),
