@@ -162,7 +162,7 @@ class Hub:
         self._tick_seconds = tick
         self.epoch = secrets.token_hex(4)
         """Names this run of the server; numbers of another one say nothing here."""
-        self.ring = ring or Ring(RING_LENGTH, RING_BYTES, RING_SECONDS)
+        self.ring = Ring(RING_LENGTH, RING_BYTES, RING_SECONDS) if ring is None else ring
         self.snapshots = Snapshots(lambda: self.ring.seq)
         self.cuts = 0
         """How many streams fell behind."""
@@ -266,13 +266,15 @@ class Hub:
         self._ticked = time.monotonic()
         if not pending:
             return
-        users = {event.user for event in pending}
+        users, before = {event.user for event in pending}, self.seq
         for event in pending:
             self.ring.append(event.user, event.job, _line(event), self._ticked)
         self.ring.forget_frames()
         for stream in self._streams:
             if None in users or stream.audience.everything or stream.audience.user in users:
                 stream.wake()
+            elif stream.cursor == before:  # nothing of it is meant for this one
+                stream.cursor = self.seq
 
     def chosen(self, stream: Subscription) -> None:
         """Take note of what a stream wants: previews that are there already are offered at once."""

@@ -76,7 +76,7 @@ class Ring:
             self._begin = 0
 
     def _spare(self, oldest: Entry, now: float) -> bool:
-        return self._bytes > self._size or (len(self) > self._length and now - oldest.time > self._seconds)
+        return self._bytes > self._size or (len(self) > self._length and now - oldest.time >= self._seconds)
 
     def __len__(self) -> int:
         return len(self._entries) - self._begin

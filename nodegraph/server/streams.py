@@ -7,7 +7,7 @@ import logging
 import socket
 import sys
 import time
-from collections.abc import Awaitable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Annotated, Any, Final, Literal
@@ -20,9 +20,6 @@ from nodegraph.server.hub import RESYNC, Cut, Hub, Subscription
 from nodegraph.server.ring import Entry, line, websocket_form
 from nodegraph.server.snapshots import Source
 
-STALL_SECONDS = 10.0
-"""How long a client may take nothing before it is cut."""
-HEARTBEAT_SECONDS, KEEP_ALIVE_SECONDS, CLOSE_SECONDS = 20.0, 15.0, 2.0
 LONGEST_MESSAGE = 64 * 2**10
 MESSAGES_A_SECOND = 50
 UNSENT = 64 * 2**10
@@ -30,6 +27,23 @@ UNSENT = 64 * 2**10
 UNSUPPORTED, POLICY, INTERNAL = 1003, 1008, 1011
 _ENDS = (WSMsgType.CLOSE, WSMsgType.CLOSING, WSMsgType.CLOSED, WSMsgType.ERROR)
 _log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How long, in seconds, a client may take."""
+
+    stall: float = 10.0
+    """To take what it was sent, before it is cut."""
+    heartbeat: float = 20.0
+    """Between two pings of a websocket; half of it may pass until the pong."""
+    keep_alive: float = 15.0
+    """Between two signs of life of server-sent events."""
+    close: float = 2.0
+    """To answer a websocket's end."""
+
+
+PACE: Final = Pace()
 
 
 class _Message(BaseModel):
@@ -55,20 +69,22 @@ ClientMessage = Annotated[Subscribe | Ping, Field(discriminator="type")]
 _MESSAGE: Final[TypeAdapter[Subscribe | Ping]] = TypeAdapter(ClientMessage)
 
 
-async def websocket(request: web.Request, hub: Hub, stream: Subscription, snapshot: Source) -> web.StreamResponse:
+async def websocket(
+    request: web.Request, hub: Hub, stream: Subscription, snapshot: Source, pace: Pace = PACE
+) -> web.StreamResponse:
     """Serve a stream over a websocket until the client leaves, falls behind or breaks the rules."""
     ws = web.WebSocketResponse(
-        heartbeat=HEARTBEAT_SECONDS,
+        heartbeat=pace.heartbeat,
         autoping=False,
         compress=False,
         max_msg_size=LONGEST_MESSAGE,
-        timeout=CLOSE_SECONDS,
+        timeout=pace.close,
     )
     if not ws.can_prepare(request):
         raise ApiError(400, "bad_handshake", "the headers of this websocket upgrade are not those of RFC 6455")
     await ws.prepare(request)
-    transport = _tuned(request, stream)
-    client = _Client(ws, transport, hub, stream, snapshot)
+    transport = _tuned(request, stream, pace)
+    client = _Client(ws, transport, hub, stream, snapshot, pace)
     tasks = {asyncio.create_task(client.send_all()), asyncio.create_task(client.receive_all())}
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -78,11 +94,17 @@ async def websocket(request: web.Request, hub: Hub, stream: Subscription, snapsh
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         stream.close()
-    if not ws.closed and not client.stalled:
-        await ws.close(code=cut.code, message=cut.reason.encode())
-    if transport.get_write_buffer_size():  # it does not read: nothing of this would ever leave
-        transport.abort()
+    await _close(ws, transport, cut, 0.0 if client.stalled else pace.close)
     return ws
+
+
+async def _close(ws: web.WebSocketResponse, transport: asyncio.WriteTransport, cut: Cut, seconds: float) -> None:
+    """Say goodbye, but not for long to a client that does not read: nothing of it would ever leave."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await ws.close(code=cut.code, message=cut.reason.encode())
+    if transport.get_write_buffer_size():
+        transport.abort()
 
 
 def _outcome(done: set[asyncio.Task[None]], stream: Subscription) -> Cut:
@@ -103,9 +125,11 @@ class _Client:
         hub: Hub,
         stream: Subscription,
         snapshot: Source,
+        pace: Pace,
     ) -> None:
         self._ws, self._transport = ws, transport
         self._hub, self._stream, self._snapshot = hub, stream, snapshot
+        self._pace = pace
         self._allowed, self._counted = float(MESSAGES_A_SECOND), time.monotonic()
         self.stalled = False
 
@@ -124,7 +148,7 @@ class _Client:
 
     async def _send(self, data: bytes, type: WSMsgType = WSMsgType.TEXT) -> None:
         try:
-            async with asyncio.timeout(STALL_SECONDS):
+            async with asyncio.timeout(self._pace.stall):
                 await self._ws.send_frame(data, type)
         except TimeoutError:
             self.stalled = True
@@ -194,14 +218,17 @@ class EventStreamForm:
         return b"".join(b"id: %b:%d\ndata: %b\n\n" % (epoch, entry.seq, entry.line) for entry in entries)
 
 
-async def server_sent(request: web.Request, hub: Hub, stream: Subscription, snapshot: Source) -> web.StreamResponse:
+async def server_sent(
+    request: web.Request, hub: Hub, stream: Subscription, snapshot: Source, pace: Pace = PACE
+) -> web.StreamResponse:
     """Serve a stream as server-sent events until the client leaves or falls behind."""
     headers = {"Content-Type": "text/event-stream", "Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     response = web.StreamResponse(headers=headers)
+    first = [hello(hub, stream), *([] if stream.replayed else [await resynchronise(hub, stream, snapshot)])]
     await response.prepare(request)
-    transport = _tuned(request, stream)
+    transport = _tuned(request, stream, pace)
     try:
-        await _server_sent(response, hub, stream, snapshot)
+        await _Listener(response, hub, stream, pace).send_all(first)
     except TimeoutError:
         stream.end(Cut(RESYNC, "resync"))
         transport.abort()
@@ -212,28 +239,31 @@ async def server_sent(request: web.Request, hub: Hub, stream: Subscription, snap
     return response
 
 
-async def _server_sent(response: web.StreamResponse, hub: Hub, stream: Subscription, snapshot: Source) -> None:
-    form = EventStreamForm(hub.epoch)
-    await _in_time(response.write(b"retry: 2000\n" + _data(hub, stream, hello(hub, stream))))
-    if not stream.replayed:
-        data = await resynchronise(hub, stream, snapshot)
-        await _in_time(response.write(_data(hub, stream, data)))
-    while stream.cut is None:
-        try:
-            await asyncio.wait_for(stream.wait(), KEEP_ALIVE_SECONDS)
-        except TimeoutError:
-            await _in_time(response.write(b": keep-alive\nid: %b:%d\n\n" % (hub.epoch.encode(), stream.cursor)))
-        while (frame := stream.frame(form)) is not None:
-            await _in_time(response.write(frame))
+class _Listener:
+    """The one direction of server-sent events."""
 
+    def __init__(self, response: web.StreamResponse, hub: Hub, stream: Subscription, pace: Pace) -> None:
+        self._response, self._hub, self._stream, self._pace = response, hub, stream, pace
+        self._form = EventStreamForm(hub.epoch)
 
-def _data(hub: Hub, stream: Subscription, document: bytes) -> bytes:
-    return b"id: %b:%d\ndata: %b\n\n" % (hub.epoch.encode(), stream.cursor, document)
+    async def send_all(self, first: Sequence[bytes]) -> None:
+        """Send the first messages, then what happens, until the stream is cut."""
+        stream = self._stream
+        await self._send(b"retry: 2000\n" + b"".join(self._id() + b"data: %b\n\n" % message for message in first))
+        while stream.cut is None:
+            try:
+                await asyncio.wait_for(stream.wait(), self._pace.keep_alive)
+            except TimeoutError:  # the id tells a browser where it is, though nothing was meant for it
+                await self._send(b": keep-alive\n" + self._id() + b"\n")
+            while (frame := stream.frame(self._form)) is not None:
+                await self._send(frame)
 
+    def _id(self) -> bytes:
+        return b"id: %b:%d\n" % (self._hub.epoch.encode(), self._stream.cursor)
 
-async def _in_time(write: Awaitable[None]) -> None:
-    async with asyncio.timeout(STALL_SECONDS):
-        await write
+    async def _send(self, data: bytes) -> None:
+        async with asyncio.timeout(self._pace.stall):
+            await self._response.write(data)
 
 
 def hello(hub: Hub, stream: Subscription) -> bytes:
@@ -249,7 +279,7 @@ async def resynchronise(hub: Hub, stream: Subscription, source: Source) -> bytes
     return head[:-1] + b',"data":' + snapshot.data + b"}"
 
 
-def _tuned(request: web.Request, stream: Subscription) -> asyncio.WriteTransport:
+def _tuned(request: web.Request, stream: Subscription, pace: Pace) -> asyncio.WriteTransport:
     """Return the request's transport, told to hold little and to give up on a peer that is silent."""
     transport = request.transport
     if not isinstance(transport, asyncio.WriteTransport):
@@ -258,6 +288,6 @@ def _tuned(request: web.Request, stream: Subscription) -> asyncio.WriteTransport
     if found is not None and found.family in (socket.AF_INET, socket.AF_INET6) and sys.platform == "linux":
         with suppress(OSError):
             found.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT)
-            found.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(1000 * 3 * STALL_SECONDS))
+            found.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(1000 * (pace.heartbeat + pace.stall)))
     stream.on_end(transport.abort)
     return transport
