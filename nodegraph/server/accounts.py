@@ -56,7 +56,7 @@ class Accounts:
     async def open(self) -> None:
         """See that there is an owner."""
         if await self._store.user(OWNER) is None:
-            await self._store.add_user(OWNER, True, "")
+            await self._store.add_user(OWNER, True)
 
     async def by_token(self, token: str) -> Principal | None:
         """Return who has that token."""

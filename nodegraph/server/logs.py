@@ -7,15 +7,18 @@ import logging
 import queue
 import re
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
-from logging.handlers import QueueHandler, QueueListener
+from logging.handlers import QueueHandler
 from typing import Final, Literal, TextIO
 
 Form = Literal["text", "json"]
 WAITING: Final = 10_000
 """Lines that may wait for a stderr that takes none; what is beyond is dropped."""
+LAST_WORDS: Final = 1.0
+"""Seconds that what was logged last may take to be written at the end."""
 FIELDS: Final = ("request", "method", "path", "status", "milliseconds", "user", "job", "device", "node")
 """What a record may carry beside its message."""
 _SECRETS: Final = re.compile(
@@ -99,8 +102,8 @@ def logging_to_stderr(form: Form, *, debug: bool = False) -> Iterator[None]:
     """
     stream = _Quiet(sys.stderr)
     stream.setFormatter(JsonFormatter() if form == "json" else TextFormatter())
-    waiting: queue.Queue[logging.LogRecord] = queue.Queue(WAITING)
-    listener = QueueListener(waiting, stream)
+    waiting: queue.Queue[logging.LogRecord | None] = queue.Queue(WAITING)
+    writer = threading.Thread(target=_write_all, args=(waiting, stream), name="log", daemon=True)
     logger, handler = logging.getLogger("nodegraph"), _Dropping(waiting)
     requests = logging.getLogger("nodegraph.server.access")
     if form == "text" and not debug:
@@ -109,10 +112,17 @@ def logging_to_stderr(form: Form, *, debug: bool = False) -> Iterator[None]:
     logger.handlers[:] = [handler]
     logger.setLevel(logging.DEBUG if debug else logging.INFO)
     logger.propagate = False
-    listener.start()
+    writer.start()
     try:
         yield
     finally:
         logger.handlers[:], logger.propagate = before, propagate
         logger.setLevel(level)
-        listener.stop()
+        with suppress(queue.Full):
+            waiting.put(None, timeout=LAST_WORDS)
+            writer.join(LAST_WORDS)  # not forever: whoever reads may have stopped to
+
+
+def _write_all(waiting: queue.Queue[logging.LogRecord | None], handler: logging.Handler) -> None:
+    while (record := waiting.get()) is not None:
+        handler.handle(record)
