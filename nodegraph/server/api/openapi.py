@@ -16,7 +16,6 @@ from aiohttp import web
 from pydantic import BaseModel, TypeAdapter
 from pydantic.json_schema import models_json_schema
 
-from nodegraph.server.api import event_models
 from nodegraph.server.api.routing import API, ROUTES, Route
 from nodegraph.server.api.wire import ErrorAnswer
 
@@ -150,6 +149,8 @@ def _query_parameters(query: type[BaseModel] | None) -> Iterator[dict[str, Json]
 
 def _schemas(routes: Iterable[Route]) -> tuple[dict[type[BaseModel], str], dict[str, Json]]:
     """Return the name of each model, and all schemas by name, with what the fields' own docstrings say."""
+    from nodegraph.server.api import event_models  # its adapters take a while to build, which no start has to wait for
+
     models: dict[type[BaseModel], None] = {ErrorAnswer: None}
     schemas: dict[str, Json] = {}
     for route in routes:

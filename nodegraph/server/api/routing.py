@@ -23,13 +23,13 @@ BINARY: Final = "application/octet-stream"
 class Model(BaseModel):
     """Base of what stands on the wire: strict, finite, and no field too many."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, frozen=True)
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, frozen=True, defer_build=True)
 
 
 class Query(BaseModel):
     """Base of a route's query; its values come as text."""
 
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False, frozen=True)
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False, frozen=True, defer_build=True)
 
 
 M = TypeVar("M", bound=Model)

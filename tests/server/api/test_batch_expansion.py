@@ -32,7 +32,7 @@ def test_a_zip_takes_what_stands_at_the_same_place(length: int, chosen: list[str
 
 
 def test_a_list_is_taken_as_it_is_and_copied() -> None:
-    given_items = [{"seed": 2**64 - 1}, {"prompt": "é", "nothing": None}]
+    given_items: list[dict[str, Any]] = [{"seed": 2**64 - 1}, {"prompt": "é", "nothing": None}]
     found = listed(given_items, 2)
     assert found == given_items
     assert found[0] is not given_items[0]
