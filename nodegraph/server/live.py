@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from nodegraph.server.records import Job, Output
+from nodegraph.server.store.kinds import Expected
 
 Json = Any
+OVER = frozenset({"finished", "cached", "failed", "skipped", "cancelled", "waiting"})
+NODE_STATES = OVER | {"queued", "running", "progress"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +65,78 @@ class JobView:
     """Seconds till it ends, the queue before it included, judged by past runs; None where nothing is known."""
     cancelling: bool = False
     """It was asked to stop and has not yet."""
+
+
+class Progress:
+    """How far a job that runs is, by what its worker tells; `expected` is how long its kind takes."""
+
+    def __init__(self, nodes: int, expected: Expected | None) -> None:
+        self._count, self._expected = nodes, expected
+        self._nodes: dict[str, NodeView] = {}
+        self._began = time.monotonic()
+        self._weights = {} if expected is None else expected.nodes
+        usual = list(self._weights.values())
+        self._usual = max(sum(usual) / len(usual), 1e-6) if usual else 1.0
+        self._over = self._planned = 0.0
+        """Weights of the nodes that are over, and of all that are known; weights are seconds where they are known."""
+        self.value = 0.0
+        """From 0 to 1, and never back."""
+
+    def take(self, event: Mapping[str, Json]) -> NodeView | None:
+        """Take in an event of a node as its worker tells it; return the node as it is now."""
+        name, kind = event.get("node"), event.get("event")
+        if not isinstance(name, str) or kind not in NODE_STATES:
+            return None
+        before = self._nodes.get(name)
+        node = _next(before or NodeView(node=name), str(kind), event)
+        if before is None:
+            self._planned += self._weight(name)
+        was_over = before is not None and before.state in OVER
+        self._over += self._weight(name) * ((node.state in OVER) - was_over)
+        self._nodes[name] = node
+        # Nodes that the plan leaves out never come up; those of the workflow that may yet come up are counted in.
+        whole = max(self._planned, self._over, 1e-9)
+        done = (self._over + self._part(node)) / whole
+        self.value = min(max(self.value, done), 0.999)
+        return node
+
+    @property
+    def nodes(self) -> tuple[NodeView, ...]:
+        """Return the nodes that anything was told of."""
+        return tuple(self._nodes.values())
+
+    @property
+    def left(self) -> float | None:
+        """Return the seconds till it ends; None where nothing is known of its kind."""
+        if self._expected is None:
+            return None
+        known = {name: seconds for name, seconds in self._weights.items() if name in self._nodes}
+        if not known:
+            return max(0.0, self._expected.total - (time.monotonic() - self._began))
+        over = (self._nodes[name].state in OVER for name in known)
+        rest = sum(seconds for seconds, ended in zip(known.values(), over, strict=True) if not ended)
+        return max(0.0, rest - sum(self._part(node) for node in self._nodes.values() if node.state == "running"))
+
+    def _weight(self, name: str) -> float:
+        return max(self._weights.get(name, self._usual), 1e-6)
+
+    def _part(self, node: NodeView) -> float:
+        if node.state != "running" or not node.total or node.value is None:
+            return 0.0
+        return self._weight(node.node) * min(1.0, max(0.0, node.value / node.total))
+
+
+def _next(node: NodeView, kind: str, event: Mapping[str, Json]) -> NodeView:
+    """Return a node as it is after an event."""
+    changes: dict[str, Any] = {} if kind == "progress" else {"state": kind, "message": ""}
+    for name, types in (("type", str), ("message", str), ("seconds", (int, float)), ("memory", dict)):
+        if event.get(name) and isinstance(event[name], types):
+            changes[name] = event[name]
+    if kind == "progress":
+        changes |= {"state": "running", "value": event.get("value"), "total": event.get("total")}
+    elif kind == "running":
+        changes |= {"value": None, "total": None}
+    return replace(node, **changes)
 
 
 def summary(job: Job) -> dict[str, Json]:

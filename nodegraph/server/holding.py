@@ -1,0 +1,103 @@
+"""Why jobs are not begun: somebody paused the queue or a device, or the disk is full."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import shutil
+from collections.abc import Callable
+
+from nodegraph.server.placing import OWNER, folder_of
+from nodegraph.server.settings import Settings
+from nodegraph.server.store.errors import StoreError
+from nodegraph.server.store.store import Store
+
+log = logging.getLogger(__name__)
+QUEUE, DEVICES = "queue.paused", "queue.devices"
+LOOK_SECONDS = 2.0
+DISK_FULL = "disk full"
+
+
+class Holding:
+    """Pauses of the queue and of devices, which outlast the process, and the lack of room, which ends by itself."""
+
+    def __init__(self, settings: Settings, store: Store, on_change: Callable[[], None]) -> None:
+        self._settings, self._store, self._on_change = settings, store, on_change
+        self._paused: str | None = None
+        self._full = False
+        self.devices: dict[str, str] = {}
+        """Device -> why it is paused."""
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def reason(self) -> str | None:
+        """Return why no job is begun; None where jobs are begun."""
+        return DISK_FULL if self._full else self._paused
+
+    async def start(self) -> None:
+        """Read what was paused, and watch the disk from now on."""
+        self._paused = await self._store.get(QUEUE)
+        self.devices = dict(await self._store.get(DEVICES) or {})
+        self._full = not self._has_room()
+        self._task = asyncio.create_task(self._watch(), name="room on the disk")
+
+    def stop(self) -> None:
+        """Watch no more."""
+        if self._task is not None:
+            self._task.cancel()
+
+    async def pause(self, device: str | None, reason: str) -> None:
+        """Pause the queue, or a device."""
+        if device is None:
+            await self._store.put(QUEUE, reason)
+            self._paused = reason
+        else:
+            devices = {**self.devices, device: reason}
+            await self._store.put(DEVICES, devices)
+            self.devices = devices
+        self._on_change()
+
+    async def resume(self, device: str | None) -> None:
+        """End a pause; the lack of room ends only when there is room."""
+        if device is None:
+            await self._store.put(QUEUE, None)
+            self._paused = None
+        else:
+            devices = {name: reason for name, reason in self.devices.items() if name != device}
+            await self._store.put(DEVICES, devices)
+            self.devices = devices
+        self._on_change()
+
+    def full(self) -> None:
+        """Note that something did not fit on the disk."""
+        if not self._full:
+            log.warning("the disk is full: no job is begun until there are %d bytes of room", self._settings.reserve)
+            self._full = True
+            self._on_change()
+
+    def _has_room(self) -> bool:
+        for folder in (self._settings.data, folder_of(self._settings, OWNER, "output")):
+            try:
+                if shutil.disk_usage(folder).free < self._settings.reserve:
+                    return False
+            except OSError:
+                continue  # a folder that is not there is told by the jobs that need it
+        return True
+
+    async def _watch(self) -> None:
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            if not self._has_room():
+                self.full()
+            elif self._full and await self._can_write():
+                log.info("there is room on the disk again")
+                self._full = False
+                self._on_change()
+
+    async def _can_write(self) -> bool:
+        """Tell whether the store takes a write: there may be limits other than the disk's size."""
+        try:
+            await self._store.put(QUEUE, self._paused)
+        except StoreError:
+            return False
+        return True
