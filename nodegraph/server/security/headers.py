@@ -27,7 +27,7 @@ ALWAYS: Final[Mapping[str, str]] = {
 }
 UNLESS_SET: Final[Mapping[str, str]] = {"Content-Security-Policy": POLICY, hdrs.CACHE_CONTROL: "no-store"}
 """A route may be stricter with what it sends, and may let it be kept."""
-REQUEST_ID: Final = "nodegraph.request_id"
+REQUEST_ID: Final = web.RequestKey("REQUEST_ID", str)
 
 
 async def add_headers(request: web.Request, response: web.StreamResponse) -> None:
