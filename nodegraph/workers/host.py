@@ -23,7 +23,7 @@ from nodegraph.workers import pictures
 from nodegraph.workers.channel import Channel
 from nodegraph.workers.checking import Checks
 from nodegraph.workers.routes import NoRouteError, Request, collect_routes
-from nodegraph.workers.setup import open_runtime, redactor, versions
+from nodegraph.workers.setup import input_folders, open_runtime, redactor, versions
 
 log = logging.getLogger(__name__)
 Json = Any
@@ -113,7 +113,7 @@ class Service:
 
     def call_check(self, params: dict[str, Any], payload: bytes) -> Answer:
         """Check a workflow with each set of inputs."""
-        folders = [Path(folder) for folder in params["input"]]
+        folders = input_folders(params["input"]) if params["input"] else []
         return self._checks.check(json.loads(payload), params["inputs"], params["targets"], folders)
 
     def call_models(self, params: dict[str, Any], payload: bytes) -> Answer:

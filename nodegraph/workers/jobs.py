@@ -19,7 +19,7 @@ from nodegraph.workers.channel import Channel
 from nodegraph.workers.checking import Checks, graph_of, load
 from nodegraph.workers.memory import free_words, release
 from nodegraph.workers.previews import Previews
-from nodegraph.workers.setup import open_runtime, redactor
+from nodegraph.workers.setup import input_folders, open_runtime, redactor
 from nodegraph.workers.telling import Teller
 
 log = logging.getLogger(__name__)
@@ -65,7 +65,7 @@ class Jobs:
     def _graph(self, params: Mapping[str, Any], document: bytes) -> tuple[Graph, dict[str, list[Path]]]:
         given = params["folders"]
         places = {kind: [Path(given[kind])] for kind in KINDS}
-        places["input"] = [Path(folder) for folder in given["input"]]
+        places["input"] = input_folders(given["input"])
         folders = self._runtime.folders.placed(places)
         source = document or json.dumps(params["document"]).encode()
         workflow = load(self._runtime, source, self._limits)

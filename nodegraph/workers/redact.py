@@ -25,7 +25,7 @@ _SECRETS: Final = (
     re.compile(r"\b(?=[\w-]*\d)(?=[\w-]*[A-Za-z])[A-Za-z0-9_-]{32,}\b"),
 )
 _PATHS: Final = (
-    re.compile(r"(?:file://)?(?<![\w.~\]:/])~?/(?:[^\s/'\"<>|:;,()\[\]{}]+/)*[^\s'\"<>|:;,()\[\]{}]+"),
+    re.compile(r"(?:file://(?=/)|(?<![\w.~\]:/]))~?/(?:[^\s/'\"<>|:;,()\[\]{}]+/)*[^\s'\"<>|:;,()\[\]{}]+"),
     re.compile(r"(?<![\w])[A-Za-z]:[\\/][^\s'\"<>|:;,()\[\]{}]+"),
     re.compile(r"\\\\[\w.$-]+\\[^\s'\"<>|:;,()\[\]{}]+"),
 )
@@ -55,10 +55,10 @@ class Redactor:
             text = re.sub(rf"{re.escape(path)}(?=[/\\]|\b|$)", name, text)
         for pattern in _PATHS:
             text = pattern.sub(HIDDEN, text)
-        for value in self._values:
-            text = text.replace(value, HIDDEN)
         for pattern in _SECRETS:
             text = pattern.sub(HIDDEN, text)
+        for value in self._values:
+            text = text.replace(value, HIDDEN)
         text = _CONTROL.sub(" ", text).strip()
         return text if len(text) <= LONGEST else f"{text[: LONGEST - 4]} ..."
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -39,6 +39,13 @@ def open_runtime(config: Mapping[str, Any], channel: Channel) -> Runtime:
     return runtime
 
 
+def input_folders(given: Sequence[str]) -> list[Path]:
+    """Return the folders that a job's pictures are looked for in; those that ship with nodegraph come last."""
+    folders = [Path(folder) for folder in given]
+    bundled = resources.workflows()
+    return folders if bundled in folders else [*folders, bundled]
+
+
 def redactor(config: Mapping[str, Any], **more: Path) -> Redactor:
     """Return what takes paths and secrets out of texts for users; `more` are folders that they know by name."""
     data = Path(config["data"])
@@ -47,6 +54,7 @@ def redactor(config: Mapping[str, Any], **more: Path) -> Redactor:
         "input": [*map(Path, config["input"]), data / "input", Path.cwd() / "input", resources.workflows()],
         "output": [data / "output"],
         "temp": [data / "temp"],
+        "data": [data],
     }
     for name, path in more.items():
         known.setdefault(name, []).append(path)
