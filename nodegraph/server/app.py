@@ -12,16 +12,20 @@ from aiohttp import web
 from nodegraph.server import health, metrics, static
 from nodegraph.server.accounts import Accounts
 from nodegraph.server.api.routing import ROUTES, add_routes
+from nodegraph.server.host import Host
 from nodegraph.server.hub import Hub
 from nodegraph.server.keys import ACCOUNTS, HOST, HUB, INPUTS, OUTPUTS, QUEUE, SETTINGS, STORE, WORKFLOWS
 from nodegraph.server.locking import FolderLock
 from nodegraph.server.metrics import METER, Meter
+from nodegraph.server.queue import Queue
 from nodegraph.server.security.answers import answers
 from nodegraph.server.security.guard import guard, set_public
 from nodegraph.server.security.headers import add_headers
 from nodegraph.server.security.limits import limits, set_limits
 from nodegraph.server.settings import Settings
 from nodegraph.server.store.store import Store
+from nodegraph.server.webhooks import Webhooks
+from nodegraph.server.webhooks import Webhooks
 
 log = logging.getLogger(__name__)
 RESOURCES = (
@@ -40,6 +44,10 @@ RESOURCES = (
 )
 PAGES = "/{name:(?!api/).+}"
 """All else is a page's name; never below `/api/`, where a wrong method must be told as such."""
+
+
+STOPPING = 0.8
+"""Part of the grace that jobs may take; the rest is for all else."""
 
 
 def _part(name: str) -> Any:
@@ -74,8 +82,8 @@ def build(settings: Settings) -> web.Application:
     set_public(app, *(("GET", path) for path in ("/healthz", "/readyz", "/login", "/", "/{name}")))
     set_limits(app)
     app.on_response_prepare.append(add_headers)
-    app.on_shutdown.append(_end_streams)
-    app.cleanup_ctx.extend((_folder, _store, _events, _jobs))
+    app.on_shutdown.append(_stop_working)
+    app.cleanup_ctx.extend((_folder, _store, _events, _host, _files, _queue, _webhooks))
     return app
 
 
@@ -100,37 +108,54 @@ async def _store(app: web.Application) -> AsyncIterator[None]:
 async def _events(app: web.Application) -> AsyncIterator[None]:
     hub = app[HUB] = Hub(app[SETTINGS].limits)
     app[ACCOUNTS].on_revoked.append(hub.dismiss)
+    calls = Webhooks(app[SETTINGS], app[STORE])
+    await calls.start()
     yield
     hub.stop()
+    await calls.stop()
 
 
-async def _jobs(app: web.Application) -> AsyncIterator[None]:
-    settings, store, hub = app[SETTINGS], app[STORE], app[HUB]
+async def _host(app: web.Application) -> AsyncIterator[None]:
+    hub = app[HUB]
 
     def changed() -> None:
         hub.publish("nodes.changed", {}, user=None)
 
-    host = app[HOST] = _part("host").Host(settings, changed)
+    host = app[HOST] = Host(app[SETTINGS], changed)
     await host.start()
-    if (inputs := _part("files.inputs")) is not None:
-        app[INPUTS] = inputs.Inputs(settings, host)
-    if (outputs := _part("files.outputs")) is not None:
-        app[OUTPUTS] = outputs.Outputs(settings, store, host)
-    if (workflows := _part("workflows")) is not None:
-        app[WORKFLOWS] = workflows.Workflows(settings)
-    try:
-        queue = app[QUEUE] = _part("queue").Queue(settings, store, hub, host)
-        await queue.start()
-    except NotImplementedError:
-        queue = None
     yield
-    if queue is not None:
-        await queue.stop(0)
     await host.stop()
 
 
-async def _end_streams(app: web.Application) -> None:
+async def _files(app: web.Application) -> AsyncIterator[None]:
+    settings, host = app[SETTINGS], app[HOST]
+    if (inputs := _part("files.inputs")) is not None:
+        app[INPUTS] = inputs.Inputs(settings, host)
+    if (outputs := _part("files.outputs")) is not None:
+        app[OUTPUTS] = outputs.Outputs(settings, app[STORE], host)
+    if (workflows := _part("workflows")) is not None:
+        app[WORKFLOWS] = workflows.Workflows(settings)
+    yield
+
+
+async def _queue(app: web.Application) -> AsyncIterator[None]:
+    queue = app[QUEUE] = Queue(app[SETTINGS], app[STORE], app[HUB], app[HOST])
+    try:
+        await queue.start()
+        yield
+    finally:
+        await queue.stop(0)
+
+
+async def _webhooks(app: web.Application) -> AsyncIterator[None]:
+    webhooks = Webhooks(app[SETTINGS], app[STORE])
+    await webhooks.start()
+    yield
+    await webhooks.stop()
+
+
+async def _stop_working(app: web.Application) -> None:
     """Let running jobs end or go back into the queue while clients can still see it, then end their streams."""
     if QUEUE in app:
-        await app[QUEUE].stop(app[SETTINGS].grace * 0.8)
+        await app[QUEUE].stop(app[SETTINGS].grace * STOPPING)
     app[HUB].stop()

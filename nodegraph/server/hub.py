@@ -171,6 +171,8 @@ class Hub:
         self._fresh: dict[tuple[str, str], _Preview] = {}
         self._latest: dict[tuple[str, str], _Preview] = {}
         self._shown: dict[tuple[str, str], float] = {}
+        self._pictured: set[str] = set()
+        """Jobs that had previews."""
         self._streams: dict[Subscription, None] = {}
         self._watchers: list[Callable[[], None]] = []
         self._handle: asyncio.TimerHandle | None = None
@@ -202,7 +204,7 @@ class Hub:
                 return
         elif job is not None:  # what is told of a job afterwards does not move before this
             self._merge = {key: place for key, place in self._merge.items() if key[2] != job}
-            if type in OVER:
+            if type in OVER and job in self._pictured:
                 self._forget(job)
         self._pending.append(pending)
         self._schedule()
@@ -212,6 +214,7 @@ class Hub:
         if len(data) > PREVIEW_BYTES:
             return
         header = line({"type": "preview", "job": job, "node": node, "media": media, "width": width, "height": height})
+        self._pictured.add(job)
         self._fresh[job, node] = _Preview(user, HEADER_LENGTH.pack(len(header)) + header + data)
         self._schedule()
 
@@ -330,6 +333,7 @@ class Hub:
                 stream.offer(*key, preview)
 
     def _forget(self, job: str) -> None:
+        self._pictured.discard(job)
         for kept in (self._fresh, self._shown):
             for key in [key for key in kept if key[0] == job]:
                 self._drop(key)

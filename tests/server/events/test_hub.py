@@ -204,7 +204,14 @@ async def test_frames_are_of_bounded_size() -> None:
 async def test_values_that_json_lacks_break_no_stream() -> None:
     hub = Hub()
     stream = hub.subscribe(ANN)
-    data: dict[Any, Any] = {"nan": float("nan"), "list": (1, float("inf")), "other": ANN, "lone": "\ud800", "large": 2**70, 3: "three"}
+    data: dict[Any, Any] = {
+        "nan": float("nan"),
+        "list": (1, float("inf")),
+        "other": ANN,
+        "lone": "\ud800",
+        "large": 2**70,
+        3: "three",
+    }
     hub.publish("job.done", data, user="ann", job="1")
     hub.flush()
     told = events(stream)[0]["data"]
