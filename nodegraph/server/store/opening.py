@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from nodegraph.server import faults
-from nodegraph.server.store.errors import NewerStoreError, StoreError
+from nodegraph.server.store.errors import NewerStoreError, StoreBusyError, StoreError, StoreFullError
 from nodegraph.server.store.kinds import Examined
 from nodegraph.server.store.schema import APPLICATION, STEPS, Step
 from nodegraph.server.store.sqlite import Connection, busy, connect, damaged, translate
@@ -53,7 +53,8 @@ def open_file(path: Path, *, busy_seconds: float = 5.0, steps: Sequence[Step] = 
             connection = _open_sound(path, busy_seconds)
     except (_DamagedError, sqlite3.Error, OSError) as error:
         found = translate(error, path)
-        raise found if isinstance(found, StoreError) else StoreError(f"{path} cannot be used: {error}") from error
+        told = isinstance(found, StoreFullError | StoreBusyError)
+        raise found if told else StoreError(f"{path} cannot be used: {error}") from error
     try:
         return Opened(path, connection, _bring_up(connection, path, steps), notice)
     except BaseException as error:
@@ -82,8 +83,9 @@ def examine(path: Path) -> Examined:
     """Look at a store's file, also while a server uses it, and change nothing."""
     if not path.exists():
         return Examined(0, len(STEPS), "", ())
+    closed = not path.with_name(f"{path.name}-wal").exists()
     try:
-        with contextlib.closing(connect(path, busy_seconds=1.0, read_only=True)) as connection:
+        with contextlib.closing(connect(path, busy_seconds=1.0, read_only=True, closed=closed)) as connection:
             version = connection.execute("PRAGMA user_version").fetchone()[0]
             writer = (
                 connection.execute("SELECT value FROM meta WHERE key = 'written_by'").fetchone() if version else None

@@ -18,12 +18,13 @@ NO_ROOM = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQ
 WITHOUT_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
-def connect(path: Path, *, busy_seconds: float, read_only: bool = False) -> Connection:
+def connect(path: Path, *, busy_seconds: float, read_only: bool = False, closed: bool = False) -> Connection:
     """Open a connection that commits only when told to; its transactions are begun by hand.
 
     Write-ahead logging lets readers go on beside the writer; `synchronous=FULL` puts each commit on the disk.
+    `closed`: nobody has the file open, so that reading it needs no log beside it.
     """
-    address = f"{path.absolute().as_uri()}?mode={'ro' if read_only else 'rw'}"
+    address = f"{path.absolute().as_uri()}?mode={'ro' if read_only else 'rw'}{'&immutable=1' if closed else ''}"
     connection = sqlite3.connect(
         address, uri=True, timeout=busy_seconds, isolation_level=None, check_same_thread=False, cached_statements=256
     )
