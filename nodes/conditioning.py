@@ -5,22 +5,24 @@ from typing import Annotated
 
 from pydantic import Field
 
-from nodegraph import Multiline, Step, node
+from nodegraph import Context, Multiline, Step, node
 from nodegraph.diffusion.values import Clip, Conditioning, ConditioningEntry, PromptStyle
 
 Share = Annotated[float, Field(ge=0, le=1), Step(0.001)]
 
 
 @node("CLIPTextEncode", title="CLIP Text Encode (Prompt)", category="conditioning")
-def clip_text_encode(text: Annotated[str, Multiline()], clip: Clip) -> Conditioning:
+def clip_text_encode(context: Context, text: Annotated[str, Multiline()], clip: Clip) -> Conditioning:
     """Read a prompt: what the picture shall show, or, wired to `negative`, what it shall not.
 
     `(word)` and `(word:1.3)` give words more weight, `\\(` and `\\)` are plain parentheses. A prompt of more than 75
     tokens is read in chunks of 75.
     """
+    from nodegraph.diffusion.interruption import interruptible
     from nodegraph.diffusion.text.encode import encode_prompt
 
-    return encode_prompt(clip, text)
+    with interruptible(clip.network.module, context.check_cancelled):
+        return encode_prompt(clip, text)
 
 
 @node("CLIPSetLastLayer", title="CLIP Set Last Layer", category="conditioning")

@@ -53,7 +53,7 @@ def ksampler(
         scheduler=scheduler,
         denoise=denoise,
     )
-    return _finished(context, sampling)
+    return _finished(context, model, sampling)
 
 
 @node("KSamplerAdvanced", title="KSampler (Advanced)", category="sampling")
@@ -96,14 +96,17 @@ def ksampler_advanced(
         last_step=end_at_step,
         force_full_denoise=return_with_leftover_noise == "disable",
     )
-    return _finished(context, sampling)
+    return _finished(context, model, sampling)
 
 
-def _finished(context: Context, sampling: "Sampling") -> Latent:
+def _finished(context: Context, model: Model, sampling: "Sampling") -> Latent:
     """Run a sampling to its end, telling of each step and showing what it leads to."""
+    from nodegraph.diffusion.interruption import interruptible
+
     context.progress(0, sampling.steps)
-    for done, step in enumerate(sampling, 1):
-        context.progress(done, sampling.steps)
-        if context.listening and done < sampling.steps:
-            context.preview(Latent(sampling.in_latent_space(step.clean)))
-    return sampling.result()
+    with interruptible(model.network.module, context.check_cancelled):
+        for done, step in enumerate(sampling, 1):
+            context.progress(done, sampling.steps)
+            if context.listening and done < sampling.steps:
+                context.preview(Latent(sampling.in_latent_space(step.clean)))
+        return sampling.result()

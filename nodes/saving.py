@@ -67,7 +67,7 @@ def _record(context: Context) -> dict[str, Any]:
         for kind, name in ancestor.files.values():
             path = context.folders.path(kind, name)
             weights = sorted(path.rglob("*.safetensors")) if path.is_dir() else [path]
-            files[f"{kind}/{context.folders.plain(name)}"] = digest(weights)
+            files[f"{kind}/{context.folders.plain(name)}"] = digest(weights, context.check_cancelled)
     settings = context.settings
     return {
         "engine": str(settings.get("engine", "")),

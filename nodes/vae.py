@@ -1,20 +1,24 @@
 """Between pictures and latents."""
 
-from nodegraph import node
+from nodegraph import Context, node
 from nodegraph.diffusion.values import Image, Latent, Vae
 
 
 @node("VAEDecode", title="VAE Decode", category="latent")
-def vae_decode(samples: Latent, vae: Vae) -> Image:
+def vae_decode(context: Context, samples: Latent, vae: Vae) -> Image:
     """Turn latents into pictures."""
     from nodegraph.diffusion.autoencoding import decode
+    from nodegraph.diffusion.interruption import interruptible
 
-    return Image(decode(vae, samples.samples), samples.origins)
+    with interruptible(vae.network.module, context.check_cancelled, convolutions=True):
+        return Image(decode(vae, samples.samples), samples.origins)
 
 
 @node("VAEEncode", title="VAE Encode", category="latent")
-def vae_encode(pixels: Image, vae: Vae) -> Latent:
+def vae_encode(context: Context, pixels: Image, vae: Vae) -> Latent:
     """Turn pictures into latents; sides are cut at the middle to whole cells (multiples of 8 pixels)."""
     from nodegraph.diffusion.autoencoding import encode
+    from nodegraph.diffusion.interruption import interruptible
 
-    return Latent(encode(vae, pixels.pixels))
+    with interruptible(vae.network.module, context.check_cancelled, convolutions=True):
+        return Latent(encode(vae, pixels.pixels))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from nodegraph import Context
 from nodegraph.diffusion.loading import Loaded
 from nodegraph.diffusion.values import Area, Conditioning, ConditioningEntry
 from nodegraph.nodes import conditioning as nodes
@@ -19,14 +20,16 @@ def prompt(seed: int, tokens: int = 77, *, pooled: bool = True) -> Conditioning:
 def test_stopping_a_layer_early_gives_that_layers_output(tiny: Loaded) -> None:
     early = nodes.clip_set_last_layer(tiny.clip, -2)
     assert tiny.clip.stop_layer == -1
-    (entry,) = nodes.clip_text_encode("a red circle", early).entries
+    (entry,) = nodes.clip_text_encode(Context(), "a red circle", early).entries
     network, tokens = tiny.clip.network.module, tiny.clip.tokenizer
     ids = [tokens.start, *tokens.encode("a red circle")]
     with torch.no_grad():
         output = network(torch.tensor([ids + [tokens.end] * (77 - len(ids))]))
         expected = network.normalize(output.hidden[1])
     assert torch.allclose(entry.embedding, expected, atol=1e-5)
-    assert not torch.allclose(nodes.clip_text_encode("a red circle", tiny.clip).entries[0].embedding, expected)
+    assert not torch.allclose(
+        nodes.clip_text_encode(Context(), "a red circle", tiny.clip).entries[0].embedding, expected
+    )
 
 
 def test_combined_prompts_hold_side_by_side() -> None:

@@ -14,6 +14,7 @@ from nodegraph.nodes.conditioning import clip_text_encode, conditioning_set_time
 from nodegraph.nodes.sampling import ksampler, ksampler_advanced
 
 EMPTY = Latent(torch.zeros(2, 4, 4, 4))
+read = partial(clip_text_encode, Context())
 
 
 @pytest.mark.parametrize("scheduler", ["normal", "karras"])
@@ -26,8 +27,8 @@ def test_two_stages_are_one(tiny: Loaded, scheduler: str) -> None:
         steps=4,
         cfg=3.0,
         scheduler=scheduler,
-        positive=clip_text_encode("a red circle", tiny.clip),
-        negative=clip_text_encode("", tiny.clip),
+        positive=read("a red circle", tiny.clip),
+        negative=read("", tiny.clip),
     )
     whole = run(latent_image=EMPTY)
     half = run(latent_image=EMPTY, end_at_step=2, return_with_leftover_noise="enable")
@@ -38,7 +39,10 @@ def test_two_stages_are_one(tiny: Loaded, scheduler: str) -> None:
 
 
 def test_all_steps_of_the_advanced_sampler_are_the_plain_one(tiny: Loaded) -> None:
-    prompts = {"positive": clip_text_encode("a", tiny.clip), "negative": clip_text_encode("b", tiny.clip)}
+    prompts = {
+        "positive": read("a", tiny.clip),
+        "negative": read("b", tiny.clip),
+    }
     plain = ksampler(Context(), model=tiny.model, seed=9, steps=2, latent_image=EMPTY, **prompts)
     advanced = ksampler_advanced(Context(), model=tiny.model, noise_seed=9, steps=2, latent_image=EMPTY, **prompts)
     assert torch.equal(plain.samples, advanced.samples)
@@ -46,7 +50,10 @@ def test_all_steps_of_the_advanced_sampler_are_the_plain_one(tiny: Loaded) -> No
 
 def test_a_prompt_out_of_its_range_does_not_count(tiny: Loaded) -> None:
     run = partial(ksampler, Context(), model=tiny.model, seed=1, steps=3, cfg=5.0, latent_image=EMPTY)
-    one, two = clip_text_encode("a red circle", tiny.clip), clip_text_encode("two blue squares", tiny.clip)
+    one, two = (
+        read("a red circle", tiny.clip),
+        read("two blue squares", tiny.clip),
+    )
     whole, part = conditioning_set_timestep_range(one, 0.0, 1.0), conditioning_set_timestep_range(one, 0.0, 0.3)
     plain = run(positive=one, negative=two).samples
     assert torch.equal(run(positive=whole, negative=two).samples, plain)

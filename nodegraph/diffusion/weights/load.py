@@ -22,7 +22,7 @@ from nodegraph.diffusion.weights.errors import CorruptFileError, IncompleteModel
 from nodegraph.diffusion.weights.family import Family, Part, Tensors, shown
 from nodegraph.diffusion.weights.header import PICKLE_SUFFIXES, TensorInfo
 from nodegraph.diffusion.weights.hints import Schedule
-from nodegraph.diffusion.weights.source import Source, digest, open_source
+from nodegraph.diffusion.weights.source import CHUNK, Source, digest, open_source
 
 if TYPE_CHECKING:
     from nodegraph.diffusion.models.clip import ClipText
@@ -163,11 +163,27 @@ class _Reader:
         """Return a network's state at a device and precision, in the shapes that it has."""
         state: dict[str, Tensor] = {}
         for key, expected in network.state_dict().items():
-            state[key] = self._get(tensors[key]).to(device=device, dtype=dtype).reshape(expected.shape)
-            self._done += tensors[key].size
-            if self._progress is not None:
-                self._progress(self._done, self._total)
+            done = self._done
+            state[key] = self._placed(self._get(tensors[key]), device, dtype).reshape(expected.shape)
+            self._done = done + tensors[key].size
+            self._tell()
         return state
+
+    def _placed(self, tensor: Tensor, device: torch.device, dtype: torch.dtype) -> Tensor:
+        """Return a tensor at a device and precision; a large one part by part, so that it can be stopped."""
+        if (tensor.device.type, tensor.dtype) == (device.type, dtype) or tensor.nbytes <= CHUNK:
+            return tensor.to(device=device, dtype=dtype)
+        placed = torch.empty(tensor.shape, device=device, dtype=dtype)
+        count = CHUNK // tensor.element_size()
+        for part, stored in zip(placed.view(-1).split(count), tensor.reshape(-1).split(count), strict=True):
+            part.copy_(stored)
+            self._done += stored.nbytes
+            self._tell()
+        return placed
+
+    def _tell(self) -> None:
+        if self._progress is not None:
+            self._progress(self._done, self._total)
 
     def _get(self, info: TensorInfo) -> Tensor:
         try:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -23,6 +22,12 @@ from nodegraph.diffusion.weights.layouts import diffusers
 
 MAX_JSON = 10_000_000
 """Bytes; an index of shards takes about 100 a tensor."""
+
+CHUNK = 4 * 2**20
+"""Bytes read between two looks at whether to go on: a fraction of a second even from a slow disk."""
+MOST_DIGESTS = 256
+_digests: dict[tuple[Path, int, int], str] = {}
+"""File, size and time of its last change -> its digest; the oldest are forgotten."""
 
 STEMS = ("diffusion_pytorch_model", "model")
 VARIANTS = ("", "fp16", "bf16", "fp32")
@@ -50,26 +55,36 @@ def open_source(path: Path, families: Iterable[Family]) -> Source:
     return Source(path, False, header.tensors, Hints.from_metadata(path, header.metadata))
 
 
-def digest(files: Sequence[Path]) -> str:
+def digest(files: Sequence[Path], check: Callable[[], object] | None = None) -> str:
     """Return the sha256 of a file's bytes; of several files, that of the sorted lines `sha256  folder/name`.
 
-    A file that did not change is read once a process.
+    A file that did not change is read once a process. `check` is called every `CHUNK` bytes; what it raises stops the
+    reading.
     """
     if len(files) == 1:
-        return _digest_file(files[0])
-    lines = sorted(f"{_digest_file(file)}  {file.parent.name}/{file.name}\n" for file in files)
+        return _digest_file(files[0], check)
+    lines = sorted(f"{_digest_file(file, check)}  {file.parent.name}/{file.name}\n" for file in files)
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
-def _digest_file(file: Path) -> str:
+def _digest_file(file: Path, check: Callable[[], object] | None) -> str:
     stat = file.stat()
-    return _digest_bytes(file, stat.st_size, stat.st_mtime_ns)
+    key = (file, stat.st_size, stat.st_mtime_ns)
+    if key not in _digests:
+        _digests[key] = _digest_bytes(file, check)
+        for old in list(_digests)[:-MOST_DIGESTS]:
+            _digests.pop(old, None)
+    return _digests[key]
 
 
-@lru_cache(maxsize=256)
-def _digest_bytes(file: Path, size: int, modified: int) -> str:
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+def _digest_bytes(file: Path, check: Callable[[], object] | None) -> str:
+    hashed, buffer = hashlib.sha256(), bytearray(CHUNK)
+    with file.open("rb", buffering=0) as stream:
+        while count := stream.readinto(buffer):
+            hashed.update(memoryview(buffer)[:count])
+            if check is not None:
+                check()
+    return hashed.hexdigest()
 
 
 def _open_folder(path: Path, parts: Collection[str]) -> Source:
