@@ -152,7 +152,7 @@ def _store(data: Path) -> Iterator[Finding]:
         advice = "it is put aside and a new one made when the server starts; copies of older ones are in backups/"
         yield Finding("store", "broken", f"damaged: {found.problems[0]}", advice)
     elif found.version > found.newest:
-        told = f"of schema {found.version}, written by nodegraph {found.written_by or 'unknown'}; this one knows {found.newest}"
+        told = f"of schema {found.version} (nodegraph {found.written_by}); this version knows up to {found.newest}"
         yield Finding("store", "broken", told, "use that version or a newer one, or another folder with --data")
     else:
         yield Finding("store", "good", f"sound, schema {found.version}, {size(path.stat().st_size)}")

@@ -41,8 +41,7 @@ async def _by_server(options: argparse.Namespace, address: Address) -> None:
         case "token":
             _show_token(options.name, (await ask(address, "POST", f"/users/{name}/token"))["token"])
         case "link":
-            code = (await ask(address, "POST", f"/users/{name}/link"))["code"]
-            write_line(f"{address.url}/login?code={code}")
+            write_line(address.url + (await ask(address, "POST", f"/users/{name}/link"))["path"])
 
 
 async def _by_store(options: argparse.Namespace, data: Path) -> None:

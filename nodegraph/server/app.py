@@ -25,7 +25,6 @@ from nodegraph.server.security.limits import limits, set_limits
 from nodegraph.server.settings import Settings
 from nodegraph.server.store.store import Store
 from nodegraph.server.webhooks import Webhooks
-from nodegraph.server.webhooks import Webhooks
 
 log = logging.getLogger(__name__)
 RESOURCES = (
@@ -139,7 +138,11 @@ async def _files(app: web.Application) -> AsyncIterator[None]:
 
 
 async def _queue(app: web.Application) -> AsyncIterator[None]:
-    queue = app[QUEUE] = Queue(app[SETTINGS], app[STORE], app[HUB], app[HOST])
+    try:
+        queue = app[QUEUE] = Queue(app[SETTINGS], app[STORE], app[HUB], app[HOST])
+    except NotImplementedError:
+        yield
+        return
     try:
         await queue.start()
         yield

@@ -30,6 +30,8 @@ from nodegraph.server.settings import Settings
 SERVER: Final = "server.json"
 """In the data folder, readable for its owner alone: where the server is and how commands on this machine get in."""
 INTERRUPTED: Final = 130
+LAST_RESORT: Final = 5.0
+"""Seconds beyond the grace after which the process ends, whatever still hangs."""
 MOST_CONNECTIONS: Final = 4096
 log = logging.getLogger(__name__)
 
@@ -67,8 +69,8 @@ async def running(settings: Settings) -> AsyncIterator[Running]:
         settings = replace(settings, port=listener.getsockname()[1])
         app = build(settings)
         runner = Runner(app, read_seconds=settings.limits.read_seconds, most=_most_connections())
-        await runner.setup()
         try:
+            await runner.setup()
             await web.SockSite(runner, listener).start()
             server = Running(app, settings, _url(settings), app[ACCOUNTS].token)
             with _told(server):
@@ -160,6 +162,7 @@ async def serve(settings: Settings, started: Callable[[Running, str], None]) -> 
             gc.freeze()  # what was imported stays: later collections need not look at it
             await stop.wait()
             log.info("stopping: running jobs get up to %.0f s, then they are queued again", settings.grace)
+            asyncio.get_running_loop().call_later(settings.grace + LAST_RESORT, os._exit, int(signal.SIGTERM) + 128)
     log.info("stopped")
 
 
