@@ -184,7 +184,9 @@ class Attempt:
             return await self._store(lambda: self._parts.store.release(self.id, counted=False))
         if self.why == "timed_out":
             seconds = 0.0 if self.job is None else self.job.timeout or 0.0
-            failure = Failure(code="timed_out", message=f"it ran for longer than its {seconds:g} seconds", node=self._at)
+            failure = Failure(
+                code="timed_out", message=f"it ran for longer than its {seconds:g} seconds", node=self._at
+            )
             return await self._fail(failure, result)
         if self.why == "failed" and self._failure is not None:
             return await self._fail(self._failure, result)

@@ -19,7 +19,7 @@ Skip = Callable[[], Mapping[str, str]]
 
 
 class Dispatch:
-    """The workers, and what they run. `on_ended` gets each attempt with the job as it is then, None if it never began."""
+    """The workers and what they run. `on_ended` gets each attempt with the job as it is then, None: it never began."""
 
     def __init__(
         self,

@@ -30,7 +30,11 @@ def folder_of(settings: Settings, user: str, kind: str) -> Path:
 def place_of(root: Path, name: str) -> Path:
     """Return the path of a file below `root`; raise ValueError where the name, or a link on its way, leads out."""
     parts = PurePosixPath(name).parts
-    if not parts or name.startswith("/") or any(part == ".." or "\\" in part or _CONTROL.search(part) for part in parts):
+    if (
+        not parts
+        or name.startswith("/")
+        or any(part == ".." or "\\" in part or _CONTROL.search(part) for part in parts)
+    ):
         raise ValueError(f"{name[:80]!r} is no name of a file below a folder")
     base = Path(os.path.realpath(root))
     parent = Path(os.path.realpath(base.joinpath(*parts[:-1])))
@@ -70,7 +74,7 @@ def _numbers(folder: Path) -> dict[str, int]:
     """Return the highest number of each stem; a folder that is not there has none."""
     found: dict[str, int] = {}
     try:
-        names = os.listdir(folder)
+        names = [entry.name for entry in folder.iterdir()]
     except FileNotFoundError:
         return found
     for name in names:

@@ -118,7 +118,9 @@ class Publisher:
         for output in await self._store.unsettled():
             path = await asyncio.to_thread(self._placed, output)
             if path is not None:
-                await self._store.settle_output(output.id, output.name, path.stat().st_size, output.width, output.height)
+                await self._store.settle_output(
+                    output.id, output.name, path.stat().st_size, output.width, output.height
+                )
                 continue
             job = await self._store.job(output.job)
             if job is None or job.state.final:
@@ -146,9 +148,7 @@ class Publisher:
             (staging / kind).mkdir(parents=True)
         return {kind: staging / kind for kind in KINDS}
 
-    async def _reserve(
-        self, job: Job, files: Sequence[Staged], names: Mapping[int, str], items: list[_Item]
-    ) -> None:
+    async def _reserve(self, job: Job, files: Sequence[Staged], names: Mapping[int, str], items: list[_Item]) -> None:
         sources = await asyncio.to_thread(lambda: [self._source(job, staged, names) for staged in files])
         faults.point("publish.reserve.before")
         wishes = [self._wish(job, staged, *source) for staged, source in zip(files, sources, strict=True)]

@@ -2,17 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Collection, Mapping, Sequence
-from typing import Any
+import asyncio
+import logging
+from collections.abc import AsyncIterable, Awaitable, Collection, Coroutine, Mapping, Sequence
+from typing import Any, TypeVar
 
+from nodegraph.server.answers import check_answers
+from nodegraph.server.attempt import Attempt, Parts
+from nodegraph.server.dispatch import Dispatch
+from nodegraph.server.errors import ApiError, not_found
+from nodegraph.server.estimates import Estimates
+from nodegraph.server.history import AT_ONCE, History
+from nodegraph.server.holding import Holding
 from nodegraph.server.host import Host
 from nodegraph.server.hub import Hub
 from nodegraph.server.live import Device, JobView
+from nodegraph.server.outlook import Outlook
+from nodegraph.server.publishing import Publisher
 from nodegraph.server.records import Batch, Job, State, Submission
 from nodegraph.server.settings import Settings
+from nodegraph.server.store.errors import ImportedError, StoreError, StoreFullError
 from nodegraph.server.store.store import Store
+from nodegraph.server.telling import Telling
+from nodegraph.server.turns import Turns
+from nodegraph.server.workers import Worker
 
+log = logging.getLogger(__name__)
 Json = Any
+T = TypeVar("T")
+CANCELLING = "queue.cancelling"
+MANY = 100
+"""Jobs submitted at once beyond this are told of as a batch and a number, not one by one."""
 
 
 class Queue:
@@ -23,57 +43,124 @@ class Queue:
     """
 
     def __init__(self, settings: Settings, store: Store, hub: Hub, host: Host) -> None:
-        raise NotImplementedError
+        self._settings, self._store, self._hub = settings, store, hub
+        self._turns, self._waiting = Turns(), dict[str, str]()
+        self._publisher, self._estimates = Publisher(settings, store), Estimates(store)
+        self._holding = Holding(settings, store, self._held)
+        parts = Parts(settings, store, hub, self._publisher, self._estimates, self._holding.full)
+        self._dispatch = Dispatch(
+            parts,
+            self._turns,
+            skip=lambda: host.skipped,
+            held=lambda: self.paused is not None,
+            on_ended=self._ended,
+            on_device=self._device,
+        )
+        self._outlook = Outlook(store, self._turns, self._estimates, self._dispatch)
+        self._telling = Telling(store, hub, self.state)
+        self._history = History(store, self._publisher, self._telling)
+        self._cancelling: set[str] = set()
+        self._ends: dict[str, set[asyncio.Future[None]]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._stopped: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Take up what the last run left, then start the workers in the background."""
+        await self._store.recover()
+        for id in await self._store.get(CANCELLING) or ():
+            await self._store.finish(id, State.CANCELLED)
+        await self._publisher.recover()
+        await self._load()
+        await self._holding.start()
+        self._spawn(self._history.upkeep(self._settings.limits.history))
+        self._dispatch.start()
 
     async def stop(self, grace: float | None = None) -> None:
         """End within `grace` seconds: running jobs may end in the first part of it, then they are queued again."""
+        if self._stopped is None:
+            self._stopped = asyncio.create_task(self._stop(self._settings.grace if grace is None else grace))
+        await asyncio.shield(self._stopped)
 
     @property
     def paused(self) -> str | None:
         """Return why no job is begun; None where jobs are begun."""
-        raise NotImplementedError
+        return "stopping" if self._stopped is not None else self._holding.reason
 
     @property
     def ready(self) -> bool:
         """Tell whether at least one worker can take a job."""
-        raise NotImplementedError
+        return any(worker.child is not None for worker in self._dispatch.workers)
 
     async def submit(self, user: str, submissions: Sequence[Submission]) -> list[Job]:
         """Put jobs into the user's queue; raise `ApiError` 429 beyond the limit, 503 while stopping."""
-        raise NotImplementedError
+        self._admit(user, len(submissions))
+        jobs = await self._written(self._store.add(user, submissions))
+        self._queue(jobs)
+        return jobs
 
     async def submit_batch(
         self, user: str, name: str, submissions: Sequence[Submission], key: str | None = None
     ) -> tuple[Batch, list[Job]]:
         """Put the items of a batch into the user's queue, as `submit` does."""
-        raise NotImplementedError
+        self._admit(user, len(submissions))
+        batch, jobs = await self._written(self._store.add_batch(user, name, submissions, key=key))
+        self._queue(jobs)
+        return batch, jobs
 
     async def cancel(self, job: Job) -> Job:
         """Cancel a job, at once where it does not run; a job that is final stays as it is. Return it as it is now."""
-        raise NotImplementedError
+        attempt = self._dispatch.attempts.get(job.id)
+        if attempt is not None:
+            attempt.stop("cancelled")
+            self._cancelling.add(job.id)
+            await self._written(self._store.put(CANCELLING, sorted(self._cancelling)))
+            if job.id not in self._dispatch.attempts:  # it ended meanwhile
+                await self._forget_cancel(job.id)
+        else:
+            self._turns.remove(job.id)
+            ended = await self._written(self._store.finish(job.id, State.CANCELLED))
+            if ended is not None:
+                self._over(ended)
+                return ended
+        return await self._now(job)
 
     async def cancel_batch(self, batch: Batch) -> int:
         """Cancel what of a batch is not final; return how many jobs that are."""
-        raise NotImplementedError
+        return await self._cancel_all([State.QUEUED, State.WAITING, State.RUNNING], batch.user, batch.id)
 
     async def clear(self, user: str | None) -> int:
         """Cancel all queued jobs of a user (None: of everybody); return how many that were."""
-        raise NotImplementedError
+        return await self._cancel_all([State.QUEUED], user, None)
 
     async def retry(self, job: Job, user: str) -> Job:
         """Submit a final job again, as a new job; raise `ApiError` 409 where it is not final."""
-        raise NotImplementedError
+        now = await self._now(job)
+        if not now.state.final:
+            raise ApiError(409, "not_final", f"the job is {now.state}: only one that has ended can be run again")
+        (again,) = await self.submit(user, [await self._history.again(now)])
+        return again
 
     async def retry_batch(self, batch: Batch, user: str) -> list[Job]:
         """Submit the failed jobs of a batch again, as new jobs of the same batch."""
-        raise NotImplementedError
+        failed = await self._history.failed(batch.id, batch.user)
+        self._admit(user, len(failed))
+        submissions = [await self._history.again(job) for job in failed]
+        again = await self._written(self._store.add(user, submissions, batch=batch.id)) if submissions else []
+        self._queue(again)
+        return again
 
     async def answer(self, job: Job, answers: Mapping[str, Json]) -> Job:
-        """Answer questions of a waiting job, by node; raise `ApiError` 409 where it waits for none, 422 for no choice."""
-        raise NotImplementedError
+        """Answer a waiting job's questions, by node; raise `ApiError` 409 where it waits for none, 422 for a misfit."""
+        now = await self._now(job)
+        if now.state is not State.WAITING:
+            raise ApiError(409, "not_waiting", f"the job is {now.state}: it waits for no answer")
+        check_answers(now, answers)
+        queued = await self._written(self._store.answer(job.id, answers))
+        if queued is None:
+            raise ApiError(409, "not_waiting", "the job waits for no answer any more")
+        self._waiting.pop(job.id, None)
+        self._queue([queued])
+        return queued
 
     async def move(
         self,
@@ -85,11 +172,25 @@ class Queue:
         end: str | None = None,
     ) -> Job:
         """Move a queued job: to a priority, next to another job of the user, or to the `first` or `last` place."""
-        raise NotImplementedError
+        reordered = self._store.reordered
+        moved = await self._written(self._store.move(job.id, priority=priority, before=before, after=after, end=end))
+        if moved is None:
+            raise ApiError(409, "not_queued", "the job, or the one beside which it shall stand, is not in the queue")
+        if self._store.reordered != reordered:
+            await self._load()
+        elif moved.id in self._turns:
+            self._turns.add(moved)
+        self._telling.job(moved, "changed")
+        return moved
 
     async def delete(self, jobs: Sequence[Job], *, outputs: bool = False) -> int:
         """Remove final jobs and their previews, with `outputs` their outputs too; raise `ApiError` 409 for others."""
-        raise NotImplementedError
+        now = [await self._now(job) for job in jobs]
+        running = next((job for job in now if not job.state.final), None)
+        if running is not None:
+            raise ApiError(409, "not_final", f"the job {running.id} is {running.state}: cancel it first")
+        await self._written(self._history.delete(now, outputs))
+        return len(now)
 
     async def prune(
         self,
@@ -100,40 +201,199 @@ class Queue:
         states: Collection[State] = (),
     ) -> int:
         """Remove final jobs and their previews, not their outputs; return how many jobs that were."""
-        raise NotImplementedError
+        return await self._written(self._history.prune(user, keep, before, states))
 
     async def import_jobs(self, user: str, jobs: AsyncIterable[Mapping[str, Json]]) -> Mapping[str, int]:
-        """Take in exported jobs: final ones become history, the others are queued."""
-        raise NotImplementedError
+        """Take in exported jobs: final ones become `history`, the others are `queued`; those there are `skipped`."""
+        items = [item async for item in jobs]
+        self._admit(user, 0)
+        try:
+            imported = await self._written(self._store.import_jobs(user, items))
+        except ImportedError as error:
+            raise ApiError(422, "invalid_import", str(error)) from error
+        self._queue(imported.queued)
+        return {"history": imported.history, "queued": len(imported.queued), "skipped": imported.skipped}
 
     async def pause(self, device: str | None = None, reason: str = "paused") -> None:
         """Begin no more jobs, at all or on a device, until `resume`, restarts of the server included."""
-        raise NotImplementedError
+        if device is not None and self._dispatch.find(device) is None:
+            raise not_found(f"device {device!r}")
+        await self._written(self._holding.pause(device, reason))
 
     async def resume(self, device: str | None = None) -> None:
         """Begin jobs again; raise `ApiError` 404 for a device that is not there."""
-        raise NotImplementedError
+        if device is not None and device not in self._holding.devices and self._dispatch.find(device) is None:
+            raise not_found(f"device {device!r}")
+        await self._written(self._holding.resume(device))
 
     def devices(self) -> list[Device]:
         """Return the workers and what they are at."""
-        raise NotImplementedError
+        return [worker.view for worker in self._dispatch.workers]
 
     async def view(self, job: Job) -> JobView:
         """Return a job with what is known of it now."""
-        raise NotImplementedError
+        return await self._outlook.view(job)
 
     async def snapshot(self, user: str, admin: bool = False) -> dict[str, Json]:
         """Return where everything stands, for a client that cannot be told event by event.
 
         `jobs`: the user's jobs that run or wait and the next that are queued, each as its summary with `progress`,
-        `left`, `place` and `node_states`; `devices`; `queue`.
+        `left`, `place`, `cancelling` and `node_states`; `devices`; `queue`. With `admin` the jobs of all users.
         """
-        raise NotImplementedError
+        jobs = await self._outlook.jobs(None if admin else user)
+        return {
+            "jobs": jobs,
+            "devices": [self._telling.device_json(at) for at in self.devices()],
+            "queue": self.state(),
+        }
 
     def state(self) -> dict[str, Json]:
         """Return `paused`, `reason`, and how many jobs are `queued`, `running` and `waiting`."""
-        raise NotImplementedError
+        counts = {"queued": len(self._turns), "running": len(self._dispatch.attempts), "waiting": len(self._waiting)}
+        return {"paused": self.paused is not None, "reason": self.paused, **counts}
 
     async def until_final(self, job: str, timeout: float | None = None) -> Job | None:
         """Wait for a job to end; return it as it is then or when the time is up, None where there is no such job."""
-        raise NotImplementedError
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._ends.setdefault(job, set()).add(future)
+        try:
+            now = await self._store.job(job)
+            if now is None or now.state.final:
+                return now
+            await asyncio.wait([future], timeout=timeout)
+            return await self._store.job(job)
+        finally:
+            waiting = self._ends.get(job, set())
+            waiting.discard(future)
+            if not waiting:
+                self._ends.pop(job, None)
+
+    async def _stop(self, grace: float) -> None:
+        await self._dispatch.stop(grace)
+        self._holding.stop()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._telling.stop()
+        for futures in self._ends.values():
+            _release(futures)
+
+    async def _load(self) -> None:
+        for job in await self._store.pending():
+            if job.state is State.WAITING:
+                self._waiting[job.id] = job.user
+            elif job.id not in self._dispatch.attempts:
+                self._turns.add(job)
+
+    def _admit(self, user: str, count: int) -> None:
+        if self._stopped is not None:
+            raise ApiError(503, "stopping", "the server stops", headers={"Retry-After": "10"})
+        waiting = sum(owner == user for owner in self._waiting.values())
+        running = sum(attempt.user == user for attempt in self._dispatch.attempts.values())
+        there, most = self._turns.queued(user) + waiting + running, self._settings.limits.queued
+        if there + count > most:
+            text = (
+                f"there are {there} jobs of yours that have not ended, and {count} more would pass the limit of {most}"
+            )
+            raise ApiError(429, "queue_full", text, headers={"Retry-After": "30"})
+
+    async def _written(self, write: Awaitable[T]) -> T:
+        """Wait for a write that somebody asked for."""
+        try:
+            return await write
+        except StoreFullError as error:
+            self._holding.full()
+            raise ApiError(507, "disk_full", "there is no room on the server's disk") from error
+
+    def _queue(self, jobs: Sequence[Job]) -> None:
+        """Take in jobs that the store has; those that were there before are left as they are."""
+        fresh = [
+            job
+            for job in jobs
+            if job.state is State.QUEUED and job.id not in self._turns and job.id not in self._dispatch.attempts
+        ]
+        for job in fresh:
+            self._turns.add(job)
+            if len(fresh) <= MANY:
+                self._telling.job(job, "queued")
+        self._telling.batches(fresh)
+        self._telling.queue()
+        self._dispatch.kick()
+
+    async def _now(self, job: Job) -> Job:
+        now = await self._store.job(job.id)
+        if now is None:
+            raise not_found(f"job {job.id!r}")
+        return now
+
+    async def _cancel_all(self, states: Collection[State], user: str | None, batch: str | None) -> int:
+        jobs = await self._history.jobs(states, user, batch)
+        for job in jobs:
+            self._turns.remove(job.id)  # none of them begins while others are being cancelled
+        for start in range(0, len(jobs), AT_ONCE):
+            await asyncio.gather(*(self.cancel(job) for job in jobs[start : start + AT_ONCE]))
+        return len(jobs)
+
+    def _ended(self, attempt: Attempt, job: Job | None) -> None:
+        if attempt.id in self._cancelling:
+            self._spawn(self._forget_cancel(attempt.id))
+        if job is None:
+            self._spawn(self._look_again(attempt.id))
+        elif job.state in (State.QUEUED, State.WAITING) and attempt.why == "cancelled":
+            self._spawn(self._cancel_late(job))
+        elif job.state is State.QUEUED:
+            self._queue([job])
+        elif job.state is State.WAITING:
+            self._waiting[job.id] = job.user
+            self._telling.job(job, "waiting")
+            self._telling.batches([job])
+        elif job.state.final:
+            self._over(job)
+        self._telling.queue()
+
+    def _over(self, job: Job) -> None:
+        """Tell of a job that has just come to its final state."""
+        self._waiting.pop(job.id, None)
+        self._telling.job(job, job.state.value)
+        self._telling.batches([job])
+        self._telling.queue()
+        _release(self._ends.pop(job.id, ()))
+
+    async def _look_again(self, id: str) -> None:
+        """See to a job whose attempt did not begin: it may still be queued."""
+        job = await self._store.job(id)
+        if job is not None:
+            self._queue([job])
+
+    async def _cancel_late(self, job: Job) -> None:
+        ended = await self._store.finish(job.id, State.CANCELLED)
+        if ended is not None:
+            self._over(ended)
+
+    async def _forget_cancel(self, id: str) -> None:
+        self._cancelling.discard(id)
+        try:
+            await self._store.put(CANCELLING, sorted(self._cancelling))
+        except StoreError:
+            log.warning("a cancel that is over is remembered until the next one")
+
+    def _held(self) -> None:
+        for worker in self._dispatch.workers:
+            self._device(worker)
+        self._telling.queue()
+        self._dispatch.kick()
+
+    def _device(self, worker: Worker) -> None:
+        worker.paused = self._holding.devices.get(worker.id, "")
+        self._telling.device(worker.view)
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+def _release(futures: Collection[asyncio.Future[None]]) -> None:
+    for future in futures:
+        if not future.done():
+            future.set_result(None)

@@ -175,6 +175,12 @@ class Turns:
                 rank += above + min(same, mine)
         return rank + sum(min(other.queued, rank) for key, other in self._users.items() if key != name)
 
+    def next(self, user: str | None, limit: int) -> list[str]:
+        """Return those of a user's jobs (None: of everybody) that are likely to begin first, in that order."""
+        users = [found for name, found in self._users.items() if user in (None, name)]
+        firsts = (job[3] for found in users for client in found.clients.values() for job in client.places[:limit])
+        return heapq.nsmallest(limit, firsts, key=lambda job: self.before(job) or 0)
+
     def _rank(self, name: str, client_name: str | None = None) -> None:
         user = self._users[name]
         client = None if client_name is None else user.clients.get(client_name)

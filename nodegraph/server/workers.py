@@ -24,7 +24,7 @@ DEAD_AFTER = 5
 
 
 class Worker:
-    """One worker of a device. `on_change` is called when its state is another, `on_tell` with what its process tells."""
+    """One worker of a device. `on_change` is called when its state is another, `on_tell` with what it tells."""
 
     def __init__(
         self,
