@@ -261,7 +261,9 @@ class Host:
         except ChildError as error:
             if error.code == "not_found":
                 raise ApiError(404, "not_found", error.message, problems=error.problems) from error
-            raise
+            if error.code in ("invalid_workflow", "refused"):
+                raise
+            raise ApiError(500, error.code, error.message) from error
         except TimeoutError as error:
             raise ApiError(
                 503, "too_slow", f"this took longer than {CALL:.0f} s", headers={"Retry-After": "5"}

@@ -31,6 +31,8 @@ class Channel:
         self._take: BinaryIO = os.fdopen(take, "rb")
         self._give = give
         self._change = threading.Condition()
+        self._writing = threading.Lock()
+        """Held from taking frames off to having written them, so that their order stays."""
         self._frames: deque[Frame] = deque()
         self._latest: dict[Hashable, Frame] = {}
         self._sent: dict[Hashable, float] = {}
@@ -50,12 +52,19 @@ class Channel:
             self._beat = header
             self._change.notify()
 
-    def send(self, header: Header, payload: bytes = b"") -> None:
-        """Send a frame; waits while too many wait to be written."""
+    def send(self, header: Header, payload: bytes = b"", *, now: bool = False) -> None:
+        """Send a frame; waits while too many wait to be written, with `now` until it is written itself.
+
+        What comes after `now` may end the process, or keep its other threads from running.
+        """
         with self._change:
             self._change.wait_for(lambda: len(self._frames) < MOST_WAITING)
             self._frames.append((header, payload))
-            self._change.notify_all()
+            if not now:
+                self._change.notify_all()
+        if now:
+            with self._writing:
+                self._write(self._waiting())
 
     def tell(self, kind: str, /, **fields: Any) -> None:
         """Inform the server."""
@@ -88,7 +97,8 @@ class Channel:
         """Wait until what was sent is on its way, before the process ends."""
         with self._change:
             self._change.wait_for(lambda: not self._frames, timeout)
-        time.sleep(0.05)  # the last frame has been taken off, and is being written
+        with self._writing:  # the last frame has been taken off, and is written when this is free
+            pass
 
     def _read(self) -> Frame:
         head = self._take.read(HEAD.size)
@@ -111,45 +121,50 @@ class Channel:
 
     def _write_all(self) -> None:
         due = 0.0
-        try:
+        while True:
+            due = self._await_frames(due)
+            with self._writing:
+                self._write(self._waiting())
+
+    def _await_frames(self, beat_due: float) -> float:
+        """Wait until something is to be written; return when the next heartbeat is due."""
+        with self._change:
             while True:
-                frames, due = self._next(due)
-                for header, payload in frames:
-                    _write(self._give, encode(header, payload))
+                now = time.monotonic()
+                wait = 1.0
+                for key in list(self._latest):
+                    left = self._sent.get(key, 0.0) + INTERVAL - now
+                    if left <= 0:
+                        self._frames.append(self._latest.pop(key))
+                        self._sent[key] = now
+                    else:
+                        wait = min(wait, left)
+                if self._beat is not None and now >= beat_due:
+                    self._frames.append((self._beat(), b""))
+                    beat_due = now + 1.0
+                if self._frames:
+                    return beat_due
+                self._change.wait(min(wait, max(0.0, beat_due - now)) if self._beat is not None else wait)
+
+    def _waiting(self) -> list[Frame]:
+        """Take off what waits to be written."""
+        with self._change:
+            frames = list(self._frames)
+            self._frames.clear()
+            self._change.notify_all()
+        return frames
+
+    def _write(self, frames: list[Frame]) -> None:
+        try:
+            for header, payload in frames:
+                view = memoryview(encode(header, payload))
+                while view:
+                    view = view[os.write(self._give, view) :]
         except OSError:  # the server has gone
             _end()
         except BaseException:
             log.exception("nothing can be told to the server any more")
             os._exit(1)
-
-    def _next(self, beat_due: float) -> tuple[list[Frame], float]:
-        """Wait for what is to be written now; also return when the next heartbeat is due."""
-        with self._change:
-            while True:
-                now = time.monotonic()
-                frames = list(self._frames)
-                self._frames.clear()
-                wait = 1.0
-                for key in list(self._latest):
-                    left = self._sent.get(key, 0.0) + INTERVAL - now
-                    if left <= 0:
-                        frames.append(self._latest.pop(key))
-                        self._sent[key] = now
-                    else:
-                        wait = min(wait, left)
-                if self._beat is not None and now >= beat_due:
-                    frames.append((self._beat(), b""))
-                    beat_due = now + 1.0
-                if frames:
-                    self._change.notify_all()
-                    return frames, beat_due
-                self._change.wait(min(wait, max(0.0, beat_due - now)) if self._beat is not None else wait)
-
-
-def _write(number: int, data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[os.write(number, view) :]
 
 
 def _end() -> NoReturn:

@@ -124,7 +124,8 @@ class Teller:
         elif isinstance(event, events.Cancelled):
             self._note(node, "cancelled", memory=self._measure())
         self._end_of_node(node, event)
-        self._channel.send(header)
+        # Whether the node ends the process or keeps all its threads: the server shall know which one it was.
+        self._channel.send(header, now=isinstance(event, events.Running))
 
     def _failed(self, node: str, event: events.Failed) -> None:
         error = event.error.__cause__ if event.error is not None else None
