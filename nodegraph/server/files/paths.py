@@ -79,8 +79,10 @@ def resolve(root: Path, name: str) -> Path:
 
 def user_folder(data: Path, user: str, kind: str) -> Path:
     """Return the folder of a user's files of a kind: `input`, `output`, `temp` or `workflows`."""
-    home = data if user == OWNER else data / "users" / safe_name(user)
-    return home / kind
+    name = safe_name(user)
+    if kind == "temp":
+        return data / "temp" / name
+    return data / kind if user == OWNER else data / "users" / name / kind
 
 
 def shown_name(name: str) -> str:

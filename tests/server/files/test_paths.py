@@ -125,5 +125,6 @@ def test_a_root_may_itself_be_a_link(tmp_path: Path) -> None:
 def test_users_have_folders_of_their_own(tmp_path: Path) -> None:
     assert user_folder(tmp_path, "owner", "input") == tmp_path / "input"
     assert user_folder(tmp_path, "ada", "output") == tmp_path / "users" / "ada" / "output"
+    assert user_folder(tmp_path, "ada", "temp") == tmp_path / "temp" / "ada"
     with pytest.raises(NameRefusedError):
         user_folder(tmp_path, "../ada", "output")
