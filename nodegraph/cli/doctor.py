@@ -10,6 +10,7 @@ import socket
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -46,17 +47,17 @@ def main(options: argparse.Namespace) -> Exit:
     """Look at everything, tell, and fail where something is broken."""
     data = data_folder(options)
     runtime = open_runtime(options)
-    looks: list[Callable[[], Iterator[Finding]]] = [
-        _python,
-        _packages,
-        _devices,
-        lambda: _folder(data),
-        lambda: _server(data, options.port),
-        lambda: _store(data),
-        lambda: _plugins(runtime),
-        lambda: _models(runtime),
-    ]
-    findings = [finding for look in looks for finding in _safely(look)]
+    looks: dict[str, Callable[[], Iterator[Finding]]] = {
+        "python": _python,
+        "packages": _packages,
+        "devices": _devices,
+        "data": partial(_folder, data),
+        "server": partial(_server, data, options.port),
+        "store": partial(_store, data),
+        "plugins": partial(_plugins, runtime),
+        "models": partial(_models, runtime),
+    }
+    findings = [finding for subject, look in looks.items() for finding in _safely(subject, look)]
     broken = any(finding.state == "broken" for finding in findings)
     if options.json:
         write_json({"broken": broken, "findings": [asdict(finding) for finding in findings]})
@@ -73,12 +74,12 @@ def _write(finding: Finding) -> None:
         write_line(f"    {'':<10} -> {finding.advice}")
 
 
-def _safely(look: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
+def _safely(subject: str, look: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
     """Have a look that fails be a finding, so that the others are still told."""
     try:
         yield from look()
     except (OSError, NodegraphError, CommandError, ImportError) as error:
-        yield Finding(getattr(look, "__name__", "look").strip("_<>"), "broken", str(error))
+        yield Finding(subject, "broken", str(error))
 
 
 def _python() -> Iterator[Finding]:
