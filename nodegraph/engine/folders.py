@@ -6,9 +6,15 @@ import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
+from typing import Final
 
 from nodegraph.engine.errors import NodegraphError
 from nodegraph.engine.nearest import nearest
+
+CONFINED: Final = frozenset({"input", "output", "temp"})
+"""Kinds of files that strangers name and send: a link there leads no further than its folder."""
+LONGEST: Final = 255
+"""Bytes of a file's own name; file systems take no more."""
 
 
 class FolderError(NodegraphError):
@@ -23,9 +29,9 @@ class Folders:
     """The files of each kind, found below its root folders; of two files with one name the first root's counts.
 
     Names are relative to their root and written with `/` on every system; what is given with `\\` is understood. A name
-    never leads out of its root by itself, though a link within may, as models are kept elsewhere. `bundles` names, by
-    kind, the file that makes its folder count as one file, such as `model_index.json`. Nothing is read before it is
-    asked for.
+    never leads out of its root by itself, though a link within may, as models are kept elsewhere; not so for the kinds
+    in `CONFINED`. `bundles` names, by kind, the file that makes its folder count as one file, such as
+    `model_index.json`. Nothing is read before it is asked for.
     """
 
     def __init__(
@@ -63,7 +69,7 @@ class Folders:
         found = {
             name
             for root in self.roots(kind)
-            for name, whole in _walk(root, bundle)
+            for name, whole in _walk(root, bundle, confined=kind in CONFINED)
             if whole or not ends or _ends(name, ends)
         }
         return tuple(sorted(found, key=lambda name: (name.casefold(), name)))
@@ -75,6 +81,8 @@ class Folders:
         bundle = self._bundles.get(kind)
         for root in self.roots(kind):
             path = root / plain
+            if kind in CONFINED and not _inside(root, path):
+                continue
             if path.is_file() and (not ends or _ends(plain, ends)):
                 return path
             if bundle is not None and (path / bundle).is_file():
@@ -93,6 +101,8 @@ class Folders:
         text = str(path)
         if path.is_absolute() or ".." in path.parts or text == "." or "\0" in text or re.match("[A-Za-z]:", text):
             raise FolderError(f"{name!r} is not a name below a folder, such as 'sd15/model.safetensors'")
+        if any(len(part.encode(errors="replace")) > LONGEST for part in path.parts):
+            raise FolderError(f"{name[:40]!r}... is not a name of a file: at most {LONGEST} bytes fit")
         return text
 
     def identity(self, kind: str, name: str) -> str:
@@ -116,23 +126,42 @@ def _ends(name: str, ends: tuple[str, ...]) -> bool:
     return name.casefold().endswith(ends)
 
 
-def _walk(root: Path, bundle: str | None = None) -> Iterator[tuple[str, bool]]:
+def _inside(root: Path, path: Path) -> bool:
+    """Tell whether a file is in its folder, links followed; `root` itself may be a link."""
+    try:
+        return path.resolve().is_relative_to(root.resolve())
+    except (OSError, RuntimeError, ValueError):  # a loop of links, a name that no file can have
+        return False
+
+
+def _walk(root: Path, bundle: str | None = None, *, confined: bool = False) -> Iterator[tuple[str, bool]]:
     """Give the names of the files below a folder, links followed once, hidden ones left out.
 
-    A folder that holds a file called `bundle` is given itself, with yes, in place of what is in it.
+    A folder that holds a file called `bundle` is given itself, with yes, in place of what is in it. `confined` leaves
+    out what a link leads out to.
     """
     seen: set[tuple[int, int]] = set()
     for folder, folders, files in os.walk(root, followlinks=True):
-        status = Path(folder).stat()
-        if (status.st_dev, status.st_ino) in seen:
+        place = _place(Path(folder))
+        if place is None or place in seen or (confined and not _inside(root, Path(folder))):
             folders.clear()
             continue
-        seen.add((status.st_dev, status.st_ino))
+        seen.add(place)
         if bundle in files and folder != str(root):
             folders.clear()
             yield Path(folder).relative_to(root).as_posix(), True
             continue
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in files:
-            if not name.startswith("."):
-                yield (Path(folder) / name).relative_to(root).as_posix(), False
+            path = Path(folder) / name
+            if not name.startswith(".") and not (confined and path.is_symlink() and not _inside(root, path)):
+                yield path.relative_to(root).as_posix(), False
+
+
+def _place(folder: Path) -> tuple[int, int] | None:
+    """Return what tells a folder from all others, None where it was removed meanwhile."""
+    try:
+        status = folder.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino

@@ -91,6 +91,41 @@ def test_linked_folders_are_followed_once(folders: Folders, tmp_path: Path) -> N
     assert len(folders.names("checkpoints")) == 3
 
 
+@pytest.mark.parametrize("kind", ["input", "output", "temp"])
+def test_what_strangers_name_leads_no_further_than_its_folder(tmp_path: Path, kind: str) -> None:
+    root, outside = tmp_path / "root", tmp_path / "root2"
+    for folder in (root / "real", outside):
+        folder.mkdir(parents=True)
+        (folder / "x.png").write_text("x")
+    (root / "away").symlink_to(outside)
+    (root / "away.png").symlink_to(outside / "x.png")
+    (root / "here.png").symlink_to(root / "real" / "x.png")
+    (root / "loop.png").symlink_to(root / "loop.png")
+    folders = Folders({kind: [root]}, {kind: [".png"]})
+    assert folders.names(kind) == ("here.png", "real/x.png")
+    assert folders.path(kind, "here.png") == root / "here.png"
+    for name in ("away/x.png", "away.png", "loop.png"):
+        with pytest.raises(FolderError, match="no file"):
+            folders.path(kind, name)
+        with pytest.raises(FolderError, match="no file"):
+            folders.identity(kind, name)
+
+
+def test_the_folder_itself_may_be_a_link(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "real" / "x.png").write_text("x")
+    (tmp_path / "root").symlink_to(tmp_path / "real")
+    folders = Folders({"input": [tmp_path / "root"]})
+    assert folders.names("input") == ("x.png",)
+    assert folders.path("input", "x.png") == tmp_path / "root" / "x.png"
+
+
+def test_a_name_that_no_file_system_takes_is_told(folders: Folders) -> None:
+    for name in ("x" * 5000, "a/" + "é" * 200 + "/x.txt"):
+        with pytest.raises(FolderError, match="at most 255 bytes fit"):
+            folders.path("input", name)
+
+
 def test_a_folder_of_a_diffusers_model_is_one_name(tmp_path: Path) -> None:
     for name in ("sd/model_index.json", "sd/unet/model.safetensors", "one.safetensors", "model_index.json"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
