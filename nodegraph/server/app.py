@@ -2,16 +2,31 @@
 
 from __future__ import annotations
 
-import importlib
 import logging
 from collections.abc import AsyncIterator
-from typing import Any
 
 from aiohttp import web
 
 from nodegraph.server import health, metrics, static
 from nodegraph.server.accounts import Accounts
+from nodegraph.server.api import (
+    batches,
+    events,
+    files,
+    jobs,
+    models,
+    nodes,
+    openapi,
+    outputs,
+    queue,
+    system,
+    templates,
+    users,
+    workflows,
+)
 from nodegraph.server.api.routing import ROUTES, add_routes
+from nodegraph.server.files.inputs import Inputs
+from nodegraph.server.files.outputs import Outputs
 from nodegraph.server.host import Host
 from nodegraph.server.hub import Hub
 from nodegraph.server.keys import ACCOUNTS, HOST, HUB, INPUTS, OUTPUTS, QUEUE, SETTINGS, STORE, WORKFLOWS
@@ -25,36 +40,16 @@ from nodegraph.server.security.limits import limits, set_limits
 from nodegraph.server.settings import Settings
 from nodegraph.server.store.store import Store
 from nodegraph.server.webhooks import Webhooks
+from nodegraph.server.workflows import Workflows
 
 log = logging.getLogger(__name__)
-RESOURCES = (
-    "jobs",
-    "batches",
-    "queue",
-    "nodes",
-    "workflows",
-    "templates",
-    "models",
-    "files",
-    "outputs",
-    "events",
-    "system",
-    "users",
-)
+RESOURCES = (jobs, batches, queue, nodes, workflows, templates, models, files, outputs, events, system, users)
 PAGES = "/{name:(?!api/).+}"
 """All else is a page's name; never below `/api/`, where a wrong method must be told as such."""
 
 
 STOPPING = 0.8
 """Part of the grace that jobs may take; the rest is for all else."""
-
-
-def _part(name: str) -> Any:
-    try:
-        return importlib.import_module(f"nodegraph.server.{name}")
-    except ImportError as error:
-        log.warning("left out: %s", error)
-        return None
 
 
 def build(settings: Settings) -> web.Application:
@@ -67,11 +62,9 @@ def build(settings: Settings) -> web.Application:
     app[SETTINGS] = settings
     app[ROUTES] = []
     app[METER] = Meter()
-    for name in RESOURCES:
-        if (module := _part(f"api.{name}")) is not None and hasattr(module, "ROUTES"):
-            add_routes(app, module.ROUTES, name)
-    if (openapi := _part("api.openapi")) is not None:
-        app.router.add_get("/openapi.json", openapi.document)
+    for module in RESOURCES:
+        add_routes(app, module.ROUTES, module.__name__.rpartition(".")[2])
+    app.router.add_get("/openapi.json", openapi.document)
     app.router.add_get("/healthz", health.healthz)
     app.router.add_get("/readyz", health.readyz)
     app.router.add_get("/metrics", metrics.metrics)
@@ -128,26 +121,19 @@ async def _host(app: web.Application) -> AsyncIterator[None]:
 
 async def _files(app: web.Application) -> AsyncIterator[None]:
     settings, host = app[SETTINGS], app[HOST]
-    if (inputs := _part("files.inputs")) is not None:
-        app[INPUTS] = inputs.Inputs(settings, host)
-    if (outputs := _part("files.outputs")) is not None:
-        app[OUTPUTS] = outputs.Outputs(settings, app[STORE], host)
-    if (workflows := _part("workflows")) is not None:
-        app[WORKFLOWS] = workflows.Workflows(settings)
+    app[INPUTS] = Inputs(settings, host)
+    app[OUTPUTS] = Outputs(settings, app[STORE], host)
+    app[WORKFLOWS] = Workflows(settings)
     yield
 
 
 async def _queue(app: web.Application) -> AsyncIterator[None]:
+    taker = app[QUEUE] = Queue(app[SETTINGS], app[STORE], app[HUB], app[HOST])
     try:
-        queue = app[QUEUE] = Queue(app[SETTINGS], app[STORE], app[HUB], app[HOST])
-    except NotImplementedError:
-        yield
-        return
-    try:
-        await queue.start()
+        await taker.start()
         yield
     finally:
-        await queue.stop(0)
+        await taker.stop(0)
 
 
 async def _webhooks(app: web.Application) -> AsyncIterator[None]:

@@ -27,7 +27,7 @@ KEY: Final = web.RequestKey("KEY", Principal)
 
 def principal(request: web.Request) -> Principal:
     """Return who asks; raise 401 where nobody is known, which only public routes let through."""
-    found = request.get(KEY)
+    found: Principal | None = request.get(KEY)
     if found is None:
         raise ApiError(401, "no_token", "a token is needed: send it as `Authorization: Bearer ...`")
     return found

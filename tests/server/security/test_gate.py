@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+from typing import Any
 
 import aiohttp
 import pytest
@@ -40,7 +41,7 @@ async def refused(response: aiohttp.ClientResponse, status: int) -> str:
         {"X-Forwarded-For": "127.0.0.1", "X-Real-IP": "127.0.0.1"},
     ],
 )
-async def test_without_a_right_token_nobody_gets_in(stranger, shared, sent) -> None:
+async def test_without_a_right_token_nobody_gets_in(stranger: Any, shared: Any, sent: dict[str, str]) -> None:
     headers = {name: value.replace("{port}", str(shared.port)) for name, value in sent.items()}
     async with stranger.get(SELF, headers=headers) as response:
         assert await refused(response, 401) == "no_token"
@@ -48,28 +49,28 @@ async def test_without_a_right_token_nobody_gets_in(stranger, shared, sent) -> N
 
 
 @pytest.mark.parametrize("name", ["token", "access_token", "code", "api_key"])
-async def test_a_token_in_an_address_lets_nobody_in(stranger, shared, name) -> None:
+async def test_a_token_in_an_address_lets_nobody_in(stranger: Any, shared: Any, name: str) -> None:
     async with stranger.get(SELF, params={name: shared.token}) as response:
         assert await refused(response, 401) == "no_token"
 
 
-async def test_the_token_lets_the_owner_in(client) -> None:
+async def test_the_token_lets_the_owner_in(client: Any) -> None:
     async with client.get(SELF) as response:
         assert (await response.json())["user"] == "owner"
 
 
-async def test_a_wrong_token_is_not_made_good_by_a_right_cookie(stranger, shared) -> None:
+async def test_a_wrong_token_is_not_made_good_by_a_right_cookie(stranger: Any, shared: Any) -> None:
     cookie = await log_in(stranger, shared)
     async with stranger.get(SELF, headers={"Cookie": cookie, "Authorization": "Bearer wrong"}) as response:
         await refused(response, 401)
 
 
-async def test_two_tokens_are_none(shared) -> None:
+async def test_two_tokens_are_none(shared: Any) -> None:
     head = f"GET {SELF} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {shared.token}\r\n"
     assert (await raw(shared.port, f"{head}Authorization: Bearer x\r\n\r\n")).startswith("HTTP/1.1 40")
 
 
-async def log_in(session: aiohttp.ClientSession, shared) -> str:
+async def log_in(session: aiohttp.ClientSession, shared: Any) -> str:
     """Use a link and return the cookie as a browser would send it."""
     code = shared.run(lambda app: app[ACCOUNTS].link("owner"))
     async with session.get("/login", params={"code": code}, allow_redirects=False) as response:
@@ -81,14 +82,14 @@ async def log_in(session: aiohttp.ClientSession, shared) -> str:
     return cookie.split(";")[0]
 
 
-async def test_a_link_lets_a_browser_in_by_a_cookie(shared) -> None:
+async def test_a_link_lets_a_browser_in_by_a_cookie(shared: Any) -> None:
     async with aiohttp.ClientSession(shared.url, cookie_jar=aiohttp.DummyCookieJar()) as session:
         cookie = await log_in(session, shared)
         async with session.get(SELF, headers={"Cookie": cookie}) as response:
             assert response.status == 200
 
 
-async def test_a_link_works_once(stranger, shared) -> None:
+async def test_a_link_works_once(stranger: Any, shared: Any) -> None:
     code = shared.run(lambda app: app[ACCOUNTS].link("owner"))
     statuses = []
     for _ in range(2):
@@ -97,17 +98,17 @@ async def test_a_link_works_once(stranger, shared) -> None:
     assert statuses == [303, 403]
 
 
-async def test_a_link_that_is_raced_for_works_once(stranger, shared) -> None:
+async def test_a_link_that_is_raced_for_works_once(stranger: Any, shared: Any) -> None:
     code = shared.run(lambda app: app[ACCOUNTS].link("owner"))
 
     async def use() -> int:
         async with stranger.get("/login", params={"code": code}, allow_redirects=False) as response:
-            return response.status
+            return int(response.status)
 
     assert sorted(await asyncio.gather(*(use() for _ in range(10)))) == [303, *[403] * 9]
 
 
-async def test_asking_only_for_a_links_head_does_not_use_it_up(stranger, shared) -> None:
+async def test_asking_only_for_a_links_head_does_not_use_it_up(stranger: Any, shared: Any) -> None:
     code = shared.run(lambda app: app[ACCOUNTS].link("owner"))
     async with stranger.head("/login", params={"code": code}, allow_redirects=False) as response:
         assert response.status in (404, 405)
@@ -115,7 +116,7 @@ async def test_asking_only_for_a_links_head_does_not_use_it_up(stranger, shared)
         assert response.status == 303
 
 
-async def test_secrets_are_stored_as_hashes_alone(shared, stranger) -> None:
+async def test_secrets_are_stored_as_hashes_alone(shared: Any, stranger: Any) -> None:
     cookie = (await log_in(stranger, shared)).partition("=")[2]
     token = shared.run(lambda app: app[ACCOUNTS].add("hashed"))
     files = list(shared.data.glob("nodegraph.db*"))
@@ -126,7 +127,7 @@ async def test_secrets_are_stored_as_hashes_alone(shared, stranger) -> None:
     assert shared.token.encode() not in stored
 
 
-async def test_a_user_that_is_removed_is_out_at_once(stranger, shared) -> None:
+async def test_a_user_that_is_removed_is_out_at_once(stranger: Any, shared: Any) -> None:
     headers = {"Authorization": f"Bearer {shared.run(lambda app: app[ACCOUNTS].add('leaver'))}"}
     async with stranger.get(SELF, headers=headers) as response:
         assert response.status == 200
@@ -135,7 +136,7 @@ async def test_a_user_that_is_removed_is_out_at_once(stranger, shared) -> None:
         await refused(response, 401)
 
 
-async def test_a_new_token_ends_the_old_one_and_the_sessions(stranger, shared) -> None:
+async def test_a_new_token_ends_the_old_one_and_the_sessions(stranger: Any, shared: Any) -> None:
     old = shared.run(lambda app: app[ACCOUNTS].add("mover"))
     code = shared.run(lambda app: app[ACCOUNTS].link("mover"))
     session = shared.run(lambda app: app[ACCOUNTS].login(code))
@@ -164,7 +165,7 @@ CROSS = [
 
 
 @pytest.mark.parametrize("sent", CROSS, ids=lambda sent: str(sent)[:50])
-async def test_a_page_of_another_site_is_refused_before_its_body_is_read(shared, sent) -> None:
+async def test_a_page_of_another_site_is_refused_before_its_body_is_read(shared: Any, sent: dict[str, str]) -> None:
     lines = [f"{name}: {value}" for name, value in {**shared.headers, **sent, **JSON}.items()]
     head = "\r\n".join(["POST /api/v1/jobs HTTP/1.1", "Host: 127.0.0.1", "Content-Length: 1000000", *lines, "", ""])
     answer = await raw(shared.port, head)
@@ -173,13 +174,13 @@ async def test_a_page_of_another_site_is_refused_before_its_body_is_read(shared,
 
 
 @pytest.mark.parametrize("sent", CROSS, ids=lambda sent: str(sent)[:50])
-async def test_no_websocket_opens_for_a_page_of_another_site(client, sent) -> None:
+async def test_no_websocket_opens_for_a_page_of_another_site(client: Any, sent: dict[str, str]) -> None:
     with pytest.raises(aiohttp.WSServerHandshakeError) as caught:
         await client.ws_connect("/api/v1/events", headers=sent)
     assert caught.value.status == 403
 
 
-async def test_no_websocket_opens_without_a_token(stranger) -> None:
+async def test_no_websocket_opens_without_a_token(stranger: Any) -> None:
     with pytest.raises(aiohttp.WSServerHandshakeError) as caught:
         await stranger.ws_connect("/api/v1/events")
     assert caught.value.status == 401
@@ -187,7 +188,7 @@ async def test_no_websocket_opens_without_a_token(stranger) -> None:
 
 @pytest.mark.parametrize("path", ["/", "/healthz", "/login?code=x", SELF, "/nothing"])
 @pytest.mark.parametrize(("host", "status"), [("evil.com", 403), ("127.0.0.1.nip.io", 403), ("a b", 400), (None, 400)])
-async def test_a_request_for_another_host_gets_nothing(shared, path, host, status) -> None:
+async def test_a_request_for_another_host_gets_nothing(shared: Any, path: str, host: str | None, status: int) -> None:
     named = "" if host is None else f"Host: {host}\r\n"
     answer = await raw(shared.port, f"GET {path} HTTP/1.1\r\n{named}Connection: close\r\n\r\n")
     assert answer.split()[1] == str(status)
@@ -232,7 +233,7 @@ ALWAYS = {
     ],
 )
 @pytest.mark.parametrize("known", [True, False])
-async def test_every_answer_carries_the_headers(shared, method, path, known) -> None:
+async def test_every_answer_carries_the_headers(shared: Any, method: str, path: str, known: bool) -> None:
     async with aiohttp.ClientSession(shared.url, headers=shared.headers if known else {}) as session:
         response = await session.request(method, path, allow_redirects=False)
     assert {name: response.headers.get(name) for name in ALWAYS} == ALWAYS
@@ -244,7 +245,7 @@ async def test_every_answer_carries_the_headers(shared, method, path, known) -> 
         assert response.headers["Cache-Control"] == "no-store"
 
 
-async def test_what_is_no_http_is_refused_with_the_same_headers(shared) -> None:
+async def test_what_is_no_http_is_refused_with_the_same_headers(shared: Any) -> None:
     answer = await raw(shared.port, "<img src=x onerror=alert(1)>\r\n\r\n")
     assert answer.split()[1] == "400"
     assert "nosniff" in answer
@@ -252,7 +253,7 @@ async def test_what_is_no_http_is_refused_with_the_same_headers(shared) -> None:
     assert "onerror" not in answer
 
 
-async def test_cookies_of_two_servers_on_one_host_differ(shared, serve) -> None:
+async def test_cookies_of_two_servers_on_one_host_differ(shared: Any, serve: Any) -> None:
     other = await serve()
     async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as session:
         for url, code in (
@@ -266,7 +267,7 @@ async def test_cookies_of_two_servers_on_one_host_differ(shared, serve) -> None:
                 assert response.status == 200
 
 
-async def test_without_tokens_pages_of_other_sites_are_refused_all_the_same(serve) -> None:
+async def test_without_tokens_pages_of_other_sites_are_refused_all_the_same(serve: Any) -> None:
     server = await serve(open_access=True)
     async with aiohttp.ClientSession(server.url) as session:
         async with session.get(SELF) as response:
@@ -279,7 +280,7 @@ async def test_without_tokens_pages_of_other_sites_are_refused_all_the_same(serv
             await refused(response, 401)
 
 
-async def test_sessions_end(shared, stranger) -> None:
+async def test_sessions_end(shared: Any, stranger: Any) -> None:
     async def expired(app: aiohttp.web.Application) -> None:
         await app[STORE].add_session(digest("gone"), "owner", 1.0)
 

@@ -144,6 +144,6 @@ async def raw(served: Any, head: str, *, trickle: bytes = b"", known: bool = Tru
             while trickle and not answer.done():
                 writer.write(trickle)
                 await asyncio.sleep(0.1)
-            return await answer
+            return bytes(await answer)
     finally:
         writer.close()
