@@ -9,6 +9,7 @@ from typing import Any, Final, NoReturn
 
 from nodegraph.cli.exits import MEANINGS, Exit
 from nodegraph.cli.operating_arguments import fill_doctor, fill_serve, fill_users
+from nodegraph.cli.server_arguments import fill_jobs, fill_submit
 
 SEED_LIMIT: Final = 2**64 - 1
 EXIT_CODES: Final = "exit codes:\n" + "\n".join(f"  {code.value:<4} {meaning}" for code, meaning in MEANINGS.items())
@@ -73,6 +74,8 @@ def build_parser() -> Parser:
         ("info", "tell what a checkpoint is: family, precision, parameters, what is missing", [models], _info),
         ("schema", "write the JSON Schema of workflow files, or of a node type", folders, _schema),
         ("serve", "serve the API and the pages, and run jobs, until told to stop", folders, fill_serve),
+        ("submit", "run a workflow on a server: show how far it is, and fetch what it made", [values], fill_submit),
+        ("jobs", "list a server's jobs; show, cancel, retry, answer, export and import them", [], fill_jobs),
         ("users", "list, add and remove users of the server, give them tokens and links", [], fill_users),
         ("doctor", "look for what is wrong with this installation and its data", folders, fill_doctor),
     ):

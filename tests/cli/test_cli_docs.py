@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,15 @@ def commands() -> dict[str, argparse.ArgumentParser]:
     return dict(action.choices)
 
 
+def options(parser: argparse.ArgumentParser) -> Iterator[str]:
+    """Give the long options of a command and of its actions."""
+    for action in parser._actions:
+        yield from (option for option in action.option_strings if option[1] == "-" and action.help != argparse.SUPPRESS)
+        if isinstance(action, argparse._SubParsersAction):
+            for inner in action.choices.values():
+                yield from options(inner)
+
+
 def sections(root: Path) -> dict[str, str]:
     text = (root / "nodegraph" / "docs" / "cli.md").read_text(encoding="utf-8")
     parts = re.split(r"^## (.*)$", text, flags=re.MULTILINE)
@@ -28,8 +38,7 @@ def sections(root: Path) -> dict[str, str]:
 @pytest.mark.parametrize("name", commands())
 def test_each_command_has_a_section_that_tells_its_options_and_no_others(root: Path, name: str) -> None:
     told = set(re.findall(r"--[a-z][a-z-]*", sections(root)[name]))
-    options = {option for action in commands()[name]._actions for option in action.option_strings if option[1] == "-"}
-    assert options - {"--help"} == told
+    assert set(options(commands()[name])) - {"--help"} == told
 
 
 def test_each_exit_code_is_told_with_its_meaning(root: Path) -> None:
