@@ -127,6 +127,11 @@ class Host:
         """Tell whether the process is there and has loaded its plugins."""
         return self._up.is_set()
 
+    @property
+    def pid(self) -> int | None:
+        """Return the process's id; None where there is none."""
+        return None if self._child is None else self._child.pid
+
     async def start(self) -> None:
         """Read the catalogue of the last run and start the process in the background."""
         known = await asyncio.to_thread(_read_catalogue, self._file)
@@ -179,9 +184,11 @@ class Host:
         *,
         targets: Sequence[str] = (),
         input_folders: Sequence[Path] = (),
+        wait: float = WAIT,
     ) -> Checked:
         """Check a workflow of any known format with each set of inputs (none: the file's own values).
 
+        `wait` is how many seconds it waits for the process to be there; after that `ApiError` 503 is raised.
         Raise `InvalidWorkflow` where it cannot be read; what is wrong with an item stands in the item.
         """
         params = {
@@ -190,7 +197,8 @@ class Host:
             "input": [str(folder) for folder in input_folders],
         }
         try:
-            result, data = await self._call("check", params, json.dumps(document).encode("utf-8", "surrogatepass"))
+            text = json.dumps(document).encode("utf-8", "surrogatepass")
+            result, data = await self._call("check", params, text, wait=wait)
         except ChildError as error:
             if error.code == "invalid_workflow":
                 raise InvalidWorkflow(error.problems) from error
@@ -252,9 +260,15 @@ class Host:
             raise
 
     async def _call(
-        self, method: str, params: Mapping[str, Any] | None = None, payload: bytes = b"", *, gone: bool = True
+        self,
+        method: str,
+        params: Mapping[str, Any] | None = None,
+        payload: bytes = b"",
+        *,
+        gone: bool = True,
+        wait: float = WAIT,
     ) -> tuple[Any, bytes]:
-        if not await self.wait_ready(WAIT) or self._child is None:
+        if not await self.wait_ready(wait) or self._child is None:
             raise _not_there()
         try:
             return await self._child.call(method, params, payload, timeout=CALL)

@@ -33,8 +33,8 @@ class Channel:
         self._change = threading.Condition()
         self._writing = threading.Lock()
         """Held from taking frames off to having written them, so that their order stays."""
-        self._frames: deque[Frame] = deque()
-        self._latest: dict[Hashable, Frame] = {}
+        self._frames: deque[bytes] = deque()
+        self._latest: dict[Hashable, bytes] = {}
         self._sent: dict[Hashable, float] = {}
         self._beat: Callable[[], Header] | None = None
 
@@ -55,11 +55,13 @@ class Channel:
     def send(self, header: Header, payload: bytes = b"", *, now: bool = False) -> None:
         """Send a frame; waits while too many wait to be written, with `now` until it is written itself.
 
-        What comes after `now` may end the process, or keep its other threads from running.
+        What comes after `now` may end the process, or keep its other threads from running. Raise `TypeError` or
+        `ValueError` where the header is no JSON or the frame is too long.
         """
+        frame = encode(header, payload)
         with self._change:
             self._change.wait_for(lambda: len(self._frames) < MOST_WAITING)
-            self._frames.append((header, payload))
+            self._frames.append(frame)
             if not now:
                 self._change.notify_all()
         if now:
@@ -80,8 +82,9 @@ class Channel:
 
     def latest(self, key: Hashable, header: Header, payload: bytes = b"") -> None:
         """Send a frame unless a newer one of its key comes before it is due."""
+        frame = encode(header, payload)
         with self._change:
-            self._latest[key] = (header, payload)
+            self._latest[key] = frame
             self._change.notify_all()
 
     def settle(self, key: Hashable, *, drop: bool = False) -> None:
@@ -140,13 +143,13 @@ class Channel:
                     else:
                         wait = min(wait, left)
                 if self._beat is not None and now >= beat_due:
-                    self._frames.append((self._beat(), b""))
+                    self._frames.append(encode(self._beat()))
                     beat_due = now + 1.0
                 if self._frames:
                     return beat_due
                 self._change.wait(min(wait, max(0.0, beat_due - now)) if self._beat is not None else wait)
 
-    def _waiting(self) -> list[Frame]:
+    def _waiting(self) -> list[bytes]:
         """Take off what waits to be written."""
         with self._change:
             frames = list(self._frames)
@@ -154,17 +157,14 @@ class Channel:
             self._change.notify_all()
         return frames
 
-    def _write(self, frames: list[Frame]) -> None:
+    def _write(self, frames: list[bytes]) -> None:
         try:
-            for header, payload in frames:
-                view = memoryview(encode(header, payload))
+            for frame in frames:
+                view = memoryview(frame)
                 while view:
                     view = view[os.write(self._give, view) :]
         except OSError:  # the server has gone
             _end()
-        except BaseException:
-            log.exception("nothing can be told to the server any more")
-            os._exit(1)
 
 
 def _end() -> NoReturn:

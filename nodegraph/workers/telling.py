@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import mimetypes
 import time
 from collections.abc import Callable, Mapping
@@ -177,7 +178,13 @@ class Teller:
         )  # fmt: skip
 
     def _header(self, event: Event) -> dict[str, Any]:
-        return {"tell": "event", "job": self._job, "event": dump(event)}
+        told = {name: None if _is_odd(value) else value for name, value in dump(event).items()}
+        return {"tell": "event", "job": self._job, "event": told}
+
+
+def _is_odd(value: object) -> bool:
+    """Tell whether JSON has no form for a number."""
+    return isinstance(value, float) and not math.isfinite(value)
 
 
 def trace_of(error: BaseException) -> str:

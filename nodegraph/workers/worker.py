@@ -43,7 +43,7 @@ class Worker:
 
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
-        self._calls: queue.SimpleQueue[tuple[int, dict[str, Any], bytes]] = queue.SimpleQueue()
+        self._calls: queue.SimpleQueue[tuple[int, dict[str, Any], bytes, CancelToken]] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._tokens: dict[str, CancelToken] = {}
         self._job: str | None = None
@@ -68,8 +68,8 @@ class Worker:
         number, method, params = header["call"], header["method"], header.get("params") or {}
         if method == "run":
             with self._lock:
-                self._tokens[params["job"]] = CancelToken()
-            self._calls.put((number, params, payload))
+                token = self._tokens[params["job"]] = CancelToken()
+            self._calls.put((number, params, payload, token))
         elif method == "ping":
             self._channel.reply(number, {"job": self._job})
         else:
@@ -92,11 +92,11 @@ class Worker:
 
     def run_next(self) -> None:
         """Wait for a job and run it."""
-        number, params, payload = self._calls.get()
+        number, params, payload, token = self._calls.get()
         job = params["job"]
         self._job = job
         try:
-            result = self._runner.run(params, payload, self._tokens[job])
+            result = self._runner.run(params, payload, token)
         except BaseException as error:  # whatever it is, the job has an end and the worker goes on
             log.exception("job %s ended in an error of the worker's own", job)
             self._channel.refuse(number, "internal", f"{type(error).__name__} outside of any node")
@@ -105,7 +105,8 @@ class Worker:
         finally:
             self._job = None
             with self._lock:
-                self._tokens.pop(job, None)
+                if self._tokens.get(job) is token:
+                    del self._tokens[job]
 
     def _beat(self) -> Header:
         return {"tell": "heartbeat", "memory": resident(), "job": self._job}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from functools import partial
@@ -51,6 +53,22 @@ def add(a: int, b: int = 1) -> int:
 def text(text: Annotated[str, Multiline()], seed: int = 0, width: int = 64) -> str:
     """Give the text; it has a seed and a size as a node that draws has."""
     return text
+
+
+@node("faults.Say", category="faults", cache=False)
+def say(text: str) -> str:
+    """Print the text, and give it."""
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+    return text
+
+
+@node("faults.Start", category="faults", cache=False)
+def start(marker: str, seconds: int = 60) -> int:
+    """Start another process, which sleeps; write its id to the file `marker` and give it."""
+    pid = subprocess.Popen(["sleep", str(seconds)]).pid
+    Path(marker).write_text(str(pid), encoding="ascii")
+    return pid
 
 
 @node("faults.Large", category="faults", cache=False)
@@ -115,4 +133,4 @@ def _write(path: Path, size: int, color: int, text: str) -> None:
     _picture(size, color).save(path, pnginfo=info)
 
 
-NODES: list[Callable[..., Any]] = [sleep, work, add, text, large, save, preview, grow]
+NODES: list[Callable[..., Any]] = [sleep, work, add, text, say, start, large, save, preview, grow]

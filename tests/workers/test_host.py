@@ -1,0 +1,206 @@
+"""The host process as the front sees it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from nodegraph.server.errors import ApiError
+from nodegraph.server.host import Host, InvalidWorkflow, Refused
+from nodegraph.server.settings import Limits, Settings
+
+DOCUMENT = {
+    "format": 1,
+    "nodes": {
+        "text": {"type": "faults.Text", "params": {"text": "x", "seed": 3}},
+        "save": {"type": "faults.Save", "links": {"text": "text.out"}},
+    },
+    "inputs": {"prompt": "text.text", "seed": "text.seed", "width": "text.width"},
+    "meta": {"name": "a picture"},
+}
+
+
+@pytest.fixture
+async def host(settings: Settings) -> AsyncIterator[Host]:
+    host = Host(settings, lambda: None)
+    await host.start()
+    assert await host.wait_ready(60)
+    yield host
+    await host.stop()
+
+
+async def test_the_catalogue_holds_nodes_and_plugins(host: Host) -> None:
+    catalogue = await host.refresh()
+    assert catalogue.fresh
+    assert {"KSampler", "faults.Add"} <= set(catalogue.document["nodes"])
+    plugins = {plugin["name"]: plugin for plugin in catalogue.document["plugins"]}
+    assert plugins["faults"]["state"] == "loaded"
+    assert "a_package_that_nobody_has" in plugins["nodegraph_broken.needs"]["reason"]
+    assert str(Path.cwd()) not in json.dumps(catalogue.document)
+    assert (await host.refresh()).etag == catalogue.etag
+
+
+async def test_the_last_catalogue_is_there_before_the_process_is(host: Host, settings: Settings) -> None:
+    known = await host.refresh()
+    changes: list[int] = []
+    other = Host(settings, lambda: changes.append(1))
+    await other.start()
+    try:
+        first = other.catalogue()
+        assert (first.fresh, first.etag) == (False, known.etag)
+        assert first.document == known.document
+        assert await other.wait_ready(60)
+        assert (await other.refresh()).fresh
+        assert changes == []
+    finally:
+        await other.stop()
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"nodes": 3}', "\x00"])
+async def test_a_damaged_catalogue_is_made_anew(settings: Settings, content: str) -> None:
+    settings.data.mkdir(parents=True)
+    (settings.data / "catalogue.json").write_text(content)
+    changed = asyncio.Event()
+    host = Host(settings, changed.set)
+    await host.start()
+    try:
+        assert host.catalogue().document["nodes"] == {}
+        await asyncio.wait_for(changed.wait(), 60)
+        assert host.catalogue().document["nodes"]
+    finally:
+        await host.stop()
+    assert json.loads((settings.data / "catalogue.json").read_text())["nodes"]
+
+
+async def test_a_workflow_is_checked_with_each_set_of_inputs(host: Host) -> None:
+    checked = await host.check(DOCUMENT, [{"prompt": "hello"}, {"seed": 9}, {"width": 128}, {"width": "wide"}])
+    assert json.loads(checked.document) == DOCUMENT
+    assert checked.name == "a picture"
+    assert checked.nodes == {"text": "faults.Text", "save": "faults.Save"}
+    first, second, third, fourth = checked.items
+    assert first.exposed == {"prompt": "hello", "seed": 3, "width": 64}
+    assert first.signature == second.signature != third.signature
+    assert [item.ok for item in checked.items] == [True, True, True, False]
+    problem = fourth.problems[0]
+    assert (problem["node"], problem["field"], problem["got"]) == ("text", "params.width", "wide")
+
+
+async def test_other_formats_are_read(host: Host) -> None:
+    api = {"1": {"class_type": "faults.Add", "inputs": {"a": 4}}}
+    checked = await host.check(api)
+    assert json.loads(checked.document)["nodes"]["1"] == {"type": "faults.Add", "params": {"a": 4}}
+    assert checked.items[0].ok
+
+
+@pytest.mark.parametrize("document", [None, 3, [], "{}", {}, {"format": 2}, {"nodes": [], "links": []}])
+async def test_what_is_no_workflow_is_refused(host: Host, document: Any) -> None:
+    with pytest.raises(InvalidWorkflow) as caught:
+        await host.check(document)
+    assert caught.value.status == 422
+    assert caught.value.document["error"]["problems"][0]["message"]
+
+
+async def test_targets_must_be_there(host: Host) -> None:
+    checked = await host.check(DOCUMENT, targets=["save", "nowhere"])
+    assert checked.items[0].problems[0]["code"] == "unknown_target"
+
+
+async def test_a_workflow_of_too_many_nodes_is_told_the_limit(tmp_path: Path) -> None:
+    host = Host(Settings(data=tmp_path, limits=Limits(nodes=50)), lambda: None)
+    await host.start()
+    try:
+        nodes = {f"n{index}": {"type": "faults.Add", "params": {"a": index}} for index in range(51)}
+        checked = await host.check({"format": 1, "nodes": nodes})
+        assert "50" in checked.items[0].problems[0]["message"]
+    finally:
+        await host.stop()
+
+
+async def test_a_user_s_pictures_are_looked_for_in_the_folders_given(host: Host, tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    Image.new("RGB", (4, 4)).save(tmp_path / "mine" / "x.png")
+    document = {"format": 1, "nodes": {"load": {"type": "LoadImage", "params": {"image": "x.png"}}}}
+    assert (await host.check(document, input_folders=[tmp_path / "mine"])).items[0].ok
+    (problem,) = (await host.check(document, input_folders=[tmp_path / "other"])).items[0].problems
+    assert problem["node"] == "load"
+    assert str(tmp_path) not in json.dumps(problem)
+    document["nodes"]["load"]["params"]["image"] = "../mine/x.png"  # type: ignore[index]
+    assert not (await host.check(document, input_folders=[tmp_path / "mine"])).items[0].ok
+
+
+async def test_models_are_listed_and_described(host: Host) -> None:
+    assert "shapes.safetensors" in (await host.models())["checkpoints"]
+    told = await host.model("checkpoints", "shapes.safetensors")
+    assert (told["family"], told["size"] > 10**6) == ("sd1", True)
+    assert "path" not in told
+    for kind, name in (("checkpoints", "../shapes.safetensors"), ("checkpoints", "none"), ("input", "x"), ("?", "x")):
+        with pytest.raises(ApiError) as caught:
+            await host.model(kind, name)
+        assert caught.value.status == 404
+
+
+async def test_pictures_are_looked_at_and_made_small(host: Host, tmp_path: Path) -> None:
+    path = tmp_path / "x"
+    Image.new("RGB", (300, 200)).save(path, format="PNG")
+    found = await host.inspect(path)
+    assert (found.media, found.width, found.height, found.frames, found.suffix) == ("image/png", 300, 200, 1, ".png")
+    assert (await host.thumbnail(path, 64))[8:12] == b"WEBP"
+    with pytest.raises(Refused, match="at most 100 pixels"):
+        await host.inspect(path, Limits(pixels=100))
+    path.write_bytes(b"<svg/>")
+    with pytest.raises(Refused) as caught:
+        await host.inspect(path)
+    assert caught.value.status == 415
+
+
+async def test_the_host_comes_back_when_it_dies(host: Host, tmp_path: Path) -> None:
+    first = host.pid
+    assert first is not None
+    os.kill(first, 9)
+    while host.pid == first or not host.ready:
+        await asyncio.sleep(0.02)
+    assert (await host.check(DOCUMENT)).items[0].ok
+    assert host.restarts == 1
+
+
+async def test_a_plugin_whose_import_hangs_is_left_out(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NODEGRAPH_TEST_HANG", "60")
+    host = Host(settings, lambda: None, patience=1.0)
+    await host.start()
+    try:
+        assert await host.wait_ready(60)
+        assert list(host.skipped) == ["faults_hanging"]
+        plugins = {plugin["name"]: plugin for plugin in (await host.refresh()).document["plugins"]}
+        assert plugins["faults_hanging"]["state"] == "quarantined"
+        assert "longer than 1 s" in plugins["faults_hanging"]["reason"]
+        assert plugins["faults"]["state"] == "loaded"
+    finally:
+        await host.stop()
+
+
+async def test_without_plugins_the_built_in_nodes_are_there(tmp_path: Path) -> None:
+    host = Host(Settings(data=tmp_path, plugins=False), lambda: None)
+    await host.start()
+    try:
+        await host.wait_ready(60)
+        nodes = (await host.refresh()).document["nodes"]
+        assert "KSampler" in nodes
+        assert not any(name.startswith("faults.") for name in nodes)
+    finally:
+        await host.stop()
+
+
+async def test_a_call_before_the_host_is_there_waits_and_is_told_when_it_is_over(settings: Settings) -> None:
+    host = Host(settings, lambda: None)
+    with pytest.raises(ApiError) as caught:
+        await host.check(DOCUMENT, wait=0.05)
+    assert caught.value.status == 503
+    assert caught.value.headers["Retry-After"]
+    assert host.catalogue().document == {"nodes": {}, "plugins": []}
