@@ -100,7 +100,7 @@ def examine(path: Path) -> Examined:
 def copy(connection: Connection, target: Path) -> None:
     """Write a copy of what a connection sees; it appears under its name whole or not at all."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    part = target.with_name(f".{target.name}.{os.getpid()}.part")
+    part = target.with_name(f".{target.name}.part")
     try:
         os.close(os.open(part, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600))
         with contextlib.closing(sqlite3.connect(part)) as into:

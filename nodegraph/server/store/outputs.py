@@ -63,7 +63,7 @@ def outputs(
     """List the outputs that are in their places, newest first."""
     where = Where()
     where.add("there")
-    for column, value in (("user", user), ("job", job), ("node", node), ("kind", kind)):
+    for column, value in (("user" if job is None else "+user", user), ("job", job), ("node", node), ("kind", kind)):
         where.add_given(column, value)
     if before is not None:
         where.add("created < ?", before)

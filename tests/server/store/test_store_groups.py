@@ -181,9 +181,12 @@ async def test_closing_finishes_what_was_asked_for(tmp_path: Path, submit: Submi
 
 
 async def test_no_thread_is_left(tmp_path: Path) -> None:
-    before = threading.active_count()
-    for _ in range(3):
-        store = await Store.open(tmp_path)
-        await asyncio.gather(*(store.get("key") for _ in range(20)))
-        await store.close()
-    assert threading.active_count() <= before + 1  # asyncio's own pool
+    store = await Store.open(tmp_path)
+    await asyncio.gather(*(store.get("key") for _ in range(20)))
+    assert {thread.name.rpartition("_")[0] or thread.name for thread in of_stores()} == {"store-reader", "store-writer"}
+    await store.close()
+    assert of_stores() == []
+
+
+def of_stores() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name.startswith("store-")]
