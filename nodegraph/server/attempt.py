@@ -235,16 +235,17 @@ class Attempt:
                 await asyncio.sleep(FULL_SECONDS)
 
     async def _questions(self, job: Job, asked: Sequence[Mapping[str, Json]]) -> list[Question]:
-        page = await self._parts.store.outputs(job.user, job=job.id, limit=100)
-        shown = tuple(output.id for output in reversed(page.items))
+        outputs = reversed((await self._parts.store.outputs(job.user, job=job.id, limit=500)).items)
+        shown = [(output.node, output.id) for output in outputs]
         return [
             Question(
-                node=str(question["node"]),
-                question=str(question["question"]),
-                choices=tuple(question.get("choices", ())),
-                outputs=shown,
+                node=node["node"],
+                question=node["question"],
+                choices=tuple(node["choices"]),
+                # What the gate itself shows, else all that the job has written so far.
+                outputs=tuple(id for at, id in shown if at == node["node"]) or tuple(id for _, id in shown),
             )
-            for question in asked
+            for node in asked
         ]
 
     def _event(self, event: Mapping[str, Json]) -> None:
@@ -254,7 +255,7 @@ class Attempt:
         kind = event["event"]
         if kind == "running":
             self._staged.pop(node.node, None)
-        elif kind == "finished":
+        elif kind in ("finished", "waiting"):  # what a gate shows is written before it asks
             files = self._staged.pop(node.node, [])
             self._publishing = asyncio.create_task(self._publish(node.node, files, self._publishing))
         if kind != "queued":
