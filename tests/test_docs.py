@@ -29,6 +29,7 @@ from nodegraph.engine import hooks
 from nodegraph.engine.check import check
 from nodegraph.engine.plugins import Plugins, load_plugins
 from nodegraph.engine.workflow import load_workflow
+from nodegraph.workers import hooks as worker_hooks
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "nodegraph" / "docs").rglob("*.md")])
@@ -84,13 +85,13 @@ def anchors(page: Path) -> set[str]:
 
 def specified_hooks() -> set[str]:
     """Return the names of all hooks of all layers."""
-    owners = (hooks, DiffusionHooks)
+    owners = (hooks, DiffusionHooks, worker_hooks)
     return {name for owner in owners for name, value in vars(owner).items() if hasattr(value, "nodegraph_spec")}
 
 
 def load(*modules: ModuleType) -> Plugins:
     """Load the built-in nodes and the given modules; a module that is no good plugin is an error."""
-    return load_plugins(builtin=["nodegraph.nodes", *modules], specs=[DiffusionHooks], entry_points=False)
+    return load_plugins(builtin=["nodegraph.nodes", *modules], specs=[DiffusionHooks, worker_hooks], entry_points=False)
 
 
 PAGES_WITH_CODE = [page for page in PAGES if any(block.kind.startswith("python") for block in blocks(page))]

@@ -112,18 +112,25 @@ class Previews:
     def _work(self) -> None:
         while True:
             key, value = self._next()
-            try:
-                encoded = self._hook(value=value) or encode(value)
-            except Exception:  # a picture less; the job goes on
-                log.exception("a preview of the node %s cannot be encoded", key[1])
-                continue
-            finally:
-                del value
+            encoded = self._encoded(key[1], value)
+            del value
             if encoded is not None and self.on:
                 job, node = key
                 header = {"tell": "preview", "job": job, "node": node, "media": encoded.media}
                 size = {"width": encoded.width, "height": encoded.height}
                 self._channel.latest(("preview", job, node), {**header, **size}, encoded.data)
+
+    def _encoded(self, node: str, value: Any) -> Encoded | None:
+        encoders: tuple[Callable[..., Encoded | None], ...] = (self._hook, encode)
+        for encoder in encoders:
+            try:
+                found = encoder(value=value)
+            except Exception:  # a preview less, or one that is not the plugin's; the job goes on
+                log.exception("a preview of the node %s cannot be encoded", node)
+                continue
+            if found is not None:
+                return found
+        return None
 
     def _next(self) -> tuple[tuple[str, str], Any]:
         with self._change:

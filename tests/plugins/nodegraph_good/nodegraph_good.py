@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import io
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from itertools import pairwise
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 from pydantic import Field
@@ -15,6 +18,8 @@ from nodegraph.diffusion.registry import Sampler, Scheduler
 from nodegraph.diffusion.values import Image
 from nodegraph.diffusion.weights.family import Family
 from nodegraph.diffusion.weights.layouts.sd1 import SD1, UNET
+from nodegraph.workers.hooks import Encoded
+from nodegraph.workers.routes import Request, Response, Routes
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -76,10 +81,44 @@ def even(table: Table, steps: int) -> Sequence[float]:
     return [*(table.sigma_max - width * step for step in range(steps)), 0.0]
 
 
+@node("good.Show", category="good", cache=False)
+def show(context: Context, number: int = 7) -> int:
+    """Show a number in parts, for as long as it takes to be seen."""
+    context.preview(divide(number))
+    time.sleep(0.3)
+    return number
+
+
 @hookimpl
 def register_nodes() -> list[Callable[..., Any]]:
     """Return the nodes."""
-    return [divide, count, ramp]
+    return [divide, count, ramp, show]
+
+
+@hookimpl
+def encode_preview(value: object) -> Encoded | None:
+    """Draw a number in parts as a picture of their size."""
+    if not isinstance(value, Parts):
+        return None
+    from PIL import Image as Pillow
+
+    picture, file = Pillow.new("RGB", (value.quotient + 1, value.remainder + 1)), io.BytesIO()
+    picture.save(file, format="PNG")
+    return Encoded("image/png", *picture.size, file.getvalue())
+
+
+async def answer(request: Request) -> object:
+    """Divide what the path says by what the query says."""
+    return divide(int(request.variables["number"]), int(request.query.get("by", 10)))._asdict()
+
+
+@hookimpl
+def register_routes(routes: Routes) -> None:
+    """Add the routes."""
+    routes.add("GET", "divide/{number}", answer)
+    routes.add("POST", "echo", lambda request: Response(body=request.body, media="text/plain", status=201))
+    routes.static("own", Path(__file__).parent.resolve())
+    routes.add("GET", "../escape", answer)
 
 
 @hookimpl
