@@ -15,8 +15,8 @@ from nodegraph.server.api.routing import API, Model, Route, respond
 from nodegraph.server.api.submitting import checked, key_of, prepare, same
 from nodegraph.server.api.wire import Count, Errand, FailureAnswer, JobSummary, Json, PageQuery, StateName
 from nodegraph.server.errors import ApiError, not_found
-from nodegraph.server.files.paths import resolve, shown_name, user_folder
-from nodegraph.server.keys import QUEUE, SETTINGS, STORE
+from nodegraph.server.files.paths import shown_name
+from nodegraph.server.keys import INPUTS, QUEUE, SETTINGS, STORE
 from nodegraph.server.records import Batch, Job
 from nodegraph.server.security.principal import principal
 
@@ -163,8 +163,8 @@ async def _expand(request: web.Request, errand: BatchErrand) -> list[batches.Inp
 
 async def _read(request: web.Request, errand: BatchErrand, file: OverFile, most: int) -> list[batches.Inputs]:
     """Read the items of a file; which cells of a CSV file are text is told by the values that the workflow has."""
-    folder = user_folder(request.app[SETTINGS].data, principal(request).user, "input")
-    data = await asyncio.to_thread(_bytes, folder, file.name)
+    path = await request.app[INPUTS].find(principal(request).user, file.name)
+    data = await asyncio.to_thread(_bytes, path, file.name)
     text: list[str] = []
     if file.name.lower().endswith(".csv"):
         (own,) = (await checked(request, errand, [{}])).items
@@ -172,8 +172,7 @@ async def _read(request: web.Request, errand: BatchErrand, file: OverFile, most:
     return await asyncio.to_thread(batches.from_file, file.name, data, file.input, most, text=text)
 
 
-def _bytes(folder: Path, name: str) -> bytes:
-    path = resolve(folder, name)
+def _bytes(path: Path, name: str) -> bytes:
     try:
         with path.open("rb") as file:
             data = file.read(LONGEST_FILE + 1)

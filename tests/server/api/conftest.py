@@ -11,8 +11,8 @@ from typing import Any
 
 import aiohttp
 import pytest
-from jsonschema import Draft202012Validator
-from referencing import Registry, Resource
+from openapi_schema_validator import OAS31Validator
+from referencing import Registry
 from referencing.jsonschema import DRAFT202012
 
 from nodegraph.server.api.openapi import describe
@@ -90,10 +90,10 @@ class Api:
                 return place, self.document["paths"][place][method.lower()]
         raise AssertionError(f"{method} {path} is not in the document")
 
-    def _validator(self, schema: Any) -> Draft202012Validator:
-        resource = Resource(contents=self.document, specification=DRAFT202012)
+    def _validator(self, schema: Any) -> OAS31Validator:
+        resource = DRAFT202012.create_resource(self.document)
         registry: Registry[Any] = Registry().with_resource("urn:api", resource)
-        return Draft202012Validator({"$ref": "urn:api" + schema["$ref"]}, registry=registry)
+        return OAS31Validator({"$ref": "urn:api" + schema["$ref"]}, registry=registry)
 
 
 @pytest.fixture
