@@ -118,7 +118,8 @@ def test_each_layer_imports_only_the_libraries_it_is_meant_to() -> None:
 
 
 def test_child_processes_know_of_the_server_only_how_it_speaks() -> None:
-    known = {f"nodegraph.server.{name}" for name in ("faults", "protocol", "records", "settings")} | {"nodegraph.server"}
+    names = ("errors", "faults", "protocol", "records", "settings")
+    known = {"nodegraph.server", *(f"nodegraph.server.{name}" for name in names)}
     wrong = [
         f"{module_name(path)} imports {name}"
         for path in sources()
@@ -263,6 +264,14 @@ def test_what_answers_at_once_imports_no_torch() -> None:
     report = watch_imports(modules, [])
     assert report["seen"] == []
     assert report["torch"] is False
+
+
+def test_the_servers_front_process_imports_nothing_heavy() -> None:
+    """Starting in half a second, on little memory, hangs on it; plugins run in processes of their own."""
+    heavy = ("torch", "numpy", "PIL", "rich", "networkx", "pluggy", "safetensors", "tokenizers", "prometheus_client")
+    code = f"import json, sys, nodegraph.server.serve; print(json.dumps([n for n in {heavy} if n in sys.modules]))"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert json.loads(result.stdout) == []
 
 
 def test_the_watch_sees_what_a_module_does(tmp_path: Path) -> None:
