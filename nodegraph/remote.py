@@ -90,7 +90,7 @@ class Job:
         parts: dict[str, Any] = {
             "state": State(told["state"]),
             "failure": None if failure is None else known(Failure, failure),
-            "questions": tuple(known(Question, asked) for asked in told.get("questions", ())),
+            "questions": tuple(known(Question, {"choices": (), **asked}) for asked in told.get("questions", ())),
             "outputs": tuple(known(Output, output) for output in told.get("outputs", ())),
             "node_states": tuple(known(NodeRun, {"type": "", **node}) for node in told.get("node_states", ())),
         }

@@ -70,7 +70,7 @@ class Tally:
     @property
     def done(self) -> int:
         """Return how many nodes are through, one way or another."""
-        return len(self.run) + len(self.reused) + len(self.failed) + len(self.skipped) + len(self.asking)
+        return len(self.run | self.reused | self.failed.keys() | self.skipped.keys() | self.asking)
 
     def add(self, event: events.Event) -> Work | None:
         """Take an event in; return the work of the node that it is about, if that is or was at work."""
