@@ -174,8 +174,9 @@ class Attempt:
             return await self._store(lambda: self._parts.store.wait(job.id, questions, report))
         if state == "done":
             ran = {node.node: node.seconds for node in report if node.state == "finished"}
-            await self._parts.estimates.remember(job.signature, ran, result["seconds"])
-            return await self._finish(State.DONE, None, result)
+            times = self._parts.estimates.remember(job.signature, ran, result["seconds"])
+            ended, _ = await asyncio.gather(self._finish(State.DONE, None, result), times)
+            return ended
         return await self._fail(_failure(result["failure"]), result)
 
     async def _stopped(self, result: Mapping[str, Json] | None) -> Job | None:
