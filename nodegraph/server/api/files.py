@@ -12,6 +12,7 @@ from pydantic import Field
 from nodegraph.server.api.routing import API, Model, Query, Route, respond
 from nodegraph.server.errors import ApiError
 from nodegraph.server.files.inputs import CHUNK, InputFile
+from nodegraph.server.files.paths import tame_name
 from nodegraph.server.files.serving import SentFile, file_headers, media_of
 from nodegraph.server.files.thumbnails import LARGEST
 from nodegraph.server.keys import HUB, INPUTS
@@ -88,7 +89,7 @@ async def upload(request: web.Request, query: UploadQuery) -> web.Response:
     """Take in a file."""
     user = principal(request).user
     name, content = await _sent(request)
-    file, new = await request.app[INPUTS].save(user, query.name or name, content)
+    file, new = await request.app[INPUTS].save(user, query.name or tame_name(name), content)
     answer = FileAnswer.of(file)
     if new:
         request.app[HUB].publish("file.added", {"name": file.name}, user=user)
@@ -126,7 +127,7 @@ async def _sent(request: web.Request) -> tuple[str, AsyncIterator[bytes]]:
         raise _bad_form() from error
     if not isinstance(part, BodyPartReader) or part.name != FIELD:
         raise _bad_form()
-    # Clients encode some characters of a name, browsers fewer than others; what comes out is made safe later.
+    # Clients encode some characters of a name, browsers fewer than others.
     return unquote(part.filename or "file"), _chunks(part)
 
 

@@ -97,13 +97,13 @@ class Inputs:
 
     async def remove(self, user: str, name: str) -> None:
         """Remove a file of the user's own; raise `ApiError` 404 where there is none, 403 for one of another folder."""
-        path = await asyncio.to_thread(resolve, self.folder(user), name)
-        if not await asyncio.to_thread(path.is_file):
-            await self.find(user, name)
+        found = await self.find(user, name)
+        path = self.folder(user) / name.replace("\\", "/")
+        if not await asyncio.to_thread(_is_the, path, found):
             raise ApiError(403, "not_own", f"{shown_name(name)} is not a file of yours to remove")
         with told_to_clients():
             await asyncio.to_thread(path.unlink, missing_ok=True)
-        await self._thumbnails.forget(f"input/{path}")
+        await self._thumbnails.forget(f"input/{found}")
 
     def _list(self, user: str) -> Iterator[InputFile]:
         own = self.folder(user)
@@ -163,6 +163,11 @@ class Inputs:
         if seen.suffix not in BY_SUFFIX:
             raise ApiError(415, "not_an_image", f"a file of the type {seen.media} is not taken")
         return f"{stem if suffix.lower() in BY_SUFFIX else name}{seen.suffix}"
+
+
+def _is_the(path: Path, found: Path) -> bool:
+    """Tell whether a path, links followed, is the file that was found."""
+    return path.is_file() and path.resolve() == found
 
 
 def _parted(name: str) -> tuple[str, str]:
