@@ -12,7 +12,7 @@ from pydantic import Field, model_validator
 from nodegraph.server import batches
 from nodegraph.server.api.asking import batch_of, whose
 from nodegraph.server.api.routing import API, Model, Route, respond
-from nodegraph.server.api.submitting import checked, key_of, prepare, same
+from nodegraph.server.api.submitting import checked, key_of, prepare, same_items
 from nodegraph.server.api.wire import Count, Errand, FailureAnswer, JobSummary, Json, PageQuery, StateName
 from nodegraph.server.errors import ApiError, not_found
 from nodegraph.server.files.paths import shown_name
@@ -116,7 +116,7 @@ async def create(request: web.Request, errand: BatchErrand) -> web.Response:
     submissions = await prepare(request, errand, items, batch=True)
     user, key = principal(request).user, key_of(request, errand)
     batch, jobs = await request.app[QUEUE].submit_batch(user, submissions[0].name, submissions, key)
-    same(jobs[0], submissions[0])
+    same_items(batch, jobs, submissions)
     return respond(await _told(request, batch), 201, {"Location": f"{API}/batches/{batch.id}"})
 
 

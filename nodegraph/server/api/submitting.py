@@ -14,7 +14,7 @@ from nodegraph.server.api.wire import CheckAnswer, Errand, Problem, Work
 from nodegraph.server.errors import ApiError
 from nodegraph.server.host import Checked
 from nodegraph.server.keys import HOST, INPUTS, SETTINGS, STORE, WORKFLOWS
-from nodegraph.server.records import Job, Submission
+from nodegraph.server.records import Batch, Job, Submission
 from nodegraph.server.security.principal import principal
 from nodegraph.server.webhooks import check_webhook
 
@@ -91,6 +91,17 @@ def same(job: Job, submission: Submission) -> None:
     made = (job.document, dict(job.inputs), job.targets)
     if made != (hashlib.sha256(submission.document).hexdigest(), dict(submission.inputs), submission.targets):
         raise ApiError(409, "key_reused", f"the idempotency key stands for other work, that of job {job.id}")
+
+
+def same_items(batch: Batch, jobs: Sequence[Job], submissions: Sequence[Submission]) -> None:
+    """Raise `ApiError` 409 where the key of a batch stands for other items; some of them may have been removed."""
+    items = {job.index: job for job in jobs if job.retry_of is None}
+    retries = sum(job.retry_of is not None for job in jobs)
+    for place, submission in enumerate(submissions):
+        if (job := items.pop(place, None)) is not None:
+            same(job, submission)
+    if items or batch.total - retries < len(submissions):
+        raise ApiError(409, "key_reused", f"the idempotency key stands for other items, those of batch {batch.id}")
 
 
 async def _saved(request: web.Request, user: str, name: str) -> Json:
