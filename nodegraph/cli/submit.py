@@ -94,7 +94,7 @@ async def _followed(client: Client, job: Job, options: argparse.Namespace) -> Jo
     screen = display(options.json, token)
     terminal = options.file != files.STDIN and not options.json and sys.stdin.isatty() and sys.stderr.isatty()
     person = Person(options.answers, screen, token, terminal=terminal)
-    sys.stderr.write(f"job {job.id}\n")
+    sys.stderr.write(f"job {job.id}{_ahead(job)}\n")
     with cancelling(token, announce=not screen.drawn), screen:
         stop = asyncio.create_task(_cancel_on(client, job.id, token, loop))
         try:
@@ -122,6 +122,12 @@ async def _cancel_on(client: Client, id: str, token: CancelToken, loop: asyncio.
         await client.cancel(id)
     finally:
         forget()
+
+
+def _ahead(job: Job) -> str:
+    """Return what a job has before it, as one says it."""
+    left = "" if job.left is None else f", about {duration(job.left)} in all"
+    return f", {several(job.place, 'job')} before it{left}" if job.place else left
 
 
 def _shown(screen: Display) -> Any:

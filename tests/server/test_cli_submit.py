@@ -134,8 +134,8 @@ def test_no_server_is_told_with_the_next_step(tmp_path: Path, capsys: pytest.Cap
 
 
 def test_jobs_are_listed_shown_cancelled_retried_and_removed(command: Command, tmp_path: Path) -> None:
-    slow = {"format": 1, "nodes": {"s": {"type": "faults.Sleep", "params": {"seconds": 60}}}, "outputs": {"x": "s.out"}}
-    job = command("submit", write(tmp_path, slow, "sleepy.json"), "--no-wait")[1].strip()
+    slow = {"format": 1, "nodes": {"s": {"type": "faults.Sleep", "params": {"seconds": 60, "steps": 900}}}}
+    job = command("submit", write(tmp_path, {**slow, "outputs": {"x": "s.out"}}, "sleepy.json"), "--no-wait")[1].strip()
     assert command("jobs", "cancel", job)[0] == 0
     for _ in range(100):
         rows = [line.split("\t") for line in command("jobs", "list", "--text", "sleepy")[1].splitlines()]
@@ -169,7 +169,7 @@ def test_an_interrupt_cancels_the_job(command: Command, shared: Shared, tmp_path
     process = subprocess.Popen(arguments, stderr=subprocess.PIPE, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
     try:
         assert process.stderr is not None
-        job = process.stderr.readline().removeprefix("job ").strip()
+        job = process.stderr.readline().removeprefix("job ").split(",")[0].strip()
         while command("jobs", "show", job)[1].find("state\trunning") < 0:
             assert process.poll() is None
         process.send_signal(signal.SIGINT)

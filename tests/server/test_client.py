@@ -30,7 +30,7 @@ GATE["nodes"]["add"]["params"] = {"a": 1}  # type: ignore[index]
 
 
 def sleep(seconds: float) -> dict[str, Any]:
-    nodes = {"sleep": {"type": "faults.Sleep", "params": {"seconds": seconds}}}
+    nodes = {"sleep": {"type": "faults.Sleep", "params": {"seconds": seconds, "steps": 50}}}
     return {"format": 1, "nodes": nodes, "outputs": {"seconds": "sleep.out"}}
 
 
@@ -153,6 +153,21 @@ async def test_a_download_stays_in_its_folder(ours: Client, tmp_path: Path, name
 def test_what_a_newer_server_tells_beyond_is_left_out() -> None:
     job = Job.of({"id": "a", "state": "done", "colour": "red", "questions": [{"node": "n", "question": "?", "new": 1}]})
     assert (job.id, job.questions[0].question) == ("a", "?")
+
+
+async def test_the_example_of_the_documentation_works(
+    serve: Serve, tmp_path: Path, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(root)
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    await serve(tmp_path / "nodegraph")
+    page = (root / "nodegraph" / "docs" / "python.md").read_text(encoding="utf-8")
+    example = page.split("## On a server")[1].split("```python\n")[1].split("```")[0]
+    names: dict[str, Any] = {}
+    exec(compile(example, "python.md", "exec"), names)
+    (file,) = await names["draw"]("a large green star on a blue background", tmp_path / "drawn")
+    with Pillow.open(file) as picture:
+        assert picture.size == (128, 128)
 
 
 class Proxy:
