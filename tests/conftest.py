@@ -1,4 +1,4 @@
-"""What all tests share. None reads or writes the caches of the user who runs them."""
+"""What all tests share. None reads or writes the caches and data of the user who runs them."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def root() -> Path:
 def caches_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Give the session empty cache folders; nodegraph, the hub's client and processes started by tests look there."""
     with pytest.MonkeyPatch.context() as patch:
-        for name in ("XDG_CACHE_HOME", "LOCALAPPDATA", "HF_HOME"):
+        for name in ("XDG_CACHE_HOME", "XDG_DATA_HOME", "LOCALAPPDATA", "HF_HOME"):
             patch.setenv(name, str(tmp_path_factory.mktemp("caches")))
         patch.setenv("HF_HUB_OFFLINE", "1")
         yield

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from nodegraph.machine import calm_threads, peak_memory, remove_old, total_memory, user_cache
+from nodegraph.machine import calm_threads, peak_memory, remove_old, total_memory, user_cache, user_data
 
 
 def test_a_container_may_have_less_memory_than_its_machine(tmp_path: Path) -> None:
@@ -36,6 +36,15 @@ def test_the_cache_folder_is_where_the_user_wants_it(monkeypatch: pytest.MonkeyP
     monkeypatch.delenv("XDG_CACHE_HOME")
     monkeypatch.setenv("HOME", str(tmp_path))
     assert user_cache() == tmp_path / ".cache" / "nodegraph"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have places of their own")
+def test_the_data_folder_is_where_the_user_wants_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    assert user_data() == tmp_path / "nodegraph"
+    monkeypatch.delenv("XDG_DATA_HOME")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert user_data() == tmp_path / ".local" / "share" / "nodegraph"
 
 
 def test_old_files_are_removed_and_new_ones_stay(tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ def main(options: argparse.Namespace) -> Exit:
     from nodegraph.server.logs import logging_to_stderr, redact
     from nodegraph.server.serve import PortError, serve
 
-    settings = settings_of(options, os.environ.get(TOKEN))
+    settings = settings_of(options, os.environ.pop(TOKEN, None))  # not for our children
     faults.arm(os.environ)
     if settings.token is not None:
         redact.known.add(settings.token)

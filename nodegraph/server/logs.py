@@ -21,6 +21,8 @@ LAST_WORDS: Final = 1.0
 """Seconds that what was logged last may take to be written at the end."""
 FIELDS: Final = ("request", "method", "path", "status", "milliseconds", "user", "job", "device", "node")
 """What a record may carry beside its message."""
+_CONTROLS: Final = dict.fromkeys((*range(9), *range(11, 32), *range(127, 160)), "\ufffd")
+"""What could steer a terminal; what nodes print is in the log too."""
 _SECRETS: Final = re.compile(
     r"((?:bearer|basic)\s+|(?:token|code|secret|password|api[_-]?key|authorization|nodegraph_session_\d+)[\"']?\s*[=:]\s*[\"']?)"
     r"(?!(?:bearer|basic)\s)[^\s\"'&;,]+",
@@ -52,7 +54,7 @@ class TextFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the record's text."""
-        return redact(super().format(record))
+        return redact(super().format(record)).translate(_CONTROLS)
 
 
 class JsonFormatter(logging.Formatter):

@@ -69,6 +69,15 @@ def test_lines_for_people_leave_requests_out_that_went_well(monkeypatch: pytest.
     assert "GET /: 200" in written("text", monkeypatch, debug=True)
 
 
+def test_nothing_in_the_log_steers_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", stream)
+    with logging_to_stderr("text"):
+        log.info("a node printed \x1b[2J\x07\x9b1m and \ttabs")
+    assert not {"\x1b", "\x07", "\x9b"} & set(stream.getvalue())
+    assert "\ttabs" in stream.getvalue()
+
+
 def test_handlers_that_were_there_rest_and_come_back() -> None:
     logger, handler = logging.getLogger("nodegraph"), logging.NullHandler()
     logger.addHandler(handler)

@@ -72,6 +72,14 @@ async def test_no_other_file_is_reached_by_a_pages_name(shared: Any, path: str) 
     assert "[project]" not in answer
 
 
+async def test_a_path_cannot_forge_a_line_of_the_log(client: Any, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level("INFO", "nodegraph.server.access"):
+        async with client.get("/x%0a%1b[2Jforged") as response:
+            assert response.status == 404
+    (message,) = (record.getMessage() for record in caplog.records if "forged" in record.getMessage())
+    assert message.isprintable()
+
+
 async def test_a_wrong_method_is_told_with_the_right_ones(client: Any) -> None:
     async with client.delete("/api/v1/me") as response:
         assert response.status == 405

@@ -46,15 +46,16 @@ async def answers(request: web.Request, handler: Next) -> web.StreamResponse:
         route = resource.canonical if resource is not None else "none"
         request.app[METER].count(request.method, route, status, seconds)
         who = request.get(KEY)
+        path = request.rel_url.raw_path  # as it was sent: decoded, it may hold line breaks
         extra = {
             "request": request[REQUEST_ID],
             "method": request.method,
-            "path": request.path,
+            "path": path,
             "status": status,
             "milliseconds": round(seconds * 1000, 1),
             "user": who.user if who is not None else None,
         }
-        access.info("%s %s: %s", request.method, request.path, status or "gone", extra=extra)
+        access.info("%s %s: %s", request.method, path, status or "gone", extra=extra)
 
 
 async def _answered(request: web.Request, handler: Next) -> web.StreamResponse:

@@ -136,6 +136,17 @@ async def test_a_user_that_is_removed_is_out_at_once(stranger: Any, shared: Any)
         await refused(response, 401)
 
 
+async def test_the_event_streams_of_a_user_that_is_removed_end(stranger: Any, shared: Any) -> None:
+    headers = {"Authorization": f"Bearer {shared.run(lambda app: app[ACCOUNTS].add('listener'))}"}
+    async with stranger.ws_connect("/api/v1/events", headers=headers) as socket:
+        await socket.receive_json(timeout=10)
+        shared.run(lambda app: app[ACCOUNTS].remove("listener"))
+        async with asyncio.timeout(10):
+            while (await socket.receive()).type is aiohttp.WSMsgType.TEXT:
+                pass
+        assert socket.closed
+
+
 async def test_a_new_token_ends_the_old_one_and_the_sessions(stranger: Any, shared: Any) -> None:
     old = shared.run(lambda app: app[ACCOUNTS].add("mover"))
     code = shared.run(lambda app: app[ACCOUNTS].link("mover"))
