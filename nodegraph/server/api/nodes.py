@@ -109,7 +109,7 @@ ROUTES: tuple[Route, ...] = (
             "/plugins/{plugin}/{path:.+}",
             plugin,
             "Ask a plugin, which answers as it likes",
-            media=BINARY,
+            media="*/*",
             takes=BINARY if method in ("POST", "PUT", "PATCH") else "application/json",
             errors={413: "The body is too long", **LATER},
         )

@@ -22,6 +22,7 @@ from nodegraph.server.api.wire import ErrorAnswer
 Json = Any
 SCHEMAS: Final = "#/components/schemas/"
 JSON_TYPE: Final = "application/json"
+ANY_TYPE: Final = "*/*"
 ALWAYS: Final[Mapping[int, str]] = {
     400: "It cannot be understood, or a header forbids it",
     401: "A token is needed",
@@ -118,7 +119,8 @@ def _responses(route: Route, names: Mapping[type[BaseModel], str]) -> dict[str, 
     for status, words in {**ALWAYS, **route.errors}.items():
         error = {"description": words} | ({"content": _content(names[ErrorAnswer])} if status >= 400 else {})
         found.setdefault(str(status), error)
-    found["default"] = {"$ref": "#/components/responses/Error"}
+    any_answer: dict[str, Json] = {"description": "Whatever else it answers", "content": {ANY_TYPE: {}}}
+    found["default"] = any_answer if route.media == ANY_TYPE else {"$ref": "#/components/responses/Error"}
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict
 from typing import Annotated
 
@@ -10,12 +11,9 @@ from pydantic import Field
 
 from nodegraph.server.api.asking import whose
 from nodegraph.server.api.routing import Model, Query, Route, body
-from nodegraph.server.api.wire import Count, JobSummary, Name
-from nodegraph.server.keys import QUEUE, STORE
-from nodegraph.server.records import State
-
-SHOWN = 200
-"""Jobs told with the queue; `/jobs?state=queued` lists all."""
+from nodegraph.server.api.wire import Count, LiveJob, Name
+from nodegraph.server.keys import QUEUE
+from nodegraph.server.security.principal import principal
 
 
 class DeviceAnswer(Model):
@@ -40,7 +38,7 @@ class QueueAnswer(Model):
     running: int
     waiting: int
     devices: list[DeviceAnswer]
-    jobs: list[JobSummary]
+    jobs: list[LiveJob]
 
 
 class WhoseQuery(Query):
@@ -67,16 +65,14 @@ def devices(request: web.Request) -> list[DeviceAnswer]:
 async def show(request: web.Request, query: WhoseQuery) -> QueueAnswer:
     """Tell of the queue."""
     user = whose(request, query.user)
-    states = (State.RUNNING, State.WAITING, State.QUEUED)
-    page = await request.app[STORE].jobs(user, states=states, limit=SHOWN)
-    jobs = sorted(page.items, key=lambda job: (states.index(job.state), -job.priority, job.position))
-    state = request.app[QUEUE].state()
+    queue, state = request.app[QUEUE], request.app[QUEUE].state()
+    jobs = (await queue.snapshot(user or principal(request).user, admin=user is None))["jobs"]
     return QueueAnswer(
         paused=bool(state["paused"]),
         reason=state["reason"] or "",
         **{name: int(state[name]) for name in ("queued", "running", "waiting")},
         devices=devices(request),
-        jobs=[JobSummary.of(job) for job in jobs],
+        jobs=[LiveJob.model_validate_json(json.dumps(job)) for job in jobs],
     )
 
 

@@ -159,8 +159,19 @@ def _fields(model: type[Model], record: object) -> dict[str, Any]:
     return {name: getattr(record, name) for name in model.model_fields if hasattr(record, name)}
 
 
-class JobAnswer(JobSummary):
-    """All about a job, with how far it is: `progress` from 0 to 1, `left` seconds till it ends, place in the queue."""
+class LiveJob(JobSummary):
+    """A job with how far it is: `progress` from 0 to 1, `left` seconds till it ends, `place` in the queue."""
+
+    progress: float = 0.0
+    left: float | None = None
+    place: int | None = None
+    cancelling: bool = False
+    """It was asked to stop and has not yet."""
+    node_states: list[NodeAnswer] = Field(default_factory=list)
+
+
+class JobAnswer(LiveJob):
+    """All about a job."""
 
     inputs: dict[str, Json] = Field(default_factory=dict)
     targets: list[str] = Field(default_factory=list)
@@ -173,11 +184,6 @@ class JobAnswer(JobSummary):
     values: dict[str, Json] = Field(default_factory=dict)
     """The plain values among what the workflow exposes as outputs."""
     outputs: list[OutputAnswer] = Field(default_factory=list)
-    node_states: list[NodeAnswer] = Field(default_factory=list)
-    progress: float = 0.0
-    left: float | None = None
-    place: int | None = None
-    cancelling: bool = False
 
     @classmethod
     def whole(cls, view: JobView, outputs: Sequence[Output], report: Sequence[NodeRun] = ()) -> JobAnswer:

@@ -131,7 +131,7 @@ async def test_the_queue_is_paused_a_batch_cancelled_and_its_failures_run_again(
     made = await api.json("POST", "/batches", 201, json={"workflow": workflow, "over": {"zip": {"why": ["x", "y"]}}})
     queue = await api.json("GET", "/queue")
     assert (queue["queued"], queue["running"]) == (2, 0)
-    assert [job["batch"] for job in queue["jobs"]] == [made["id"]] * 2
+    assert [(job["batch"], job["place"]) for job in queue["jobs"]] == [(made["id"], 0), (made["id"], 1)]
     assert not (await api.json("POST", "/queue/resume"))["paused"]
     batch = await ended(api, made["id"])
     assert batch["counts"] == {"failed": 2}

@@ -170,3 +170,12 @@ async def test_requests_at_once_are_all_answered(api: Any) -> None:
     assert len({job["id"] for job in made}) == 20
     ended = await asyncio.gather(*(api.json("GET", f"/jobs/{job['id']}?wait=60") for job in made))
     assert {job["state"] for job in ended} == {"done"}
+
+
+async def test_plugins_answer_below_their_own_address(api: Any) -> None:
+    assert json.loads((await api("GET", "/plugins/good/divide/17?by=5")).body) == {"quotient": 3, "remainder": 2}
+    echo = await api("POST", "/plugins/good/echo", 201, data=b"said")
+    assert (echo.body, echo.headers["X-Content-Type-Options"]) == (b"said", "nosniff")
+    await api("GET", "/plugins/good/nowhere", 404)
+    await api("GET", "/plugins/nobody/divide/1", 404)
+    await api.as_user("wrong")("GET", "/plugins/good/divide/17", 401)
