@@ -154,8 +154,8 @@ class Context:
         """Return a person's answer, one of `choices` where there are any; raise `Waiting` where there is none yet.
 
         The run then goes on without this node and what needs it. A later run that has the answer calls the node again
-        from its beginning. Only a node that runs each time (`cache=False`, or a sink) may ask, as an answer is no part
-        of a result's name.
+        from its beginning. A node asks one question, as answers are known by node; and only a node that runs each time
+        (`cache=False`, or a sink) may ask, as an answer is no part of a result's name.
         """
         if self.recipe and self.recipe[0] != FLEETING:
             raise RuntimeError("a node that asks must be marked `cache=False`: its result depends on the answer")

@@ -87,6 +87,25 @@ async def test_a_question_is_answered(ours: Client) -> None:
     assert (await ours.wait(job.id)).values == {"choice": "go on"}
 
 
+async def test_what_a_question_is_about_is_shown(ours: Client, tmp_path: Path) -> None:
+    Pillow.new("RGB", (16, 16)).save(tmp_path / "blank.png")
+    nodes: dict[str, Any] = {
+        "blank": {"type": "LoadImage", "params": {"image": await ours.upload(tmp_path / "blank.png")}},
+        "three": {"type": "RepeatImageBatch", "params": {"amount": 3}, "links": {"image": "blank.image"}},
+        "choose": {"type": "ChooseImage", "links": {"images": "three.out"}},
+        "save": {"type": "SaveImage", "links": {"images": "choose.images"}},
+    }
+    job = await ours.submit({"format": 1, "nodes": nodes})
+    (asked,) = (await ours.wait(job.id, until={State.WAITING})).questions
+    shown = {output.id: output for output in (await ours.job(job.id)).outputs}
+    assert (asked.choices, len(asked.outputs)) == ((0, 1, 2), 3)
+    with Pillow.open(await ours.download(shown[asked.outputs[2]], tmp_path)) as picture:
+        assert picture.size == (16, 16)
+    await ours.answer(job.id, {"choose": 1})
+    ended = await ours.wait(job.id)
+    assert [output.node for output in ended.outputs if output.kind == "output"] == ["save"]
+
+
 async def test_cancel_retry_list_and_delete(ours: Client) -> None:
     job = await ours.submit(sleep(30), name="to be cancelled")
     await ours.cancel(job.id)
