@@ -10,9 +10,9 @@ from typing import Any, Literal, TypeVar
 
 from nodegraph.server.children import Child, ChildError, ChildGone
 from nodegraph.server.estimates import Estimates
+from nodegraph.server.files.paths import user_folder
 from nodegraph.server.hub import Hub
 from nodegraph.server.live import NodeView, Progress, output_json, summary
-from nodegraph.server.placing import folder_of
 from nodegraph.server.protocol import Header
 from nodegraph.server.publishing import Publisher, PublishError, Staged
 from nodegraph.server.records import MOST_ATTEMPTS, Failure, Job, NodeRun, Question, State
@@ -87,12 +87,16 @@ class Attempt:
             ended = await self._attempt(job)
         except Exception as error:
             log.exception("job %s ended in an error of the server's own", job.id)
+            self.worker.kill()  # it may still be at it
             failure = Failure(code="internal", message=f"the server made an error: {type(error).__name__}")
             ended = await self._store(lambda: store.finish(job.id, State.FAILED, failure=failure))
         finally:
             for timer in self._timers:
                 timer.cancel()
-        await self._parts.publisher.sweep(job.id)
+        if ended is not None and ended.state.final:
+            self._parts.publisher.sweep_later(job.id)
+        else:  # before another attempt may begin
+            await self._parts.publisher.sweep(job.id)
         return ended
 
     def told(self, header: Header, payload: bytes) -> None:
@@ -121,8 +125,7 @@ class Attempt:
     async def _attempt(self, job: Job) -> Job | None:
         store, publisher, child = self._parts.store, self._parts.publisher, self.worker.child
         try:
-            folders = await publisher.prepare(job)
-            document = await store.document(job.document)
+            folders, document = await asyncio.gather(publisher.prepare(job), store.document(job.document))
         except PublishError as error:
             return await self._fail(Failure(code=error.code, message=error.message))
         except StoreError as error:
@@ -135,7 +138,7 @@ class Attempt:
         if job.timeout is not None:
             self._later(job.timeout, lambda: self.stop("timed_out"))
         self._shown = self._parts.hub.watched(self.user, self.id)
-        inputs = [folder_of(self._parts.settings, job.user, "input"), *self._parts.settings.input]
+        inputs = [user_folder(self._parts.settings.data, job.user, "input"), *self._parts.settings.input]
         places = {"input": [str(path) for path in inputs], **{kind: str(path) for kind, path in folders.items()}}
         params = {
             "job": job.id,
@@ -167,8 +170,8 @@ class Attempt:
         state, report = result["state"], _report(result)
         if self._failure is not None:
             return await self._fail(self._failure, result)
-        if state == "cancelled":
-            return await self._stopped(result)
+        if state == "cancelled" or (self.why is not None and state != "done"):
+            return await self._stopped(result)  # nodes may make anything of a cancel
         if state == "waiting":
             questions = await self._questions(job, result["questions"])
             return await self._store(lambda: self._parts.store.wait(job.id, questions, report))

@@ -5,13 +5,17 @@ from __future__ import annotations
 import asyncio
 import logging
 import shutil
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
-from nodegraph.server.placing import OWNER, folder_of
+from nodegraph.server.errors import ApiError
+from nodegraph.server.files.paths import user_folder
+from nodegraph.server.security.principal import OWNER
 from nodegraph.server.settings import Settings
-from nodegraph.server.store.errors import StoreError
+from nodegraph.server.store.errors import StoreError, StoreFullError
 from nodegraph.server.store.store import Store
 
+T = TypeVar("T")
 log = logging.getLogger(__name__)
 QUEUE, DEVICES = "queue.paused", "queue.devices"
 LOOK_SECONDS = 2.0
@@ -75,8 +79,16 @@ class Holding:
             self._full = True
             self._on_change()
 
+    async def written(self, write: Awaitable[T]) -> T:
+        """Wait for a write that somebody asked for; raise `ApiError` 507 where there is no room for it."""
+        try:
+            return await write
+        except StoreFullError as error:
+            self.full()
+            raise ApiError(507, "disk_full", "there is no room on the server's disk") from error
+
     def _has_room(self) -> bool:
-        for folder in (self._settings.data, folder_of(self._settings, OWNER, "output")):
+        for folder in (self._settings.data, user_folder(self._settings.data, OWNER, "output")):
             try:
                 if shutil.disk_usage(folder).free < self._settings.reserve:
                     return False

@@ -11,36 +11,27 @@ from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
 from nodegraph.server import faults
-from nodegraph.server.settings import Settings
+from nodegraph.server.errors import ApiError, not_found
+from nodegraph.server.files.paths import resolve, shown_name
 
-OWNER = "owner"
 _NUMBERED = re.compile(r"(?P<stem>.+)_\d+_(?P<suffix>\.\w+)")
 _COUNTED = re.compile(r"(?P<stem>.+)_(?P<number>\d+)_?\.\w+")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _NO_LINKS = frozenset({errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK})
 
 
-def folder_of(settings: Settings, user: str, kind: str) -> Path:
-    """Return the folder that a user's files of a kind (`output`, `temp`, `input`, `workflows`) lie in."""
-    if kind == "temp":
-        return settings.data / "temp" / user
-    return settings.data / kind if user == OWNER else settings.data / "users" / user / kind
-
-
 def place_of(root: Path, name: str) -> Path:
-    """Return the path of a file below `root`; raise ValueError where the name, or a link on its way, leads out."""
-    parts = PurePosixPath(name).parts
-    if (
-        not parts
-        or name.startswith("/")
-        or any(part == ".." or "\\" in part or _CONTROL.search(part) for part in parts)
-    ):
-        raise ValueError(f"{name[:80]!r} is no name of a file below a folder")
-    base = Path(os.path.realpath(root))
-    parent = Path(os.path.realpath(base.joinpath(*parts[:-1])))
-    if not parent.is_relative_to(base):
-        raise ValueError(f"{name[:80]!r} leads out of its folder")
-    return parent / parts[-1]
+    """Return the path of a file below `root`; raise ValueError where the name, or a link on its way, leads out.
+
+    Unlike what `resolve` gives to readers, it is the name itself even where that is a link.
+    """
+    try:
+        if "\\" in name:
+            raise not_found(name)
+        resolve(root, name)
+    except ApiError as error:
+        raise ValueError(f"{shown_name(name)} is no name of a file below its folder") from error
+    path = root.resolve() / PurePosixPath(name)
+    return path.parent.resolve() / path.name
 
 
 class Names:

@@ -20,7 +20,8 @@ from typing import Any, TypeVar
 
 from nodegraph.engine.errors import NodegraphError
 from nodegraph.server import faults
-from nodegraph.server.placing import Names, folder_of, is_placed, place_of, put, sync
+from nodegraph.server.files.paths import user_folder
+from nodegraph.server.placing import Names, is_placed, place_of, put, sync
 from nodegraph.server.records import Job, Output
 from nodegraph.server.settings import Settings
 from nodegraph.server.store.store import Store, StoreFullError
@@ -70,6 +71,7 @@ class Publisher:
         self._settings, self._store = settings, store
         self._names = Names()
         self._made: set[Path] = set()
+        self._sweeps: set[asyncio.Task[None]] = set()
 
     def staging(self, job: str) -> Path:
         """Return the folder that a job's attempt writes to."""
@@ -104,6 +106,16 @@ class Publisher:
     async def sweep(self, job: str) -> None:
         """Remove a job's staging folder."""
         await asyncio.to_thread(shutil.rmtree, self.staging(job), ignore_errors=True)
+
+    def sweep_later(self, job: str) -> None:
+        """Remove the staging folder of a job that is over, in the background."""
+        task = asyncio.create_task(self.sweep(job))
+        self._sweeps.add(task)
+        task.add_done_callback(self._sweeps.discard)
+
+    async def stop(self) -> None:
+        """Wait for what goes on in the background."""
+        await asyncio.gather(*self._sweeps)
 
     async def remove(self, outputs: Collection[Output]) -> None:
         """Remove outputs with their files."""
@@ -141,7 +153,7 @@ class Publisher:
         staging = self.staging(job.id)
         shutil.rmtree(staging, ignore_errors=True)
         for kind in KINDS:
-            root = folder_of(self._settings, job.user, kind)
+            root = user_folder(self._settings.data, job.user, kind)
             if root not in self._made:  # one that vanishes later, such as a disk, is not made up for
                 root.mkdir(parents=True, exist_ok=True)
                 self._made.add(root)
@@ -166,7 +178,7 @@ class Publisher:
         source = place_of(self.staging(job.id) / staged.kind, staged.file)
         if source.is_symlink() or not source.is_file():
             raise ValueError(f"{staged.file[:80]!r} is no file")
-        root = folder_of(self._settings, job.user, staged.kind)
+        root = user_folder(self._settings.data, job.user, staged.kind)
         name = names.get(staged.ordinal) or self._names.next(root, staged.file)
         sync(source)
         return source, name, source.stat().st_size
@@ -192,7 +204,7 @@ class Publisher:
         folders: set[Path] = set()
         for index, item in enumerate(items):
             row = item.row
-            root = folder_of(self._settings, row.user, row.kind)
+            root = user_folder(self._settings.data, row.user, row.kind)
             while True:
                 try:
                     part = f".{row.id}.part"
@@ -222,7 +234,7 @@ class Publisher:
         """Remove what was published of a node whose outputs are not all there; earlier attempts' stay as they are."""
         fresh = [item for item in items if not item.row.there]
         for item in fresh:
-            path = place_of(folder_of(self._settings, item.row.user, item.row.kind), item.row.name)
+            path = place_of(user_folder(self._settings.data, item.row.user, item.row.kind), item.row.name)
             with suppress(OSError):
                 if path.samefile(item.source):
                     path.unlink()
@@ -234,10 +246,10 @@ class Publisher:
     def _unlink(self, outputs: Iterable[Output]) -> None:
         for output in outputs:
             with suppress(ValueError, FileNotFoundError, NotADirectoryError):
-                place_of(folder_of(self._settings, output.user, output.kind), output.name).unlink()
+                place_of(user_folder(self._settings.data, output.user, output.kind), output.name).unlink()
 
     def _placed(self, output: Output) -> Path | None:
-        root = folder_of(self._settings, output.user, output.kind)
+        root = user_folder(self._settings.data, output.user, output.kind)
         try:
             path = place_of(root, output.name)
         except ValueError:

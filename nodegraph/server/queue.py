@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import logging
-from collections.abc import AsyncIterable, Awaitable, Collection, Coroutine, Mapping, Sequence
-from typing import Any, TypeVar
+from collections.abc import AsyncIterable, Collection, Coroutine, Mapping, Sequence
+from contextlib import suppress
+from typing import Any
 
 from nodegraph.server.answers import check_answers
 from nodegraph.server.attempt import Attempt, Parts
@@ -21,15 +21,13 @@ from nodegraph.server.outlook import Outlook
 from nodegraph.server.publishing import Publisher
 from nodegraph.server.records import Batch, Job, State, Submission
 from nodegraph.server.settings import Settings
-from nodegraph.server.store.errors import ImportedError, StoreError, StoreFullError
+from nodegraph.server.store.errors import ImportedError, StoreError
 from nodegraph.server.store.store import Store
 from nodegraph.server.telling import Telling
 from nodegraph.server.turns import Turns
 from nodegraph.server.workers import Worker
 
-log = logging.getLogger(__name__)
 Json = Any
-T = TypeVar("T")
 CANCELLING = "queue.cancelling"
 MANY = 100
 """Jobs submitted at once beyond this are told of as a batch and a number, not one by one."""
@@ -69,6 +67,7 @@ class Queue:
         await self._store.recover()
         for id in await self._store.get(CANCELLING) or ():
             await self._store.finish(id, State.CANCELLED)
+        await self._store.put(CANCELLING, [])
         await self._publisher.recover()
         await self._load()
         await self._holding.start()
@@ -94,7 +93,7 @@ class Queue:
     async def submit(self, user: str, submissions: Sequence[Submission]) -> list[Job]:
         """Put jobs into the user's queue; raise `ApiError` 429 beyond the limit, 503 while stopping."""
         self._admit(user, len(submissions))
-        jobs = await self._written(self._store.add(user, submissions))
+        jobs = await self._holding.written(self._store.add(user, submissions))
         self._queue(jobs)
         return jobs
 
@@ -103,7 +102,7 @@ class Queue:
     ) -> tuple[Batch, list[Job]]:
         """Put the items of a batch into the user's queue, as `submit` does."""
         self._admit(user, len(submissions))
-        batch, jobs = await self._written(self._store.add_batch(user, name, submissions, key=key))
+        batch, jobs = await self._holding.written(self._store.add_batch(user, name, submissions, key=key))
         self._queue(jobs)
         return batch, jobs
 
@@ -113,12 +112,16 @@ class Queue:
         if attempt is not None:
             attempt.stop("cancelled")
             self._cancelling.add(job.id)
-            await self._written(self._store.put(CANCELLING, sorted(self._cancelling)))
+            await self._holding.written(self._store.put(CANCELLING, sorted(self._cancelling)))
             if job.id not in self._dispatch.attempts:  # it ended meanwhile
                 await self._forget_cancel(job.id)
         else:
             self._turns.remove(job.id)
-            ended = await self._written(self._store.finish(job.id, State.CANCELLED))
+            try:
+                ended = await self._holding.written(self._store.finish(job.id, State.CANCELLED))
+            except ApiError:
+                await self._look_again(job.id)
+                raise
             if ended is not None:
                 self._over(ended)
                 return ended
@@ -145,7 +148,7 @@ class Queue:
         failed = await self._history.failed(batch.id, batch.user)
         self._admit(user, len(failed))
         submissions = [await self._history.again(job) for job in failed]
-        again = await self._written(self._store.add(user, submissions, batch=batch.id)) if submissions else []
+        again = await self._holding.written(self._store.add(user, submissions, batch=batch.id)) if submissions else []
         self._queue(again)
         return again
 
@@ -155,7 +158,7 @@ class Queue:
         if now.state is not State.WAITING:
             raise ApiError(409, "not_waiting", f"the job is {now.state}: it waits for no answer")
         check_answers(now, answers)
-        queued = await self._written(self._store.answer(job.id, answers))
+        queued = await self._holding.written(self._store.answer(job.id, answers))
         if queued is None:
             raise ApiError(409, "not_waiting", "the job waits for no answer any more")
         self._waiting.pop(job.id, None)
@@ -173,7 +176,9 @@ class Queue:
     ) -> Job:
         """Move a queued job: to a priority, next to another job of the user, or to the `first` or `last` place."""
         reordered = self._store.reordered
-        moved = await self._written(self._store.move(job.id, priority=priority, before=before, after=after, end=end))
+        moved = await self._holding.written(
+            self._store.move(job.id, priority=priority, before=before, after=after, end=end)
+        )
         if moved is None:
             raise ApiError(409, "not_queued", "the job, or the one beside which it shall stand, is not in the queue")
         if self._store.reordered != reordered:
@@ -189,7 +194,7 @@ class Queue:
         running = next((job for job in now if not job.state.final), None)
         if running is not None:
             raise ApiError(409, "not_final", f"the job {running.id} is {running.state}: cancel it first")
-        await self._written(self._history.delete(now, outputs))
+        await self._holding.written(self._history.delete(now, outputs))
         return len(now)
 
     async def prune(
@@ -201,14 +206,14 @@ class Queue:
         states: Collection[State] = (),
     ) -> int:
         """Remove final jobs and their previews, not their outputs; return how many jobs that were."""
-        return await self._written(self._history.prune(user, keep, before, states))
+        return await self._holding.written(self._history.prune(user, keep, before, states))
 
     async def import_jobs(self, user: str, jobs: AsyncIterable[Mapping[str, Json]]) -> Mapping[str, int]:
         """Take in exported jobs: final ones become `history`, the others are `queued`; those there are `skipped`."""
         items = [item async for item in jobs]
         self._admit(user, 0)
         try:
-            imported = await self._written(self._store.import_jobs(user, items))
+            imported = await self._holding.written(self._store.import_jobs(user, items))
         except ImportedError as error:
             raise ApiError(422, "invalid_import", str(error)) from error
         self._queue(imported.queued)
@@ -218,13 +223,13 @@ class Queue:
         """Begin no more jobs, at all or on a device, until `resume`, restarts of the server included."""
         if device is not None and self._dispatch.find(device) is None:
             raise not_found(f"device {device!r}")
-        await self._written(self._holding.pause(device, reason))
+        await self._holding.written(self._holding.pause(device, reason))
 
     async def resume(self, device: str | None = None) -> None:
         """Begin jobs again; raise `ApiError` 404 for a device that is not there."""
         if device is not None and device not in self._holding.devices and self._dispatch.find(device) is None:
             raise not_found(f"device {device!r}")
-        await self._written(self._holding.resume(device))
+        await self._holding.written(self._holding.resume(device))
 
     def devices(self) -> list[Device]:
         """Return the workers and what they are at."""
@@ -275,10 +280,12 @@ class Queue:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._telling.stop()
+        await self._publisher.stop()
         for futures in self._ends.values():
             _release(futures)
 
     async def _load(self) -> None:
+        """Take in what the store has in the queue."""
         for job in await self._store.pending():
             if job.state is State.WAITING:
                 self._waiting[job.id] = job.user
@@ -296,14 +303,6 @@ class Queue:
                 f"there are {there} jobs of yours that have not ended, and {count} more would pass the limit of {most}"
             )
             raise ApiError(429, "queue_full", text, headers={"Retry-After": "30"})
-
-    async def _written(self, write: Awaitable[T]) -> T:
-        """Wait for a write that somebody asked for."""
-        try:
-            return await write
-        except StoreFullError as error:
-            self._holding.full()
-            raise ApiError(507, "disk_full", "there is no room on the server's disk") from error
 
     def _queue(self, jobs: Sequence[Job]) -> None:
         """Take in jobs that the store has; those that were there before are left as they are."""
@@ -330,8 +329,12 @@ class Queue:
         jobs = await self._history.jobs(states, user, batch)
         for job in jobs:
             self._turns.remove(job.id)  # none of them begins while others are being cancelled
-        for start in range(0, len(jobs), AT_ONCE):
-            await asyncio.gather(*(self.cancel(job) for job in jobs[start : start + AT_ONCE]))
+        try:
+            for start in range(0, len(jobs), AT_ONCE):
+                await asyncio.gather(*(self.cancel(job) for job in jobs[start : start + AT_ONCE]))
+        except ApiError:
+            await self._load()
+            raise
         return len(jobs)
 
     def _ended(self, attempt: Attempt, job: Job | None) -> None:
@@ -372,10 +375,8 @@ class Queue:
 
     async def _forget_cancel(self, id: str) -> None:
         self._cancelling.discard(id)
-        try:
+        with suppress(StoreError):  # a cancel that is over does no harm where it is remembered
             await self._store.put(CANCELLING, sorted(self._cancelling))
-        except StoreError:
-            log.warning("a cancel that is over is remembered until the next one")
 
     def _held(self) -> None:
         for worker in self._dispatch.workers:

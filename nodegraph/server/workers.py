@@ -51,6 +51,7 @@ class Worker:
         self._state, self._since = "starting", time.time()
         self._task: asyncio.Task[None] | None = None
         self._process: Child | None = None
+        self._broken = ""
         self._hanging: dict[str, str] = {}
         self._import: asyncio.TimerHandle | None = None
 
@@ -116,7 +117,7 @@ class Worker:
 
     async def _live(self) -> None:
         while not self._ending:
-            self._wished = False
+            self._wished, self._broken = False, ""
             began = time.monotonic()
             end = await self._once()
             self.child = None
@@ -124,11 +125,11 @@ class Worker:
             if self._ending:
                 return
             self.memory, self.restarts = 0, self.restarts + 1
-            self.reason = f"the worker {end.words}"
+            self.reason = f"the worker cannot begin: {self._broken}" if self._broken else f"the worker {end.words}"
             if self._wished:
                 self._set("restarting")
                 continue
-            log.warning("worker %s %s", self.id, end.words)
+            log.warning("%s (%s)", self.reason, self.id)
             self._failures = 1 if time.monotonic() - began > STABLE_SECONDS else self._failures + 1
             self._set("dead" if self._failures >= DEAD_AFTER else "restarting")
             await asyncio.sleep(min(LONGEST_WAIT, FIRST_WAIT * 2 ** (self._failures - 1)))
@@ -158,7 +159,7 @@ class Worker:
         elif kind == "importing":
             self._imports(header.get("plugin"))
         elif kind == "broken":
-            log.error("worker %s cannot begin: %s", self.id, header.get("reason"))
+            self._broken = str(header.get("reason"))
         else:
             self._on_tell(self, header, payload)
 

@@ -25,7 +25,7 @@ async def test_a_job_is_done_with_its_values_report_files_and_events(bench: Benc
     assert told[-1] == "job.done"
     assert told.count("output.added") == 2
     assert told.count("node.finished") == 2
-    assert bench.files("staging") == []
+    await bench.until(lambda: bench.files("staging") == [])
 
 
 async def test_a_failed_job_tells_node_and_reason_and_publishes_what_finished(bench: Bench) -> None:
