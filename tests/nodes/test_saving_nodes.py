@@ -9,9 +9,10 @@ import pytest
 import torch
 from PIL import Image as Pillow
 
-from nodegraph import Context
+from nodegraph import Cancelled, Context
 from nodegraph.diffusion.images import read_image, to_bytes
 from nodegraph.diffusion.values import Image, Origin
+from nodegraph.engine.context import CancelToken
 from nodegraph.engine.events import Event, Output
 from nodegraph.engine.folders import Folders
 from nodegraph.engine.spec import Json
@@ -64,3 +65,17 @@ def test_a_preview_goes_to_the_temporary_folder(tmp_path: Path) -> None:
 def test_a_context_without_folders_says_so() -> None:
     with pytest.raises(LookupError, match="needs folders"):
         save_image(Context("9"), pictures())
+
+
+def test_a_cancel_is_seen_between_files_and_those_that_are_there_are_whole(tmp_path: Path) -> None:
+    token = CancelToken()
+
+    def stop(event: Event) -> None:
+        if isinstance(event, Output):
+            token.cancel()
+
+    folders = Folders({"output": [tmp_path / "output"]})
+    with pytest.raises(Cancelled):
+        save_image(Context(folders=folders, cancel=token, emit=stop), pictures(), "cat")
+    (file,) = (tmp_path / "output").iterdir()
+    assert torch.equal(to_bytes(read_image(file)[0]), to_bytes(pictures().pixels[:1]))
