@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-FRAME_EVENTS, FRAME_BYTES = 512, 256 * 2**10
+FRAME_EVENTS, FRAME_BYTES = 512, 64 * 2**10
 """What a frame holds at most, but for a single event that is longer by itself."""
 SHARED_BYTES = 4 * 2**20
+"""Of frames kept for further streams that need them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,9 +103,10 @@ class Ring:
         found = self._shared.get(key)
         if found is None:
             found = self._frame(form, audience, after)
+            self._shared[key] = found
             self._shared_bytes += len(found[0] or b"")
-            if self._shared_bytes <= SHARED_BYTES:
-                self._shared[key] = found
+            while self._shared_bytes > SHARED_BYTES and len(self._shared) > 1:  # streams go on at about the same pace
+                self._shared_bytes -= len(self._shared.pop(next(iter(self._shared)))[0] or b"")
         return found
 
     def _frame(self, form: Form, audience: Audience, after: int) -> tuple[bytes | None, int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -12,6 +13,8 @@ import pytest
 
 from nodegraph.server.api.event_models import JOB_EVENTS, SERVER_MESSAGES
 from nodegraph.server.keys import HUB
+from nodegraph.server.serve import running
+from nodegraph.server.settings import Settings
 
 Serve = Callable[..., Any]
 EVENTS = "/api/v1/events"
@@ -116,6 +119,26 @@ async def test_only_an_admin_may_listen_to_everybody(served: Any) -> None:
             while (message := await his.receive(5)).type == aiohttp.WSMsgType.TEXT:
                 pass
             assert (message.type, message.data) == (aiohttp.WSMsgType.CLOSE, 4001)
+
+
+async def test_a_server_that_stops_tells_its_clients_and_is_not_held_up_by_them(tmp_path: Path) -> None:
+    settings = Settings(data=tmp_path / "data", port=0, devices=("cpu",), preload=False, grace=2.0, reserve=0)
+    async with running(settings) as server:
+        headers = {"Authorization": f"Bearer {server.token}"}
+        session = aiohttp.ClientSession(headers=headers)
+        read = await session.ws_connect(server.url + EVENTS)
+        unread = await session.ws_connect(server.url + EVENTS)
+        listener = await session.get(server.url + EVENTS)
+        while server.app[HUB].streams < 3:
+            await asyncio.sleep(0.01)
+        began = asyncio.get_running_loop().time()
+    assert asyncio.get_running_loop().time() - began < 6
+    while (message := await read.receive(5)).type == aiohttp.WSMsgType.TEXT:
+        pass
+    assert (message.type, message.data) == (aiohttp.WSMsgType.CLOSE, 1001)
+    await asyncio.wait_for(listener.content.read(), 5)
+    await unread.close()
+    await session.close()
 
 
 @pytest.mark.parametrize("query", ["previews=maybe", "since=" + "1" * 200, "job=" + "x" * 101, "unknown=1"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
 import time
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 
 from nodegraph.server.errors import ApiError
 from nodegraph.server.hub import PREVIEW_BYTES, RESYNC, Hub, Subscription
-from nodegraph.server.ring import Ring, websocket_form
+from nodegraph.server.ring import SHARED_BYTES, Audience, Ring, websocket_form
 from nodegraph.server.security.principal import Principal
 from nodegraph.server.settings import Limits
 
@@ -188,6 +189,42 @@ def test_the_ring_holds_no_more_bytes_than_it_may() -> None:
     assert not ring.holds(5000 - len(ring) - 1)
 
 
+def test_frames_kept_to_be_shared_are_bounded() -> None:
+    ring = Ring(10_000, 2**30, 3600.0)
+    for _ in range(2000):
+        ring.append("ann", None, b'{"x":"' + b"y" * 5000 + b'"}', 0.0)
+    for after in range(0, 2000, 3):
+        ring.frame(websocket_form, Audience("ann"), after)
+    assert sum(len(frame or b"") for frame, _ in ring._shared.values()) == ring._shared_bytes
+    assert 2**20 < ring._shared_bytes <= SHARED_BYTES
+
+
+@pytest.mark.parametrize("seed", range(20))
+async def test_whoever_comes_and_goes_misses_nothing_and_gets_nothing_twice(seed: int) -> None:
+    choice = random.Random(seed)
+    hub = Hub()
+    audience: dict[str, Any] = choice.choice([{}, {"jobs": ["0", "1"]}, {"everything": True}])
+    stream = hub.subscribe(ANN, **audience)
+    seen: list[int] = []
+    expected: list[int] = []
+    for number in range(600):
+        user, job = choice.choice(["ann", "ann", "bob", None]), str(choice.randrange(3))
+        hub.publish("job.changed", {"n": number}, user=user, job=job)
+        if ("everything" in audience or user != "bob") and job in audience.get("jobs", "012"):
+            expected.append(number)
+        if choice.random() < 0.3:
+            hub.flush()
+        if choice.random() < 0.1:
+            seen += [event["data"]["n"] for event in events(stream)]
+        if choice.random() < 0.05:
+            stream.close()
+            stream = hub.subscribe(ANN, f"{hub.epoch}:{stream.cursor}", **audience)
+            assert stream.replayed
+    hub.flush()
+    seen += [event["data"]["n"] for event in events(stream)]
+    assert seen == expected
+
+
 async def test_frames_are_of_bounded_size() -> None:
     hub = Hub()
     stream = hub.subscribe(ANN)
@@ -197,8 +234,8 @@ async def test_frames_are_of_bounded_size() -> None:
     sizes: list[int] = []
     while (frame := stream.frame(websocket_form)) is not None:
         sizes.append(len(frame))
-    assert len(sizes) == 8
-    assert max(sizes) < 300_000
+    assert len(sizes) == 40
+    assert max(sizes) < 70_000
 
 
 async def test_values_that_json_lacks_break_no_stream() -> None:

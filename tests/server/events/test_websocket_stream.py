@@ -210,6 +210,16 @@ async def test_a_stalled_client_that_is_sent_next_to_nothing_is_found_by_the_hea
             await asyncio.sleep(0.02)
 
 
+async def test_a_quiet_client_that_answers_pings_stays(stream: Start) -> None:
+    served = await stream(pace=QUICK)
+    async with served.connect() as ws:
+        await ws.receive_json(), await ws.receive_json()
+        reading = asyncio.create_task(ws.receive_json())
+        await asyncio.sleep(1.5)
+        served.hub.publish("queue.changed", {}, user=None)
+        assert (await reading)["events"][0]["type"] == "queue.changed"
+
+
 async def test_a_stalled_client_holds_little_memory(stream: Start, open_raw: Start) -> None:
     served = await stream(pace=Pace(stall=30, heartbeat=60))
     await open_raw(served.port, "/events?previews=true", buffer=4096)
