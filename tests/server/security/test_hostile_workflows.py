@@ -66,7 +66,7 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
     *((f"a cfg of {value}", picture("sample", "cfg", value), "sample") for value in (1e308, "nan", None)),
     *((f"a denoise of {value}", picture("sample", "denoise", value), "sample") for value in (-1, 2)),
     *((f"a seed of {value}", picture("sample", "seed", value), "sample") for value in (2**64, -1, 1.5)),
-    *((f"a sampler {name!r}", picture("sample", "sampler_name", name), "sample") for name in ("../x", "Euler", [])),
+    *((f"a sampler {name!r}", picture("sample", "sampler_name", name), "sample") for name in ("../x", "Euler", "")),
     *(
         (f"a link to {link!r}", picture("save", "images", link, part="links"), "save")
         for link in ("gone.out", "decode.9", "decode.-1", "decode", "x", "save.out", "__proto__.out", 5, ["decode", 0])

@@ -126,6 +126,21 @@ async def test_an_upload_beyond_its_limit_is_refused(serve: Any, tmp_path: Path)
     assert [path for path in (tmp_path / "data" / "input").rglob("*") if path.is_file()] == []
 
 
+async def test_connections_beyond_the_number_allowed_are_closed_and_the_others_served(
+    serve: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nodegraph.server.serve.MOST_CONNECTIONS", 64)
+    served = await serve()
+    await served.json("GET", "/healthz")  # by a connection that stays
+    opened = [await asyncio.open_connection("127.0.0.1", served.settings.port) for _ in range(100)]
+    await asyncio.sleep(0.2)
+    closed = sum(reader.at_eof() or reader.exception() is not None for reader, _ in opened)
+    assert closed == 100 - 63
+    await served.json("GET", "/healthz")
+    for _, writer in opened:
+        writer.close()
+
+
 async def connect(served: Any, head: str, *, known: bool = True) -> Any:
     """Open a connection and begin a request."""
     reader, writer = await asyncio.open_connection("127.0.0.1", served.settings.port)
