@@ -38,9 +38,9 @@ class PluginsAnswer(Model):
 async def index(request: web.Request, query: NodesQuery) -> web.Response:
     """List the node types."""
     catalogue = await _catalogue(request, query.fresh)
-    etag = f'"{catalogue.etag}{"" if catalogue.fresh else "-stale"}"'
-    headers = {"ETag": etag, "Cache-Control": "private, no-cache"}
-    if etag in [tag.strip() for tag in request.headers.get("If-None-Match", "").split(",")]:
+    etag = catalogue.etag if catalogue.fresh else f"{catalogue.etag}-stale"
+    headers = {"ETag": f'"{etag}"', "Cache-Control": "private, no-cache"}
+    if any(tag.value in (etag, "*") for tag in request.if_none_match or ()):
         return web.Response(status=304, headers=headers)
     text = json.dumps({"stale": not catalogue.fresh, "nodes": catalogue.document["nodes"]}, separators=(",", ":"))
     return web.Response(text=text, content_type="application/json", headers=headers)

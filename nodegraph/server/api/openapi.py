@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import json
 import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -11,6 +12,7 @@ from functools import cache
 from importlib.metadata import version
 from itertools import pairwise
 from typing import Any, Final
+from weakref import WeakKeyDictionary
 
 from aiohttp import web
 from pydantic import BaseModel, TypeAdapter
@@ -46,12 +48,16 @@ TAGS: Final[Mapping[str, str]] = {
     "system": "The server and who asks it.",
     "users": "Who may use the server.",
 }
+_documents: WeakKeyDictionary[web.Application, str] = WeakKeyDictionary()
+"""The document of each application, once somebody has asked for it: the routes of one do not change."""
 
 
 async def document(request: web.Request) -> web.Response:
     """Answer the document."""
-    routes = request.app[ROUTES]
-    return web.json_response(describe(routes))
+    if (text := _documents.get(request.app)) is None:
+        routes = request.app[ROUTES]
+        text = _documents[request.app] = json.dumps(describe(routes), separators=(",", ":"))
+    return web.Response(text=text, content_type=JSON_TYPE)
 
 
 def describe(routes: Sequence[Route]) -> dict[str, Json]:
@@ -93,7 +99,7 @@ def _operation(route: Route, names: Mapping[type[BaseModel], str]) -> dict[str, 
         "responses": _responses(route, names),
     }
     if route.body is not None:
-        operation["requestBody"] = {"required": True, "content": _content(names[route.body])}
+        operation["requestBody"] = {"required": not route.optional, "content": _content(names[route.body])}
     elif route.takes != JSON_TYPE:
         operation["requestBody"] = {"required": True, "content": {route.takes: {}}}
     if route.admin:

@@ -10,7 +10,7 @@ from aiohttp import web
 from pydantic import Field
 
 from nodegraph.server.api.asking import whose
-from nodegraph.server.api.routing import Model, Query, Route, body
+from nodegraph.server.api.routing import Model, Query, Route
 from nodegraph.server.api.wire import Count, LiveJob, Name
 from nodegraph.server.keys import QUEUE
 from nodegraph.server.security.principal import principal
@@ -47,10 +47,15 @@ class WhoseQuery(Query):
     user: Annotated[str, Field(max_length=100)] | None = None
 
 
-class Pause(Model):
-    """What is paused or resumed: a device by its id, or all; and why."""
+class Resume(Model):
+    """What is resumed: a device by its id, or all."""
 
     device: Annotated[str, Field(min_length=1, max_length=100)] | None = None
+
+
+class Pause(Resume):
+    """What is paused: a device by its id, or all; and why."""
+
     reason: Name = "paused"
 
 
@@ -76,16 +81,15 @@ async def show(request: web.Request, query: WhoseQuery) -> QueueAnswer:
     )
 
 
-async def pause(request: web.Request) -> QueueAnswer:
+async def pause(request: web.Request, what: Pause) -> QueueAnswer:
     """Begin no more jobs."""
-    what = await _what(request)
     await request.app[QUEUE].pause(what.device, what.reason)
     return await show(request, WhoseQuery())
 
 
-async def resume(request: web.Request) -> QueueAnswer:
+async def resume(request: web.Request, what: Resume) -> QueueAnswer:
     """Begin jobs again."""
-    await request.app[QUEUE].resume((await _what(request)).device)
+    await request.app[QUEUE].resume(what.device)
     return await show(request, WhoseQuery())
 
 
@@ -94,15 +98,30 @@ async def clear(request: web.Request, query: WhoseQuery) -> Count:
     return Count(count=await request.app[QUEUE].clear(whose(request, query.user)))
 
 
-async def _what(request: web.Request) -> Pause:
-    """Read the body, which may be missing."""
-    return await body(Pause, request) if request.can_read_body else Pause()
-
-
 PAUSED = {404: "There is no such device"}
 ROUTES: tuple[Route, ...] = (
     Route("GET", "/queue", show, "Tell of the queue and the devices", query=WhoseQuery, answer=QueueAnswer),
-    Route("POST", "/queue/pause", pause, "Begin no more jobs", answer=QueueAnswer, admin=True, errors=PAUSED),
-    Route("POST", "/queue/resume", resume, "Begin jobs again", answer=QueueAnswer, admin=True, errors=PAUSED),
+    Route(
+        "POST",
+        "/queue/pause",
+        pause,
+        "Begin no more jobs",
+        body=Pause,
+        optional=True,
+        answer=QueueAnswer,
+        admin=True,
+        errors=PAUSED,
+    ),
+    Route(
+        "POST",
+        "/queue/resume",
+        resume,
+        "Begin jobs again",
+        body=Resume,
+        optional=True,
+        answer=QueueAnswer,
+        admin=True,
+        errors=PAUSED,
+    ),
     Route("POST", "/queue/clear", clear, "Cancel all queued jobs of the user", query=WhoseQuery, answer=Count),
 )

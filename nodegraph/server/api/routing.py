@@ -51,6 +51,8 @@ class Route:
     summary: str
     query: type[Query] | None = None
     body: type[Model] | None = None
+    optional: bool = False
+    """Whether the body may be missing; its defaults count then."""
     answer: type[Model] | None = None
     status: int = 200
     media: str = "application/json"
@@ -86,7 +88,8 @@ def _handler(route: Route) -> Callable[[web.Request], Awaitable[web.StreamRespon
         if route.query is not None:
             arguments.append(_query(route.query, request))
         if route.body is not None:
-            arguments.append(await body(route.body, request))
+            missing = route.optional and not request.can_read_body
+            arguments.append(route.body() if missing else await body(route.body, request))
         answer = await route.handler(*arguments)
         if answer is None:
             return web.Response(status=204)

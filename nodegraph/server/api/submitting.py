@@ -22,7 +22,7 @@ Json = Any
 MOST_PROBLEMS = 100
 """Told of a batch; each item has its own."""
 KEY_HEADER = "Idempotency-Key"
-LONGEST_KEY = 200
+LONGEST_KEY = LONGEST_NAME = 200
 
 
 async def checked(request: web.Request, work: Work, inputs: Sequence[Mapping[str, Json]]) -> Checked:
@@ -63,7 +63,7 @@ async def prepare(
             document=found.document,
             inputs={**errand.inputs, **given},
             targets=tuple(errand.targets),
-            name=errand.name or found.name[:LONGEST_KEY],
+            name=errand.name or " ".join(found.name.split())[:LONGEST_NAME],
             signature=item.signature,
             nodes=len(found.nodes),
             priority=errand.priority,

@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
@@ -78,3 +79,10 @@ def test_the_document_tells_nothing_of_this_machine(document: dict[str, Any]) ->
     text = json.dumps(document)
     assert str(Path.home()) not in text
     assert str(Path(__file__).parents[3]) not in text
+
+
+async def test_the_server_gives_its_own_document(shared: Any, client: aiohttp.ClientSession) -> None:
+    for _ in range(2):
+        async with client.get("/openapi.json") as response:
+            assert (response.status, response.content_type) == (200, "application/json")
+            assert await response.json() == describe(shared.server.app[ROUTES])

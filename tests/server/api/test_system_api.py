@@ -21,7 +21,9 @@ async def test_node_types_are_told_once_and_then_by_their_tag(api: Any) -> None:
     assert first.body["nodes"]["faults.Add"]["properties"]["params"]["properties"]["b"]["default"] == 1
     same = await api("GET", "/nodes", 304, headers={"If-None-Match": first.headers["ETag"]})
     assert same.headers["ETag"] == first.headers["ETag"]
+    await api("GET", "/nodes", 304, headers={"If-None-Match": f'"other", W/{first.headers["ETag"]}'})
     await api("GET", "/nodes", 200, headers={"If-None-Match": '"other"'})
+    await api("GET", "/nodes", 200, headers={"If-None-Match": 'no tag at all, "'})
 
 
 async def test_a_node_type_is_told_by_its_id(api: Any) -> None:
