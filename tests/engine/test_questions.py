@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any, NamedTuple
 
 import pytest
@@ -15,6 +16,7 @@ from nodegraph.engine.events import dump
 from nodegraph.engine.executor import Executor
 from nodegraph.engine.expansion import Expansion, Given
 from nodegraph.engine.graph import Graph
+from nodegraph.engine.marks import Lazy
 from nodegraph.engine.node import node, spec_of
 from nodegraph.engine.questions import NO_ANSWERS, Answers, Question
 from nodegraph.engine.result import Result
@@ -171,3 +173,49 @@ def test_the_event_on_the_wire() -> None:
     assert dump(events.Waiting("gate", "Go on?", ("yes", 1), time=1.0)) == {
         "event": "waiting", "node": "gate", "time": 1.0, "question": "Go on?", "choices": ["yes", 1],
     }  # fmt: skip
+
+
+def test_a_gate_in_a_loop_asks_in_each_round_and_the_loop_goes_on_where_it_was() -> None:
+    from nodegraph.engine.plugins import load_plugins
+
+    registry = {**REGISTRY, **dict(load_plugins(builtin=["nodegraph.nodes"], entry_points=False).registry)}
+    body = {
+        "inputs": {"item": "gate.value"},
+        "outputs": {"out": "double.out"},
+        "nodes": {"gate": NODES["gate"] | {"links": {}}, "double": NODES["after"]},
+    }
+    nodes = {
+        "range": {"type": "Range", "params": {"stop": 3}},
+        "each": {"type": "ForEach", "params": {"body": "body"}, "links": {"items": "range.out"}},
+    }
+    document = {"format": 1, "nodes": nodes, "outputs": {"out": "each.out"}, "subgraphs": {"body": body}}
+    looping = check(load_workflow(document), registry)
+    cache: dict[str, Entry] = {}
+    asked = Executor(cache).run(looping, answers={"each/1/gate": "yes"})
+    assert (list(asked.waiting), asked.outputs) == (["each/0/gate", "each/2/gate"], {})
+    assert calls == ["double"]
+    answers = {f"each/{index}/gate": "yes" for index in range(3)}
+    assert Executor(cache).run(looping, answers=answers).outputs == {"out": [0, 2, 4]}
+    assert calls == ["double"] * 3
+
+
+def test_an_async_node_may_ask_and_a_lazy_input_may_wait() -> None:
+    @node("ask.Async", cache=False)
+    async def later(context: Context) -> int:
+        await asyncio.sleep(0)
+        return int(context.ask("How many?"))
+
+    @node("ask.Take")
+    def take(value: Lazy[int], beside: int) -> int:
+        return value.get() + beside
+
+    registry = {**REGISTRY, **{spec.id: spec for spec in (spec_of(one, plugin="test") for one in (later, take))}}
+    nodes = {
+        "later": {"type": "ask.Async"},
+        "make": NODES["make"],
+        "take": {"type": "ask.Take", "links": {"value": "later.out", "beside": "make.out"}},
+    }
+    waiting = check(load_workflow({"format": 1, "nodes": nodes, "outputs": {"out": "take.out"}}), registry)
+    asked = Executor({}).run(waiting)
+    assert (list(asked.waiting), dict(asked.skipped)) == (["later"], {"take": "later"})
+    assert Executor({}).run(waiting, answers={"later": 3}).outputs == {"out": 7}
