@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import filecmp
 import os
 import re
 import shutil
@@ -17,6 +18,8 @@ from nodegraph.server.files.paths import resolve, shown_name
 _NUMBERED = re.compile(r"(?P<stem>.+)_\d+_(?P<suffix>\.\w+)")
 _COUNTED = re.compile(r"(?P<stem>.+)_(?P<number>\d+)_?\.\w+")
 _NO_LINKS = frozenset({errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK})
+MOST_FOLDERS, MOST_STEMS = 256, 50_000
+"""Whose numbers are remembered; they are read from the disk again otherwise."""
 
 
 def place_of(root: Path, name: str) -> Path:
@@ -55,6 +58,9 @@ class Names:
         stem, suffix = (match["stem"], match["suffix"]) if match else (path.stem, path.suffix)
         with self._lock:
             counts = self._last.get(path.parent)
+            if len(self._last) > MOST_FOLDERS or len(counts or ()) > MOST_STEMS:
+                self._last.clear()
+                counts = None
             if counts is None:
                 counts = self._last[path.parent] = _numbers(path.parent)
             counts[stem.casefold()] = number = counts.get(stem.casefold(), 0) + 1
@@ -141,6 +147,8 @@ def is_placed(target: Path, size: int, staged: Iterable[Path]) -> bool:
         there = path.lstat()
         if (there.st_dev, there.st_ino) == (found.st_dev, found.st_ino):
             return True
+        if there.st_dev != found.st_dev and filecmp.cmp(path, target, shallow=False):
+            return True  # a copy
         sizes.append(there.st_size)
-    # Without hard links, or over to another file system, the staged file was moved away.
+    # Without hard links the staged file was moved away.
     return found.st_size == size and size not in sizes and found.st_nlink == 1

@@ -47,7 +47,7 @@ class Worker:
         self.memory, self.restarts, self.reason, self.paused = 0, 0, "", ""
         self.job: str | None = None
         self._failures = 0
-        self._ending = self._wished = False
+        self._ending = self._wished = self._known = self._warm = False
         self._state, self._since = "starting", time.time()
         self._task: asyncio.Task[None] | None = None
         self._process: Child | None = None
@@ -137,6 +137,7 @@ class Worker:
     async def _once(self) -> Exit:
         """Run one process to its end."""
         config = configuration(self._settings, device=self._asked, workers=self._count, skip=self._left_out())
+        self._known = self._warm = False
         child = self._process = Child("worker", config, name=f"worker {self.id}", on_tell=self._told)
         try:
             self.ready = await child.start(START_SECONDS)
@@ -148,8 +149,9 @@ class Worker:
             child.kill()
             raise
         self.device = str(self.ready.get("device") or self.device)
-        self.child = child
-        self._set("ready")
+        self._known = True
+        self.changed()
+        self._open()
         return await asyncio.shield(child.exit)
 
     def _told(self, header: Header, payload: bytes) -> None:
@@ -158,10 +160,19 @@ class Worker:
             self.memory = int(header.get("memory") or 0)
         elif kind == "importing":
             self._imports(header.get("plugin"))
+        elif kind == "warm":
+            self._warm = True
+            self._open()
         elif kind == "broken":
             self._broken = str(header.get("reason"))
         else:
             self._on_tell(self, header, payload)
+
+    def _open(self) -> None:
+        """Let it take jobs when its device is known and its plugins are loaded: no job is to blame for those."""
+        if self._known and self._warm:
+            self.child = self._process
+            self._set("ready")
 
     def _left_out(self) -> dict[str, str]:
         return {**self._skip(), **self._hanging}

@@ -1,4 +1,4 @@
-"""A process that publishes three files of a job, or dies at a fault point on the way: `DATA JOB [again]`."""
+"""A process that publishes two files of a job, or dies at a fault point on the way: `DATA JOB [again]`."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ async def main(data: Path, id: str) -> None:
         raise RuntimeError("the job is not queued")
     folders = await publisher.prepare(job)
     files = []
-    for index in range(3):
+    for index in range(2):
         path = folders["output"] / "a" / f"pic_{index + 1:05}_.png"
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(b"%d" % index * 1000)
