@@ -18,7 +18,7 @@ from aiohttp import web
 from pydantic import BaseModel, TypeAdapter
 from pydantic.json_schema import models_json_schema
 
-from nodegraph.server.api.routing import API, ROUTES, Route
+from nodegraph.server.api.routing import API, BINARY, ROUTES, Route
 from nodegraph.server.api.wire import ErrorAnswer
 
 Json = Any
@@ -121,7 +121,12 @@ def _responses(route: Route, names: Mapping[type[BaseModel], str]) -> dict[str, 
         if status != 204 and route.answer is not None:
             found[str(status)]["content"] = _content(names[route.answer])
         elif status != 204:
-            found[str(status)]["content"] = {route.media: {}}
+            found[str(status)]["content"] = {ANY_TYPE if route.media == BINARY else route.media: {}}
+    if route.method == "GET" and route.answer is None:
+        found["304"] = {"description": "It is as known"}
+    if route.method == "GET" and route.media == BINARY:
+        found["206"] = {"description": "The part that was asked for", "content": {ANY_TYPE: {}}}
+        found["416"] = {"description": "There is no such part"}
     for status, words in {**ALWAYS, **route.errors}.items():
         error = {"description": words} | ({"content": _content(names[ErrorAnswer])} if status >= 400 else {})
         found.setdefault(str(status), error)

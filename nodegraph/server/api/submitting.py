@@ -88,20 +88,23 @@ def key_of(request: web.Request, errand: Errand) -> str | None:
 
 def same(job: Job, submission: Submission) -> None:
     """Raise `ApiError` 409 where a key stands for other work than is submitted with it now."""
-    made = (job.document, dict(job.inputs), job.targets)
-    if made != (hashlib.sha256(submission.document).hexdigest(), dict(submission.inputs), submission.targets):
+    if not _alike(job, submission, hashlib.sha256(submission.document).hexdigest()):
         raise ApiError(409, "key_reused", f"the idempotency key stands for other work, that of job {job.id}")
 
 
 def same_items(batch: Batch, jobs: Sequence[Job], submissions: Sequence[Submission]) -> None:
     """Raise `ApiError` 409 where the key of a batch stands for other items; some of them may have been removed."""
     items = {job.index: job for job in jobs if job.retry_of is None}
-    retries = sum(job.retry_of is not None for job in jobs)
-    for place, submission in enumerate(submissions):
-        if (job := items.pop(place, None)) is not None:
-            same(job, submission)
-    if items or batch.total - retries < len(submissions):
+    document = hashlib.sha256(submissions[0].document).hexdigest()  # one for all items
+    found = [(items.pop(place, None), submission) for place, submission in enumerate(submissions)]
+    fits = all(job is None or _alike(job, submission, document) for job, submission in found)
+    if items or not fits or batch.total - sum(job.retry_of is not None for job in jobs) < len(submissions):
         raise ApiError(409, "key_reused", f"the idempotency key stands for other items, those of batch {batch.id}")
+
+
+def _alike(job: Job, submission: Submission, document: str) -> bool:
+    made = (job.document, dict(job.inputs), job.targets)
+    return made == (document, dict(submission.inputs), submission.targets)
 
 
 async def _saved(request: web.Request, user: str, name: str) -> Json:
