@@ -251,7 +251,7 @@ class Host:
         """Have an untrusted file read; where that ends the process, it is the file that is refused."""
         try:
             return await self._call(method, params, gone=False)
-        except ChildGone as error:
+        except ChildGone as error:  # twice
             log.warning("%s of %s ended the host: %s", method, params["path"], error)
             raise Refused("the picture cannot be read: whatever it holds ends its reader") from error
         except ChildError as error:
@@ -268,10 +268,8 @@ class Host:
         gone: bool = True,
         wait: float = WAIT,
     ) -> tuple[Any, bytes]:
-        if not await self.wait_ready(wait) or self._child is None:
-            raise _not_there()
         try:
-            return await self._child.call(method, params, payload, timeout=CALL)
+            return await self._asked_twice(method, params, payload, wait)
         except ChildError as error:
             if error.code == "not_found":
                 raise ApiError(404, "not_found", error.message, problems=error.problems) from error
@@ -286,6 +284,23 @@ class Host:
             if not gone:
                 raise
             raise _not_there() from error
+
+    async def _asked_twice(
+        self, method: str, params: Mapping[str, Any] | None, payload: bytes, wait: float
+    ) -> tuple[Any, bytes]:
+        """Call; where the process ends meanwhile, which another call may have brought about, ask the next one."""
+        for last in (method == "route", True):  # a plugin's route may have done something
+            if not await self.wait_ready(wait) or self._child is None:
+                raise _not_there()
+            child = self._child
+            try:
+                return await child.call(method, params, payload, timeout=CALL)
+            except ChildGone:
+                if last:
+                    raise
+                if self._child is child:
+                    self._up.clear()  # until the next one is there
+        raise _not_there()
 
     async def _refresh_quietly(self) -> None:
         try:
@@ -302,11 +317,14 @@ class Host:
             try:
                 await self._begin(child)
                 self._up.set()
-                await self._refresh_quietly()
+                self._refreshing = asyncio.create_task(self._refresh_quietly(), name="catalogue")
                 end = await asyncio.shield(child.exit)
                 log.warning("the host process %s; it is started again", end.words)
             except ChildGone as error:
                 log.warning("%s; it is started again", error)
+            except Exception:
+                log.exception("the host process is started again after an error of the server's own")
+                child.kill()
             finally:
                 self._up.clear()
             self._blame(child)

@@ -40,7 +40,7 @@ def encode(value: object) -> Encoded | None:
     if max(picture.size) > LARGEST:
         picture.thumbnail((LARGEST, LARGEST))
     target = io.BytesIO()
-    picture.convert("RGB").save(target, format="JPEG", quality=80)
+    picture.convert("RGB").save(target, format="JPEG", quality=80, subsampling=0)
     return Encoded("image/jpeg", picture.size[0], picture.size[1], target.getvalue())
 
 

@@ -170,6 +170,15 @@ async def test_the_host_comes_back_when_it_dies(host: Host, tmp_path: Path) -> N
     assert host.restarts == 1
 
 
+async def test_a_call_outlives_the_process_that_it_was_given_to(host: Host) -> None:
+    checking = asyncio.create_task(host.check(DOCUMENT, [{"seed": seed} for seed in range(5000)]))
+    await asyncio.sleep(0.1)
+    assert host.pid is not None
+    os.kill(host.pid, 9)
+    assert all(item.ok for item in (await checking).items)
+    assert host.restarts == 1
+
+
 async def test_a_plugin_whose_import_hangs_is_left_out(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NODEGRAPH_TEST_HANG", "60")
     host = Host(settings, lambda: None, patience=1.0)

@@ -6,6 +6,7 @@ import ctypes
 import errno
 import os
 import signal
+import socket
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -82,6 +83,14 @@ def deaf(seconds: float = 1.0) -> float:
     return seconds
 
 
+@node("faults.Connect", category="faults", cache=False)
+def connect() -> bool:
+    """Call this machine on a port that nobody listens on, and give whether somebody did."""
+    with socket.socket() as caller:
+        caller.settimeout(1)
+        return caller.connect_ex(("127.0.0.1", 9)) == 0
+
+
 @node("faults.Nan", category="faults", cache=False)
 def nan() -> float:
     """Give what is not a number."""
@@ -104,4 +113,4 @@ def _first(marker: str) -> bool:
     return True
 
 
-NODES: list[Callable[..., Any]] = [raise_, crash, stubborn, deaf, nan, mutate]
+NODES: list[Callable[..., Any]] = [raise_, crash, stubborn, deaf, connect, nan, mutate]
