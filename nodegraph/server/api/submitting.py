@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from aiohttp import web
@@ -12,7 +14,7 @@ from nodegraph.engine.jsontext import Limits as JsonLimits
 from nodegraph.engine.jsontext import parse_json
 from nodegraph.server.api.wire import CheckAnswer, Errand, Problem, Work
 from nodegraph.server.errors import ApiError
-from nodegraph.server.host import Checked
+from nodegraph.server.host import Checked, Item
 from nodegraph.server.keys import HOST, INPUTS, SETTINGS, STORE, WORKFLOWS
 from nodegraph.server.records import Batch, Job, Submission
 from nodegraph.server.security.principal import principal
@@ -21,17 +23,36 @@ from nodegraph.server.webhooks import check_webhook
 Json = Any
 MOST_PROBLEMS = 100
 """Told of a batch; each item has its own."""
+FIRST_PART, LARGEST_PART = 16, 1000
+"""Items of a batch that are checked at once."""
+PART_SECONDS = 0.25
+"""That checking a part should take."""
 KEY_HEADER = "Idempotency-Key"
 LONGEST_KEY = LONGEST_NAME = 200
 
 
 async def checked(request: web.Request, work: Work, inputs: Sequence[Mapping[str, Json]]) -> Checked:
-    """Check a workflow with each set of inputs; raise `ApiError` 422 where it cannot even be read."""
+    """Check a workflow with each set of inputs; raise `ApiError` 422 where it cannot even be read.
+
+    Many sets are checked part by part, so that whoever else submits something meanwhile gets their turn. Those after
+    the first `MOST_PROBLEMS` that are wrong are not looked at.
+    """
     user = principal(request).user
     document = work.workflow if work.workflow is not None else await _saved(request, user, str(work.workflow_name))
-    given = [{**work.inputs, **item} for item in inputs]
-    folders = request.app[INPUTS].folders(user)
-    return await request.app[HOST].check(document, given, targets=work.targets, input_folders=folders)
+    folders, host = request.app[INPUTS].folders(user), request.app[HOST]
+    parts: list[Checked] = []
+    items: list[Item] = []
+    size = FIRST_PART
+    while len(items) < len(inputs) and sum(not item.ok for item in items) < MOST_PROBLEMS:
+        given = [{**work.inputs, **item} for item in inputs[len(items) : len(items) + size]]
+        began = time.monotonic()
+        part = await host.check(document, given, targets=work.targets, input_folders=folders)
+        speed = size / max(time.monotonic() - began, 1e-3)
+        size = max(1, min(int(speed * PART_SECONDS), size * 4, LARGEST_PART))
+        parts.append(part)
+        items += part.items
+    nodes = next((part.nodes for part in parts if part.nodes), {})
+    return replace(parts[0], nodes=nodes, items=tuple(items))
 
 
 async def tried(request: web.Request, work: Work) -> CheckAnswer:
@@ -114,13 +135,12 @@ async def _saved(request: web.Request, user: str, name: str) -> Json:
 
 
 def _raise_problems(found: Checked, batch: bool) -> None:
+    wrong = [(number, item) for number, item in enumerate(found.items) if not item.ok]
     problems = [
-        {**problem, "item": number} if batch else problem
-        for number, item in enumerate(found.items)
-        for problem in item.problems
+        {**problem, "item": number} if batch else problem for number, item in wrong for problem in item.problems
     ]
     if problems:
-        wrong = sum(not item.ok for item in found.items)
-        which = f"{wrong} of {len(found.items)} items" if batch else "the workflow"
+        count = str(len(wrong)) if len(wrong) < MOST_PROBLEMS else f"{MOST_PROBLEMS} or more"
+        which = f"{count} of the items" if batch else "the workflow"
         message = f"{which} cannot run: {problems[0]['message']}"
         raise ApiError(422, "invalid_workflow", message, problems=problems[:MOST_PROBLEMS])

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import Any
 
 import pytest
 
 Json = Any
-TEXT = {
+TEXT: Json = {
     "format": 1,
     "nodes": {
         "text": {"type": "faults.Text", "params": {"text": "a circle", "seed": 0}},
@@ -95,9 +96,33 @@ async def test_one_item_that_cannot_run_queues_none_and_is_named(api: Any) -> No
     before = (await api.json("GET", "/batches"))["items"]
     over = {"product": {"a": [1, "x", 3, None]}}
     found = await api.json("POST", "/batches", 422, json={"workflow": TEXT, "over": over})
-    assert found["error"]["message"].startswith("2 of 4 items cannot run")
+    assert found["error"]["message"].startswith("2 of the items cannot run")
     assert {problem["item"] for problem in found["error"]["problems"]} == {1, 3}
     assert (await api.json("GET", "/batches"))["items"] == before
+
+
+async def test_of_many_items_that_cannot_run_the_first_are_told(api: Any) -> None:
+    over = {"product": {"a": ["x"] * 50, "seed": list(range(20))}}
+    found = (await api.json("POST", "/batches", 422, json={"workflow": TEXT, "over": over}))["error"]
+    assert found["message"].startswith("100 or more of the items cannot run")
+    assert [problem["item"] for problem in found["problems"]] == list(range(100))
+
+
+async def test_many_items_keep_nobody_from_submitting(api: Any) -> None:
+    texts = {f"text{n}": {"type": "faults.Text", "params": {"text": str(n)}} for n in range(200)}
+    large = {**TEXT, "nodes": {**TEXT["nodes"], **texts}}
+    await api.json("POST", "/queue/pause")
+    work = {"workflow": large, "over": {"product": {"a": list(range(100))}}}
+    batch = asyncio.create_task(api.json("POST", "/batches", 201, json=work))
+    waited = []
+    while not batch.done():
+        began = time.monotonic()
+        assert (await api.json("POST", "/jobs/check", json={"workflow": TEXT}))["ok"]
+        waited.append(time.monotonic() - began)
+    assert (await batch)["total"] == 100
+    assert len(waited) > 3
+    await api.json("POST", "/queue/clear")
+    await api.json("POST", "/queue/resume")
 
 
 @pytest.mark.parametrize(
