@@ -21,7 +21,7 @@ from typing import Any, Final, TypeVar
 
 from nodegraph.server.errors import ApiError, not_found
 from nodegraph.server.files.paths import resolve, safe_name, shown_name, user_folder
-from nodegraph.server.files.whole import PART, sync_folder, told_to_clients, write_whole
+from nodegraph.server.files.whole import PART, sweep, sync_folder, told_to_clients, write_whole
 from nodegraph.server.settings import Settings
 
 SUFFIX: Final = ".json"
@@ -69,6 +69,7 @@ class Workflows:
         self._data = settings.data
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._known: dict[Path, tuple[int, int, str]] = {}
+        self._swept: set[str] = set()
 
     async def list(self, user: str, *, deleted: bool = False) -> tuple[Entry, ...]:
         """Return a user's workflows by name, or those that were deleted and can be restored."""
@@ -109,6 +110,9 @@ class Workflows:
         with told_to_clients():
             shelf = _Shelf(user_folder(self._data, user, "workflows"), self._known)
             async with self._locks[user]:
+                if user not in self._swept:
+                    self._swept.add(user)
+                    await asyncio.to_thread(sweep, shelf.root)
                 return await asyncio.to_thread(work, shelf)
 
 
@@ -116,10 +120,10 @@ class _Shelf:
     """The workflows below a folder, as they are at the moment; blocks while it reads and writes."""
 
     def __init__(self, root: Path, known: dict[Path, tuple[int, int, str]]) -> None:
-        self._root, self._known = root, known
+        self.root, self._known = root, known
 
     def entries(self, deleted: bool) -> list[Entry]:
-        base = self._root / REVISIONS if deleted else self._root
+        base = self.root / REVISIONS if deleted else self.root
         entries = []
         for name in sorted(_documents(base, folders=deleted), key=lambda name: (name.casefold(), name)):
             with suppress(ApiError, OSError):  # it was removed meanwhile, or is a link that leaves
@@ -243,10 +247,10 @@ class _Shelf:
         return Entry(name, str(last.etag), last.number, last.modified, last.size, deleted=True)
 
     def _path(self, name: str) -> Path:
-        return resolve(self._root, _plain(name) + SUFFIX)
+        return resolve(self.root, _plain(name) + SUFFIX)
 
     def _folder(self, name: str) -> Path:
-        return self._root / REVISIONS / f"{_plain(name)}{SUFFIX}"
+        return self.root / REVISIONS / f"{_plain(name)}{SUFFIX}"
 
 
 def _plain(name: str) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 from secrets import token_hex
 from typing import Final
 
+from nodegraph.server import faults
 from nodegraph.server.errors import ApiError
 
 PART: Final = ".part-"
@@ -36,7 +37,9 @@ def write_whole(path: Path, data: bytes) -> None:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
+        faults.point("files.replace.before")
         part.replace(path)
+        faults.point("files.replace.after")
         sync_folder(path.parent)
     finally:
         part.unlink(missing_ok=True)
@@ -45,6 +48,7 @@ def write_whole(path: Path, data: bytes) -> None:
 def name_whole(part: Path, path: Path) -> None:
     """Give a synced part its name durably; raise FileExistsError where that is taken."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    faults.point("files.name.before")
     try:
         os.link(part, path)
     except OSError as error:
@@ -53,6 +57,7 @@ def name_whole(part: Path, path: Path) -> None:
         if path.exists():  # a file system without hard links: the name is free as far as can be told
             raise FileExistsError(errno.EEXIST, "the name is taken") from error
         part.replace(path)
+    faults.point("files.name.after")
     sync_folder(path.parent)
 
 
@@ -68,12 +73,14 @@ def sync_folder(folder: Path) -> None:
         os.close(number)
 
 
-def sweep(folder: Path) -> None:
-    """Remove the parts that a process has left behind."""
-    with suppress(OSError):
-        for entry in os.scandir(folder):
-            if entry.name.startswith(PART) and time.time() - entry.stat(follow_symlinks=False).st_mtime > STALE:
-                Path(entry.path).unlink(missing_ok=True)
+def sweep(root: Path) -> None:
+    """Remove the parts below a folder that a process has left behind."""
+    for folder, _, files in os.walk(root):
+        for name in files:
+            path = Path(folder) / name
+            with suppress(OSError):
+                if name.startswith(PART) and time.time() - path.lstat().st_mtime > STALE:
+                    path.unlink()
 
 
 @contextmanager
@@ -81,6 +88,8 @@ def told_to_clients() -> Iterator[None]:
     """Turn what the disk refuses into an answer: no room (507), no access (500), a name that is taken (409)."""
     try:
         yield
+    except (ConnectionError, TimeoutError):  # the client's doing, or a child's; not the disk's
+        raise
     except OSError as error:
         why = error.strerror or type(error).__name__
         if error.errno in _FULL:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import io
+import os
 import zlib
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -201,3 +203,17 @@ async def test_an_upload_that_breaks_off_leaves_nothing(shared: Any) -> None:
         await writer.wait_closed()
         while everything(shared.data / "input") != before:
             await asyncio.sleep(0.01)
+
+
+async def test_a_full_disk_is_told_and_leaves_nothing(
+    served: Any, picture: Picture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "link", full)
+        answer = await served.json("POST", f"{FILES}?name=x.png", 507, data=picture())
+    assert answer["error"]["code"] == "disk_full"
+    assert everything(served.settings.data / "input") == set()
+    await served.json("POST", f"{FILES}?name=x.png", 201, data=picture())
