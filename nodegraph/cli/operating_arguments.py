@@ -81,6 +81,9 @@ def _work(group: argparse._ArgumentGroup) -> None:
         "--disk", metavar="SIZE", type=_size, default=4 * 2**30, help="results kept on disk (default: 4G)"
     )
     group.add_argument(
+        "--history", metavar="N", type=_kept, default=10_000, help="ended jobs that are kept (default: 10000)"
+    )
+    group.add_argument(
         "--no-metadata",
         dest="metadata",
         action="store_false",
@@ -124,6 +127,12 @@ def _port(text: str) -> int:
 def _count(text: str) -> int:
     if not (text.isascii() and text.isdecimal() and 0 < int(text) <= 256):
         raise argparse.ArgumentTypeError(f"got {text!r}, expected a number from 1 to 256")
+    return int(text)
+
+
+def _kept(text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and int(text) <= 10_000_000):
+        raise argparse.ArgumentTypeError(f"got {text!r}, expected a number from 0 to 10000000")
     return int(text)
 
 

@@ -42,7 +42,7 @@ def main(options: argparse.Namespace) -> Exit:
 
 def settings_of(options: argparse.Namespace, token: str | None) -> Settings:
     """Return the settings that the options ask for."""
-    from nodegraph.server.settings import Settings
+    from nodegraph.server.settings import Limits, Settings
 
     if token is not None and len(token) < SHORTEST_TOKEN:
         raise CommandError(f"{TOKEN} is shorter than {SHORTEST_TOKEN} characters: too easy to guess", Exit.USAGE)
@@ -57,6 +57,7 @@ def settings_of(options: argparse.Namespace, token: str | None) -> Settings:
         token=token,
         hosts=tuple(options.hosts),
         webhooks=tuple(options.webhooks),
+        limits=Limits(history=options.history),
         **{name: getattr(options, name) for name in names},
     )
 

@@ -134,8 +134,14 @@ class Server:
 
     def workers(self) -> list[int]:
         """Return the processes that run jobs."""
-        devices = self.ask("GET", "/queue")["devices"]
-        return [device["pid"] for device in devices if device["pid"]]
+        return self.children("worker")
+
+    def children(self, role: str) -> list[int]:
+        """Return the processes that it has started as `worker` or `host`."""
+        lists = Path(f"/proc/{self.pid}/task").glob("*/children")
+        found = [int(pid) for file in lists for pid in file.read_text().split()]
+        wanted = f"nodegraph.workers\0{role}\0".encode()
+        return [pid for pid in found if wanted in Path(f"/proc/{pid}/cmdline").read_bytes()]
 
     def kill(self) -> None:
         """Kill the front process, as the system does when there is no memory; its children end with it."""
