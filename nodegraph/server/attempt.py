@@ -42,6 +42,16 @@ class Parts:
     on_full: Callable[[], None]
 
 
+async def retried(write: Callable[[], Awaitable[T]], on_full: Callable[[], None]) -> T:
+    """Write what must be written; waits for room where the disk is full."""
+    while True:
+        try:
+            return await write()
+        except StoreFullError:
+            on_full()
+            await asyncio.sleep(FULL_SECONDS)
+
+
 class Attempt:
     """One run of the job `id` on a worker."""
 
@@ -93,6 +103,8 @@ class Attempt:
         finally:
             for timer in self._timers:
                 timer.cancel()
+        if ended is None:  # an earlier try had been written, though it was answered with an error
+            ended = await store.job(job.id)
         if ended is not None and ended.state.final:
             self._parts.publisher.sweep_later(job.id)
         else:  # before another attempt may begin
@@ -230,13 +242,7 @@ class Attempt:
         )
 
     async def _store(self, write: Callable[[], Awaitable[T]]) -> T:
-        """Store how it ended; waits for room where the disk is full."""
-        while True:
-            try:
-                return await write()
-            except StoreFullError:
-                self._parts.on_full()
-                await asyncio.sleep(FULL_SECONDS)
+        return await retried(write, self._parts.on_full)
 
     async def _questions(self, job: Job, asked: Sequence[Mapping[str, Json]]) -> list[Question]:
         outputs = reversed((await self._parts.store.outputs(job.user, job=job.id, limit=500)).items)

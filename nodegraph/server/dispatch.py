@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping
 
-from nodegraph.server.attempt import Attempt, Parts
+from nodegraph.server.attempt import Attempt, Parts, retried
 from nodegraph.server.protocol import Header
 from nodegraph.server.records import Job
 from nodegraph.server.store.errors import StoreError, StoreFullError
@@ -81,6 +81,10 @@ class Dispatch:
             task = asyncio.create_task(self._run(attempt), name=f"job {id}")
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
+
+    async def release(self, id: str) -> Job | None:
+        """Queue a job again that nobody runs, as soon as there is room for that."""
+        return await retried(lambda: self._parts.store.release(id, counted=False), self._parts.on_full)
 
     def find(self, device: str) -> Worker | None:
         """Return a worker by its name."""

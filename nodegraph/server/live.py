@@ -12,7 +12,7 @@ from nodegraph.server.store.kinds import Expected
 
 Json = Any
 OVER = frozenset({"finished", "cached", "failed", "skipped", "cancelled", "waiting"})
-NODE_STATES = OVER | {"queued", "running", "progress"}
+NODE_EVENTS = OVER | {"queued", "running", "progress", "warned"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +85,7 @@ class Progress:
     def take(self, event: Mapping[str, Json]) -> NodeView | None:
         """Take in an event of a node as its worker tells it; return the node as it is now."""
         name, kind = event.get("node"), event.get("event")
-        if not isinstance(name, str) or kind not in NODE_STATES:
+        if not isinstance(name, str) or kind not in NODE_EVENTS:
             return None
         before = self._nodes.get(name)
         node = _next(before or NodeView(node=name), str(kind), event)
@@ -128,7 +128,7 @@ class Progress:
 
 def _next(node: NodeView, kind: str, event: Mapping[str, Json]) -> NodeView:
     """Return a node as it is after an event."""
-    changes: dict[str, Any] = {} if kind == "progress" else {"state": kind, "message": ""}
+    changes: dict[str, Any] = {} if kind in ("progress", "warned") else {"state": kind, "message": ""}
     for name, types in (("type", str), ("message", str), ("seconds", (int, float)), ("memory", dict)):
         if event.get(name) and isinstance(event[name], types):
             changes[name] = event[name]

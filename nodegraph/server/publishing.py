@@ -100,7 +100,7 @@ class Publisher:
             await self._put(items)
             return await self._settle(items), gone
         except (OSError, ValueError) as error:
-            await self._take_back(items)
+            await self._take_back(job.id, node, items)
             raise _failure(error) from error
 
     async def sweep(self, job: str) -> None:
@@ -230,7 +230,7 @@ class Publisher:
         faults.point("publish.settled")
         return [output for output in settled if isinstance(output, Output)]
 
-    async def _take_back(self, items: Sequence[_Item]) -> None:
+    async def _take_back(self, job: str, node: str, items: Sequence[_Item]) -> None:
         """Remove what was published of a node whose outputs are not all there; earlier attempts' stay as they are."""
         fresh = [item for item in items if not item.row.there]
         for item in fresh:
@@ -238,8 +238,10 @@ class Publisher:
             with suppress(OSError):
                 if path.samefile(item.source):
                     path.unlink()
+        # A write may have been done though it was answered with an error.
+        left = [output.id for output in await self._store.unsettled() if (output.job, output.node) == (job, node)]
         try:
-            await self._store.delete_outputs([item.row.id for item in fresh])
+            await self._store.delete_outputs({*left, *(item.row.id for item in fresh)})
         except StoreFullError:
             log.warning("rows of outputs that were not published stay until the next start: the disk is full")
 

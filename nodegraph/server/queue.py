@@ -245,12 +245,8 @@ class Queue:
         `jobs`: the user's jobs that run or wait and the next that are queued, each as its summary with `progress`,
         `left`, `place`, `cancelling` and `node_states`; `devices`; `queue`. With `admin` the jobs of all users.
         """
-        jobs = await self._outlook.jobs(None if admin else user)
-        return {
-            "jobs": jobs,
-            "devices": [self._telling.device_json(at) for at in self.devices()],
-            "queue": self.state(),
-        }
+        devices = [self._telling.device_json(device) for device in self.devices()]
+        return {"jobs": await self._outlook.jobs(None if admin else user), "devices": devices, "queue": self.state()}
 
     def state(self) -> dict[str, Json]:
         """Return `paused`, `reason`, and how many jobs are `queued`, `running` and `waiting`."""
@@ -285,7 +281,6 @@ class Queue:
             _release(futures)
 
     async def _load(self) -> None:
-        """Take in what the store has in the queue."""
         for job in await self._store.pending():
             if job.state is State.WAITING:
                 self._waiting[job.id] = job.user
@@ -340,7 +335,7 @@ class Queue:
     def _ended(self, attempt: Attempt, job: Job | None) -> None:
         if attempt.id in self._cancelling:
             self._spawn(self._forget_cancel(attempt.id))
-        if job is None:
+        if job is None or job.state is State.RUNNING:
             self._spawn(self._look_again(attempt.id))
         elif job.state in (State.QUEUED, State.WAITING) and attempt.why == "cancelled":
             self._spawn(self._cancel_late(job))
@@ -363,8 +358,10 @@ class Queue:
         _release(self._ends.pop(job.id, ()))
 
     async def _look_again(self, id: str) -> None:
-        """See to a job whose attempt did not begin: it may still be queued."""
+        """See to a job whose attempt did not begin, or whose cancel was not written: it may still be queued."""
         job = await self._store.job(id)
+        if job is not None and job.state is State.RUNNING and id not in self._dispatch.attempts:
+            job = await self._dispatch.release(id)  # it was written that it runs, and answered with an error
         if job is not None:
             self._queue([job])
 
