@@ -33,6 +33,8 @@ OFFLINE: Final = {
     "DO_NOT_TRACK": "1",
     "PYTHONUNBUFFERED": "1",
 }
+PRIVATE: Final = frozenset({"NODEGRAPH_TOKEN", "NODEGRAPH_FAULT"})
+"""Variables that children are not given."""
 _SIGNALS: Final = {
     "SIGSEGV": "segmentation fault",
     "SIGABRT": "aborted",
@@ -100,6 +102,7 @@ def configuration(
         "memory": settings.memory,
         "disk": settings.disk,
         "metadata": settings.metadata,
+        "strict": settings.strict,
         "plugins": settings.plugins,
         "skip": dict(skip or {}),
         "preload": settings.preload,
@@ -149,7 +152,7 @@ class Child:
             self._process = await asyncio.create_subprocess_exec(
                 sys.executable, "-m", "nodegraph.workers", self.role, str(os.getpid()),
                 stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-                env={**os.environ, **OFFLINE}, start_new_session=True,
+                env=_environment(), start_new_session=True,
             )  # fmt: skip
         except OSError as error:
             self.exit.set_result(Exit(None, None, f"could not be started: {error.strerror}"))
@@ -298,6 +301,11 @@ class Child:
         if text:
             self._lines.append(text)
             log.info("%s: %s", self.name, text)
+
+
+def _environment() -> dict[str, str]:
+    """Return a child's environment: nothing calls out, and what is the server's own to know is not in it."""
+    return {name: value for name, value in {**os.environ, **OFFLINE}.items() if name not in PRIVATE}
 
 
 def _settle(answer: asyncio.Future[tuple[Any, bytes]], header: Header, payload: bytes) -> None:

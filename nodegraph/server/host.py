@@ -9,16 +9,17 @@ import json
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from nodegraph.server.answers import Catalogue, Checked, Inspected, InvalidWorkflow, Item, PluginAnswer, Refused
 from nodegraph.server.children import Child, ChildError, ChildGone, configuration
 from nodegraph.server.errors import ApiError
 from nodegraph.server.protocol import Header
 from nodegraph.server.records import Json
 from nodegraph.server.settings import Limits, Settings
 
+__all__ = ["Catalogue", "Checked", "Host", "Inspected", "InvalidWorkflow", "Item", "PluginAnswer", "Refused"]
 log = logging.getLogger(__name__)
 PATIENCE: Final = 20.0
 """Seconds that the import of one plugin may take."""
@@ -27,83 +28,11 @@ FRESH: Final = 2.0
 WAIT: Final = 30.0
 """Seconds that a call waits for the host to be there."""
 CALL: Final = 60.0
-"""Seconds that a call may take."""
+"""Seconds that a call may take before its process is started again."""
+ITEM: Final = 0.05
+"""Further seconds for each set of inputs that is checked."""
 BACKOFF: Final = (0.0, 0.5, 2.0, 5.0, 15.0)
 """Seconds to wait before the host is started again, by how often it has died of late."""
-
-
-class InvalidWorkflow(ApiError):  # noqa: N818 - called what it is about, as WorkflowError's sibling
-    """A workflow that cannot be read at all; `problems` tells why."""
-
-    def __init__(self, problems: Sequence[Mapping[str, Any]]) -> None:
-        count = len(problems)
-        message = "the workflow has 1 problem" if count == 1 else f"the workflow has {count} problems"
-        super().__init__(422, "invalid_workflow", message, problems=problems)
-
-
-class Refused(ApiError):  # noqa: N818 - an answer
-    """A file that is not taken in: no picture of a known kind, or too large a one."""
-
-    def __init__(self, message: str, code: str = "not_an_image", status: int = 415) -> None:
-        super().__init__(status, code, message)
-
-
-@dataclass(frozen=True)
-class Catalogue:
-    """The node types and plugins; `fresh` is False while only the last run's are known."""
-
-    etag: str
-    document: Mapping[str, Any]
-    """`nodes`: JSON Schemas by id; `plugins`: what became of each."""
-    fresh: bool
-
-
-@dataclass(frozen=True)
-class Item:
-    """A workflow with one set of inputs: what is wrong, or what a job of it is known by."""
-
-    problems: tuple[Mapping[str, Json], ...] = ()
-    signature: str = ""
-    exposed: Mapping[str, Json] = field(default_factory=dict)
-    """What the workflow exposes as inputs, with their values."""
-
-    @property
-    def ok(self) -> bool:
-        """Tell whether it can run."""
-        return not self.problems
-
-
-@dataclass(frozen=True)
-class Checked:
-    """A workflow that could be read, with what became of each set of inputs."""
-
-    document: bytes
-    """Native format, compact JSON."""
-    name: str
-    nodes: Mapping[str, str]
-    """Node -> type, subgraphs dissolved; empty where no item is right."""
-    items: tuple[Item, ...]
-
-
-@dataclass(frozen=True)
-class Inspected:
-    """What a picture is."""
-
-    media: str
-    width: int
-    height: int
-    frames: int
-    suffix: str
-    """With the dot."""
-
-
-@dataclass(frozen=True)
-class PluginAnswer:
-    """What a plugin's route answers."""
-
-    status: int
-    media: str
-    body: bytes
 
 
 class Host:
@@ -121,6 +50,7 @@ class Host:
         self.skipped: dict[str, str] = {}
         """Plugins that are not imported any more, each with the reason; workers leave them out too."""
         self.restarts = 0
+        self.call_seconds = CALL
 
     @property
     def ready(self) -> bool:
@@ -277,9 +207,8 @@ class Host:
                 raise
             raise ApiError(500, error.code, error.message) from error
         except TimeoutError as error:
-            raise ApiError(
-                503, "too_slow", f"this took longer than {CALL:.0f} s", headers={"Retry-After": "5"}
-            ) from error
+            message = f"this took longer than {self.call_seconds:.0f} s"
+            raise ApiError(503, "too_slow", message, headers={"Retry-After": "5"}) from error
         except ChildGone as error:
             if not gone:
                 raise
@@ -293,14 +222,24 @@ class Host:
             if not await self.wait_ready(wait) or self._child is None:
                 raise _not_there()
             child = self._child
+            items = len((params or {}).get("inputs", ()))
             try:
-                return await child.call(method, params, payload, timeout=CALL)
+                return await child.call(method, params, payload, timeout=self.call_seconds + items * ITEM)
+            except TimeoutError:
+                log.warning("the host process did not answer %s in time: it is started again", method)
+                child.kill()  # a thread that hangs cannot be taken back otherwise
+                self._lost(child)
+                raise
             except ChildGone:
+                self._lost(child)
                 if last:
                     raise
-                if self._child is child:
-                    self._up.clear()  # until the next one is there
         raise _not_there()
+
+    def _lost(self, child: Child) -> None:
+        """Have calls wait for the next process; the keeper learns a moment later that this one has ended."""
+        if self._child is child:
+            self._up.clear()
 
     async def _refresh_quietly(self) -> None:
         try:

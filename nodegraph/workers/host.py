@@ -40,12 +40,13 @@ class _NotFoundError(LookupError):
 def serve(channel: Channel) -> None:
     """Answer the server's calls until it has gone."""
     pool = ThreadPoolExecutor(THREADS, thread_name_prefix="call")
+    routes = ThreadPoolExecutor(THREADS, thread_name_prefix="route")  # those that hang keep no other call waiting
     waiting: list[tuple[Header, bytes]] = []
     service: list[Service] = []
 
     def receive(header: Header, payload: bytes) -> None:
         if "call" in header and service:
-            pool.submit(service[0].answer, header, payload)
+            (routes if header["method"] == "route" else pool).submit(service[0].answer, header, payload)
         elif "call" in header:
             waiting.append((header, payload))
 

@@ -30,6 +30,7 @@ def open_runtime(config: Mapping[str, Any], channel: Channel) -> Runtime:
         memory=config["memory"],
         disk=config["disk"],
         metadata=config["metadata"],
+        strict=config["strict"],
         plugins=config["plugins"],
         skip_plugins=config["skip"],
     )

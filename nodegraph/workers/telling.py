@@ -22,6 +22,8 @@ from nodegraph.workers.previews import Previews
 log = logging.getLogger(__name__)
 MOST_NODES: Final = 4000
 """Nodes of a job, those of expansions included, whose outcome is kept."""
+MOST_WARNINGS: Final = 10
+"""Of a node."""
 LONGEST_TRACE: Final = 20_000
 """Characters of a traceback in the log."""
 
@@ -47,6 +49,7 @@ class Teller:
         self._types = dict(types)
         self._meter = Meter()
         self._ordinals: dict[str, int] = {}
+        self._warnings: dict[str, list[str]] = {}
         self._retried = False
         self.nodes: dict[str, dict[str, Any]] = {}
         """What became of each node, as `records.NodeRun`."""
@@ -71,6 +74,8 @@ class Teller:
             self._wrote(node, event)
         elif isinstance(event, events.Failed):
             self._failed(node, event)
+        elif isinstance(event, events.Warned):
+            self._warned(node, event)
         elif not (isinstance(event, events.Skipped) and self.exhausted is not None and not self._retried):
             self._went_on(node, event)
 
@@ -109,13 +114,15 @@ class Teller:
             self._types[node] = type_
         if isinstance(event, events.Running):
             self.at = node
+            self._warnings.pop(node, None)
             self._meter.reset()
         elif isinstance(event, events.Cached) and node in self.nodes:
             return  # the second run finds what the first has made
         elif isinstance(event, events.Finished):
             memory = self._measure()
-            header["event"]["memory"] = memory
-            self._note(node, "finished", seconds=event.seconds, memory=memory)
+            message = self._redact("; ".join(self._warnings.get(node, ())))
+            header["event"] |= {"memory": memory, "message": message}
+            self._note(node, "finished", seconds=event.seconds, memory=memory, message=message)
         elif isinstance(event, events.Cached):
             self._note(node, "cached")
         elif isinstance(event, events.Skipped):
@@ -140,6 +147,17 @@ class Teller:
         header["event"] |= {name: failure[name] for name in ("message", "code", "reference")}
         self._note(node, "failed", memory=self._measure(), message=failure["message"])
         self._end_of_node(node, event)
+        self._channel.send(header)
+
+    def _warned(self, node: str, event: events.Warned) -> None:
+        """Tell of a node's warnings, the first of many; they stay with what becomes of it."""
+        told = self._warnings.setdefault(node, [])
+        if len(told) >= MOST_WARNINGS:
+            return
+        told.append(event.message)
+        log.warning("job %s, node %s (%s): %s", self._job, node, self._types.get(node, ""), event.message)
+        header = self._header(event)
+        header["event"]["message"] = self._redact(event.message)
         self._channel.send(header)
 
     def _end_of_node(self, node: str, event: Event) -> None:

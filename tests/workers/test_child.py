@@ -177,6 +177,15 @@ async def test_what_a_node_prints_is_no_frame(worker: Any, caplog: pytest.LogCap
     await worker.until(lambda: "hello from a node" in caplog.text)
 
 
+async def test_a_child_is_not_given_the_server_s_token(child: Child, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NODEGRAPH_TOKEN", "the-owner-s-token")
+    await child.start(60)
+    environment = Path(f"/proc/{child.pid}/environ").read_bytes()
+    await child.stop(5)
+    assert b"the-owner-s-token" not in environment
+    assert b"HF_HUB_OFFLINE=1" in environment
+
+
 async def test_a_terminal_s_interrupt_does_not_reach_a_child(worker: Any) -> None:
     os.kill(worker.child.pid, signal.SIGINT)
     assert (await worker.run({"add": {"type": "faults.Add", "params": {"a": 1}}}))["state"] == "done"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -97,8 +98,30 @@ async def test_hook_register_routes(settings: Settings) -> None:
                 await host.plugin_route(plugin, "GET", path)
             assert caught.value.status == 404
         (good,) = [plugin for plugin in (await host.refresh()).document["plugins"] if plugin["name"] == "good"]
-        assert (good["state"], good["routes"]) == ("loaded", 3)
+        assert (good["state"], good["routes"]) == ("loaded", 4)
         assert "../escape" in good["refused"][0]
+    finally:
+        await host.stop()
+
+
+async def test_routes_that_hang_hold_up_nothing_else_and_are_ended(settings: Settings) -> None:
+    host = Host(settings, lambda: None)
+    host.call_seconds = 3.0
+    await host.start()
+    try:
+        await host.refresh()
+        first = host.pid
+        asked = [host.plugin_route("good", "GET", "sleep", query={"seconds": "60"}) for _ in range(6)]
+        hanging = [asyncio.create_task(question) for question in asked]
+        await asyncio.sleep(0.2)
+        assert "KSampler" in (await host.refresh()).document["nodes"]
+        assert host.pid == first
+        ends = await asyncio.gather(*hanging, return_exceptions=True)
+        assert {end.status for end in ends if isinstance(end, ApiError)} == {503}
+        assert len([end for end in ends if isinstance(end, ApiError)]) == 6
+        answer = await host.plugin_route("good", "GET", "divide/47")
+        assert answer.status == 200
+        assert host.pid != first
     finally:
         await host.stop()
 

@@ -117,6 +117,7 @@ def register_routes(routes: Routes) -> None:
     """Add the routes."""
     routes.add("GET", "divide/{number}", answer)
     routes.add("POST", "echo", lambda request: Response(body=request.body, media="text/plain", status=201))
+    routes.add("GET", "sleep", lambda request: time.sleep(float(request.query["seconds"])))
     routes.static("own", Path(__file__).parent.resolve())
     routes.add("GET", "../escape", answer)
 
