@@ -7,7 +7,6 @@ from collections.abc import AsyncIterable, Collection, Coroutine, Mapping, Seque
 from contextlib import suppress
 from typing import Any
 
-from nodegraph.server.answers import check_answers
 from nodegraph.server.attempt import Attempt, Parts
 from nodegraph.server.dispatch import Dispatch
 from nodegraph.server.errors import ApiError, not_found
@@ -19,6 +18,7 @@ from nodegraph.server.hub import Hub
 from nodegraph.server.live import Device, JobView
 from nodegraph.server.outlook import Outlook
 from nodegraph.server.publishing import Publisher
+from nodegraph.server.questions import check_answers
 from nodegraph.server.records import Batch, Job, State, Submission
 from nodegraph.server.settings import Settings
 from nodegraph.server.store.errors import ImportedError, StoreError
