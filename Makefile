@@ -1,5 +1,6 @@
 # make demo       a picture from the bundled model (sets up .venv first)
 # make test       lint, types and the whole test suite (sets up what they need first)
+# make soak       what takes an hour: servers killed again and again, at any point, under long load
 # make lint       ruff and mypy alone
 # make format     rewrite the sources as `make lint` wants them
 # make benchmark  measure the engine
@@ -21,7 +22,7 @@ SUITABLE := import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_inf
 PYTHON ?= $(shell for limit in 13 99; do for python in python3 python3.12 python3.11 python3.13 python3.14 python; do \
 	if $$python -c '$(SUITABLE)' $$limit >/dev/null 2>&1; then echo $$python; exit; fi; done; done)
 
-.PHONY: help demo test lint format benchmark clean
+.PHONY: help demo test soak lint format benchmark clean
 .DELETE_ON_ERROR:
 
 help:
@@ -32,6 +33,9 @@ demo: .make/runtime
 
 test: lint .make/plugins
 	$(BIN)/python -m pytest $(PYTEST)
+
+soak: .make/plugins
+	$(BIN)/python -m pytest -m soak --durations=0 --log-cli-level=INFO $(PYTEST)
 
 lint: .make/dev
 	$(BIN)/ruff check

@@ -8,11 +8,13 @@ commit, rename and hand-over has been the last thing that happened (SQLite's met
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import signal
 from collections.abc import Mapping
 
 VARIABLE = "NODEGRAPH_FAULT"
+log = logging.getLogger(__name__)
 _armed: list[tuple[int, str, str]] = []
 _met = 0
 _by_name: dict[str, int] = {}
@@ -56,6 +58,7 @@ def met() -> int:
 def _act(name: str, action: str) -> None:
     if action == "kill":
         os.kill(os.getpid(), signal.SIGKILL)
+    log.warning("the fault point %d, %s, was met: %s", _met, name, action)
     if action == "full":
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), name)
     raise FaultError(f"the fault point {name} was told to raise")
