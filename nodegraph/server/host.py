@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from nodegraph.server.answers import Catalogue, Checked, Inspected, InvalidWorkflow, Item, PluginAnswer, Refused
+from nodegraph.server.checked import Catalogue, Checked, Inspected, InvalidWorkflow, Item, PluginAnswer, Refused
 from nodegraph.server.children import Child, ChildError, ChildGone, configuration
 from nodegraph.server.errors import ApiError
 from nodegraph.server.protocol import Header
