@@ -118,8 +118,9 @@ async def test_a_workflow_of_too_many_nodes_is_told_the_limit(tmp_path: Path) ->
     await host.start()
     try:
         nodes = {f"n{index}": {"type": "faults.Add", "params": {"a": index}} for index in range(51)}
-        checked = await host.check({"format": 1, "nodes": nodes})
-        assert "50" in checked.items[0].problems[0]["message"]
+        with pytest.raises(InvalidWorkflow) as caught:
+            await host.check({"format": 1, "nodes": nodes})
+        assert "50" in caught.value.problems[0]["message"]
     finally:
         await host.stop()
 
