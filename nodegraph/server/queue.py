@@ -7,6 +7,7 @@ from collections.abc import AsyncIterable, Collection, Coroutine, Mapping, Seque
 from contextlib import suppress
 from typing import Any
 
+from nodegraph.server.answers import check_answers
 from nodegraph.server.attempt import Attempt, Parts
 from nodegraph.server.dispatch import Dispatch
 from nodegraph.server.errors import ApiError, not_found
@@ -18,8 +19,7 @@ from nodegraph.server.hub import Hub
 from nodegraph.server.live import Device, JobView
 from nodegraph.server.outlook import Outlook
 from nodegraph.server.publishing import Publisher
-from nodegraph.server.questions import check_answers
-from nodegraph.server.records import Batch, Job, State, Submission
+from nodegraph.server.records import FINAL, Batch, Job, State, Submission
 from nodegraph.server.settings import Settings
 from nodegraph.server.store.errors import ImportedError, StoreError
 from nodegraph.server.store.store import Store
@@ -210,8 +210,11 @@ class Queue:
 
     async def import_jobs(self, user: str, jobs: AsyncIterable[Mapping[str, Json]]) -> Mapping[str, int]:
         """Take in exported jobs: final ones become `history`, the others are `queued`; those there are `skipped`."""
-        items = [item async for item in jobs]
-        self._admit(user, 0)
+        items, queued = list[Mapping[str, Json]](), 0
+        async for item in jobs:
+            items.append(item)
+            queued += str(item.get("state")) not in FINAL
+            self._admit(user, queued)
         try:
             imported = await self._holding.written(self._store.import_jobs(user, items))
         except ImportedError as error:
