@@ -100,11 +100,8 @@ async def _store(app: web.Application) -> AsyncIterator[None]:
 async def _events(app: web.Application) -> AsyncIterator[None]:
     hub = app[HUB] = Hub(app[SETTINGS].limits)
     app[ACCOUNTS].on_revoked.append(hub.dismiss)
-    calls = Webhooks(app[SETTINGS], app[STORE])
-    await calls.start()
     yield
     hub.stop()
-    await calls.stop()
 
 
 async def _host(app: web.Application) -> AsyncIterator[None]:

@@ -17,7 +17,9 @@ from aiohttp import web
 
 from nodegraph.server import webhooks
 from nodegraph.server.errors import ApiError
+from nodegraph.server.keys import STORE
 from nodegraph.server.records import State, Submission
+from nodegraph.server.serve import running
 from nodegraph.server.settings import Settings
 from nodegraph.server.store.store import Store
 from nodegraph.server.webhooks import PublicResolver, Webhooks, check_webhook, public, secret, sign
@@ -263,6 +265,29 @@ async def test_without_listed_hosts_nothing_is_started(tmp_path: Path) -> None:
     assert len(asyncio.all_tasks()) == before
     await sender.stop()
     await store.close()
+
+
+async def test_a_server_makes_each_call_once(
+    tmp_path: Path, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(webhooks, "LOOK_SECONDS", 0.05)
+
+    async def take_a_while(request: web.Request) -> web.StreamResponse:
+        await asyncio.sleep(0.3)
+        return web.Response()
+
+    receiver.answers = [take_a_while]
+    listed = (f"127.0.0.1:{receiver.port}",)
+    async with running(Settings(data=tmp_path, port=0, devices=("cpu",), preload=False, webhooks=listed)) as server:
+        store = server.app[STORE]
+        target = f"http://{listed[0]}/"
+        (job,) = await store.add("owner", [Submission(document=b"{}", webhook=target)])
+        await store.finish(job.id, State.CANCELLED)
+        await receiver.until(1)
+        async with asyncio.timeout(8):
+            while await owed(store):
+                await asyncio.sleep(0.02)
+    assert len(receiver.got) == 1
 
 
 async def test_the_secret_is_kept(tmp_path: Path) -> None:
