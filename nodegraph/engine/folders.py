@@ -15,6 +15,8 @@ CONFINED: Final = frozenset({"input", "output", "temp"})
 """Kinds of files that strangers name and send: a link there leads no further than its folder."""
 LONGEST: Final = 255
 """Bytes of a file's own name; file systems take no more."""
+LONGEST_PATH: Final = 1024
+"""Bytes of a name with its folders: with its root before it, systems take little more."""
 
 
 class FolderError(NodegraphError):
@@ -103,6 +105,8 @@ class Folders:
             raise FolderError(f"{name!r} is not a name below a folder, such as 'sd15/model.safetensors'")
         if any(len(part.encode(errors="replace")) > LONGEST for part in path.parts):
             raise FolderError(f"{name[:40]!r}... is not a name of a file: at most {LONGEST} bytes fit")
+        if len(text.encode(errors="replace")) > LONGEST_PATH:
+            raise FolderError(f"{name[:40]!r}... is not a name of a file: at most {LONGEST_PATH} bytes with folders")
         return text
 
     def identity(self, kind: str, name: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NoReturn
@@ -54,8 +55,8 @@ def parse_json(text: str | bytes, limits: Limits | None = None) -> Json:
         _refuse("too_deep", f"lists and objects are nested more than {limits.depth} deep{_deep(decoded, limits.depth)}")
     except _RefusedError as error:
         _refuse("invalid_json", f"{error}{_find(decoded, str(error))}")
-    except ValueError as error:  # an integer of thousands of digits
-        _refuse("invalid_json", f"not JSON that can be read: {error}")
+    except ValueError:  # an integer of thousands of digits, which Python does not read
+        _refuse("invalid_json", f"an integer of too many digits{_digits(decoded)}")
     check_json(value, limits)
     return value
 
@@ -146,12 +147,18 @@ def _refuse(code: str, message: str, got: object = None) -> NoReturn:
     raise WorkflowError([Problem(code, message, got=got)]) from None
 
 
+_NUMBER = re.compile(r"[0-9]+")
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|-?Infinity|NaN|[\[\]{}:,]', re.DOTALL)
 
 
 def _place(text: str, offset: int) -> str:
     line = text.count("\n", 0, offset) + 1
     return f" at line {line}, column {offset - text.rfind(chr(10), 0, offset)}"
+
+
+def _digits(text: str) -> str:
+    most = sys.get_int_max_str_digits()
+    return next((_place(text, found.start()) for found in _NUMBER.finditer(text) if len(found[0]) > most), "")
 
 
 def _deep(text: str, depth: int) -> str:

@@ -43,6 +43,7 @@ def load_workflow(
     limits = limits or Limits()
     if isinstance(source, Mapping):
         document = dict(source)
+        _refuse_many(document, limits)
         check_json(document, limits)
     else:
         document = parse_json(_text(source, limits), limits)
@@ -51,6 +52,14 @@ def load_workflow(
         if found is not None:
             return found
     return read_native(document)
+
+
+def _refuse_many(document: Mapping[str, Json], limits: Limits) -> None:
+    """Raise `WorkflowError` before a far too large document is looked at any closer."""
+    for entries in (document, document.get("nodes")):
+        if isinstance(entries, (Mapping, list)) and len(entries) > limits.nodes:
+            message = f"the workflow has {len(entries)} nodes; at most {limits.nodes} are allowed"
+            raise WorkflowError([Problem("too_many_nodes", message, field="nodes")])
 
 
 def _text(source: str | Path | bytes, limits: Limits) -> str | bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -17,6 +18,8 @@ from nodegraph.server.errors import ApiError, problem_json
 from nodegraph.server.keys import SETTINGS
 
 API: Final = "/api/v1"
+LARGE: Final = 128 * 1024
+"""Bytes of JSON whose reading would hold all other requests up."""
 BINARY: Final = "application/octet-stream"
 
 
@@ -121,8 +124,9 @@ async def json_body(request: web.Request) -> Any:
         raise ApiError(415, "not_json", f"got a body of type {request.content_type!r}, expected application/json")
     limits = request.app[SETTINGS].limits
     data = await request.read()
+    bounds = JsonLimits(bytes=limits.body, depth=limits.depth)
     try:
-        return parse_json(data, JsonLimits(bytes=limits.body, depth=limits.depth))
+        return parse_json(data, bounds) if len(data) <= LARGE else await asyncio.to_thread(parse_json, data, bounds)
     except WorkflowError as error:
         problems = [problem_json(problem) for problem in error.problems]
         status = 413 if any(problem.code == "file_too_large" for problem in error.problems) else 400
