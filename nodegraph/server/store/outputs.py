@@ -30,12 +30,16 @@ def reserve(connection: Connection, given: Output) -> Output:
 def settle(
     connection: Connection, id: str, name: str, size: int, width: int | None, height: int | None, media: str | None
 ) -> Output | None:
-    """Tell that the file is in its place."""
-    return _update(
+    """Tell that the file is in its place; a row that held its name told of a file that is gone, and goes too."""
+    settled = _update(
         connection,
         "name = ?, size = ?, width = ?, height = ?, media = coalesce(?, media), there = 1",
         (name, size, width, height, media, id),
     )
+    if settled is not None:
+        stale = "DELETE FROM outputs WHERE user = ? AND kind = ? AND name = ? AND id <> ? AND there"
+        connection.execute(stale, (settled.user, settled.kind, settled.name, id))
+    return settled
 
 
 def rename(connection: Connection, id: str, name: str) -> Output | None:

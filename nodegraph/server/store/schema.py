@@ -43,6 +43,7 @@ _FIRST: Final[Step] = (
         size INTEGER NOT NULL, width INTEGER, height INTEGER, created REAL NOT NULL, there INTEGER NOT NULL,
         UNIQUE (job, node, ordinal))""",
     "CREATE INDEX outputs_user ON outputs (user, seq)",
+    "CREATE INDEX outputs_name ON outputs (user, kind, name)",
     "CREATE INDEX outputs_unsettled ON outputs (seq) WHERE NOT there",
     """CREATE TABLE times (
         signature TEXT PRIMARY KEY, runs INTEGER NOT NULL, total REAL NOT NULL, nodes TEXT NOT NULL,

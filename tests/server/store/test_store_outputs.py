@@ -70,3 +70,16 @@ async def test_an_output_is_renamed_and_forgotten(store: Store) -> None:
     again = await store.reserve_output(GIVEN)
     assert again.id != output.id
     assert again.seq > output.seq
+
+
+async def test_a_file_that_takes_the_name_of_one_that_is_gone_takes_its_row_away(store: Store) -> None:
+    gone = await store.reserve_output(GIVEN)
+    await store.settle_output(gone.id, gone.name, 1)
+    others = [replace(GIVEN, job="k" * 32, user="anna"), replace(GIVEN, job="l" * 32, kind="temp")]
+    for other in others:
+        row = await store.reserve_output(other)
+        await store.settle_output(row.id, row.name, 1)
+    new = await store.reserve_output(replace(GIVEN, job="m" * 32))
+    assert await store.settle_output(new.id, new.name, 2) is not None
+    assert await store.output(gone.id) is None
+    assert {output.job[0] for output in (await store.outputs()).items} == {"k", "l", "m"}
