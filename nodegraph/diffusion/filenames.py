@@ -11,6 +11,8 @@ from secrets import token_hex
 
 LONGEST = 240
 """Bytes that a prefix may take in one name: file systems allow 255, and the number and the suffix follow."""
+DEEPEST = 16
+"""Folders that a prefix may lead through."""
 _FIELD = re.compile(r"%(\w+)%")
 _UNSAFE = re.compile(r'[<>:"|?*\x00-\x1f]')
 
@@ -81,6 +83,9 @@ def _confined(folder: Path, prefix: str) -> tuple[Path, str]:
     parent, _, stem = prefix.rpartition("/")
     if "%batch_num%" in parent:
         raise ValueError(f"filename_prefix {prefix!r}: %batch_num% fits after the last slash only, not in a folder")
+    folders = len(names) - 1
+    if folders > DEEPEST:
+        raise ValueError(f"filename_prefix {prefix[:20]!r}...: got {folders} folders, expected at most {DEEPEST}")
     longest = max(len(os.fsencode(name)) for name in names)
     if longest > LONGEST:
         raise ValueError(f"filename_prefix {prefix[:20]!r}...: a name has {longest} bytes, expected at most {LONGEST}")

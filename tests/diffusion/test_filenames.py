@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from nodegraph.diffusion.filenames import LONGEST, NewFiles
+from nodegraph.diffusion.filenames import DEEPEST, LONGEST, NewFiles
 
 
 def put(path: Path) -> None:
@@ -78,4 +78,11 @@ def test_a_name_that_is_too_long_is_refused_before_anything_is_written(tmp_path:
     for prefix, size in (("a" * 241, 241), ("ä" * 121 + "/cat", 242)):
         with pytest.raises(ValueError, match=rf"a name has {size} bytes, expected at most 240"):
             NewFiles(tmp_path / "output", prefix, ".png")
+    assert not (tmp_path / "output").exists()
+
+
+def test_folders_within_folders_are_bounded(tmp_path: Path) -> None:
+    assert NewFiles(tmp_path, "a/" * DEEPEST + "cat", ".png").write(0, put).exists()
+    with pytest.raises(ValueError, match="got 400 folders, expected at most 16"):
+        NewFiles(tmp_path / "output", "a/" * 400 + "cat", ".png")
     assert not (tmp_path / "output").exists()

@@ -128,8 +128,6 @@ def test_a_name_that_no_file_system_takes_is_told(folders: Folders, name: str, m
         folders.path("input", name)
 
 
-
-
 def test_a_folder_of_a_diffusers_model_is_one_name(tmp_path: Path) -> None:
     for name in ("sd/model_index.json", "sd/unet/model.safetensors", "one.safetensors", "model_index.json"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
