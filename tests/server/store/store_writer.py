@@ -66,7 +66,7 @@ async def work(folder: Path, note: Note) -> None:
     output = Output(id="", seq=0, job=third.id, user="owner", node="s", ordinal=0, name="a.png")
     reserved = await store.reserve_output(output)
     note("reserved", reserved.id)
-    await store.settle_output(reserved.id, "a.png", 3)
+    await store.settle_output(reserved.id, f"{reserved.id}.png", 3)
     note("settled", reserved.id)
     await asyncio.gather(*(batch_of(store, note, 2) for _ in range(3)))
     await store.close()

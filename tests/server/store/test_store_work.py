@@ -52,7 +52,7 @@ def few(connection: Connection, submit: Submit) -> Job:
     late = adding.add(connection, "owner", [submit() for _ in range(MANY)])
     for job, ordinal in ((first, 0), *((late[0], ordinal) for ordinal in range(MANY))):
         row = outputs.reserve(connection, output_of(job.id, ordinal))
-        outputs.settle(connection, row.id, "a.png", 1, None, None, None)
+        outputs.settle(connection, row.id, f"{row.id}.png", 1, None, None, None)
     connection.execute("COMMIT")
     return first
 
