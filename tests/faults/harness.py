@@ -134,14 +134,9 @@ class Server:
 
     def workers(self) -> list[int]:
         """Return the processes that run jobs."""
-        return self.children("worker")
-
-    def children(self, role: str) -> list[int]:
-        """Return the processes that it has started as `worker` or `host`."""
-        lists = Path(f"/proc/{self.pid}/task").glob("*/children")
-        found = [int(pid) for file in lists for pid in file.read_text().split()]
-        wanted = f"nodegraph.workers\0{role}\0".encode()
-        return [pid for pid in found if wanted in Path(f"/proc/{pid}/cmdline").read_bytes()]
+        tasks = Path(f"/proc/{self.pid}/task").glob("*/children")
+        pids = [int(word) for path in tasks for word in path.read_text().split()]
+        return [pid for pid in pids if b"\0worker\0" in _command(pid)]
 
     def kill(self) -> None:
         """Kill the front process, as the system does when there is no memory; its children end with it."""
@@ -225,6 +220,13 @@ def sleep(seconds: float, value: int = 0, steps: int = 20) -> dict[str, Json]:
 def save(text: str, count: int = 2, **params: Json) -> dict[str, Json]:
     """Return a job that writes `count` pictures; in each stands the text and its number."""
     return workflow({"save": node("Save", text=text, count=count, **params)}, ["save"])
+
+
+def _command(pid: int) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""
 
 
 def alive(pid: int) -> bool:
