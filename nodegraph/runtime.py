@@ -53,9 +53,10 @@ class Options:
     `models` and `input` are searched before the folders `models` and `input` of the working directory and before what
     is bundled; `data` keeps results from run to run (None: the user's cache folder). `device` and `dtype` (`fp32`,
     `fp16`, `bf16`) suit the machine where they are None. `memory` is the budget of results kept in RAM (None: half of
-    it), `disk` that of results kept in `data`, in bytes. `check_mutation` finds nodes that change their inputs.
-    Without `plugins` none of other distributions are loaded; `skip_plugins` names those to leave out, a mapping tells
-    why.
+    it), `disk` that of results kept in `data`, in bytes. `check_mutation` finds nodes that change their inputs;
+    `strict` makes a failure of whatever a node warns of. `explain` remembers what nodes were made of, so that plans can
+    tell why they run again. Without `plugins` none of other distributions are loaded; `skip_plugins` names those to
+    leave out, a mapping tells why.
     """
 
     models: tuple[Path, ...] = ()
@@ -69,6 +70,8 @@ class Options:
     memory: int | None = None
     disk: int = 4 * 2**30
     check_mutation: bool = False
+    strict: bool = False
+    explain: bool = True
     plugins: bool = True
     skip_plugins: Collection[str] = ()
 
@@ -149,14 +152,15 @@ class Runtime:
         from nodegraph.engine.explain import History
 
         remove_old(self.data / "temp", PREVIEWS_STAY)
-        history = History()
-        if self.options.cache:
+        history = History() if self.options.explain else History(limit=0)
+        if self.options.cache and self.options.explain:
             history.load(self.data / HISTORY)
         return Executor(
             self._cache,
             settings=self._settings,
             folders=self.folders,
             check_mutation=self.options.check_mutation,
+            strict=self.options.strict,
             history=history,
         )
 
@@ -241,7 +245,7 @@ class Runtime:
 
     def _remember(self) -> None:
         """Keep what the nodes were made of, so that a later process can tell why they run again."""
-        if not self.options.cache:
+        if not (self.options.cache and self.options.explain):
             return
         try:
             self.data.mkdir(parents=True, exist_ok=True)

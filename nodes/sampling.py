@@ -101,6 +101,7 @@ def ksampler_advanced(
 
 def _finished(context: Context, model: Model, sampling: "Sampling") -> Latent:
     """Run a sampling to its end, telling of each step and showing what it leads to."""
+    from nodegraph.diffusion.flaws import latent_flaw
     from nodegraph.diffusion.interruption import interruptible
 
     context.progress(0, sampling.steps)
@@ -109,4 +110,8 @@ def _finished(context: Context, model: Model, sampling: "Sampling") -> Latent:
             context.progress(done, sampling.steps)
             if context.listening and done < sampling.steps:
                 context.preview(Latent(sampling.in_latent_space(step.clean)))
-        return sampling.result()
+        latent = sampling.result()
+    flaw = latent_flaw(latent.samples)
+    if flaw is not None:
+        context.warn(flaw)
+    return latent

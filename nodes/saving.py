@@ -27,8 +27,12 @@ def preview_image(context: Context, images: Image) -> None:
 
 def _save(context: Context, kind: str, images: Image, prefix: str) -> None:
     from nodegraph.diffusion.filenames import NewFiles
+    from nodegraph.diffusion.flaws import picture_flaw
     from nodegraph.diffusion.images import write_png
 
+    flaw = picture_flaw(images.pixels)
+    if flaw is not None:
+        context.warn(flaw)  # here too: what came before may have been taken from the cache
     height, width = images.pixels.shape[1:3]
     names = NewFiles(context.folders.roots(kind)[0], prefix, ".png", width=width, height=height)
     record = _record(context) if context.settings.get("metadata", True) else None

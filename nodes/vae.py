@@ -8,10 +8,15 @@ from nodegraph.diffusion.values import Image, Latent, Vae
 def vae_decode(context: Context, samples: Latent, vae: Vae) -> Image:
     """Turn latents into pictures."""
     from nodegraph.diffusion.autoencoding import decode
+    from nodegraph.diffusion.flaws import picture_flaw
     from nodegraph.diffusion.interruption import interruptible
 
     with interruptible(vae.network.module, context.check_cancelled, convolutions=True):
-        return Image(decode(vae, samples.samples), samples.origins)
+        pixels = decode(vae, samples.samples)
+    flaw = picture_flaw(pixels)
+    if flaw is not None:
+        context.warn(flaw)
+    return Image(pixels, samples.origins)
 
 
 @node("VAEEncode", title="VAE Encode", category="latent")

@@ -323,3 +323,13 @@ def test_plugins_can_be_left_out() -> None:
     assert [state.name for state in runtime.plugins.report] == told == ["nodegraph.nodes"]
     assert Runtime(Options(plugins=False), after=runtime).plugins is runtime.plugins
     assert "plugins" not in vars(Runtime(Options(), after=runtime))
+
+
+def test_what_nodes_were_made_of_is_remembered_only_where_somebody_may_ask(tmp_path: Path) -> None:
+    workflow = {"format": 1, "nodes": {"text": {"type": "PrimitiveString", "params": {"value": "a"}}}}
+    for explain in (False, True):
+        data = tmp_path / str(explain)
+        runtime = Runtime(Options(data=data, plugins=False, explain=explain))
+        runtime.run(workflow)
+        assert len(runtime.executor.history) == explain
+        assert (data / "history.json").exists() == explain

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final, NoReturn
 
 from nodegraph.cli.exits import MEANINGS, Exit
-from nodegraph.cli.operating_arguments import fill_doctor, fill_serve, fill_users
+from nodegraph.cli.operating_arguments import add_strict, fill_doctor, fill_serve, fill_users
 from nodegraph.cli.server_arguments import fill_jobs, fill_submit
 
 SEED_LIMIT: Final = 2**64 - 1
@@ -176,6 +176,7 @@ def _run(parser: argparse.ArgumentParser) -> None:
         action="store_false",
         help="save pictures without the workflow and the record of what made them",
     )
+    add_strict(parser)
     parser.add_argument(
         "--events", choices=("json",), help="write what happens to stdout, one JSON object a line, and show no progress"
     )

@@ -87,6 +87,8 @@ class Lines:
             self._write(f"{named(work)}: done in {duration(took)}", now)
         elif isinstance(event, events.Failed):
             self._write(f"{named(work)}: failed after {duration(took)}", now)
+        elif isinstance(event, events.Warned):
+            self._write(f"{named(work)}: warning: {event.message}", now)
         elif isinstance(event, events.Progress) and now - self._last >= PAUSE:
             self._write(f"{named(work)}: {steps(work, now)}", now)
 
@@ -157,6 +159,8 @@ class Live:
         took = self.tally.clock() - work.started
         if isinstance(event, events.Failed):
             self._print("[red]failed[/]", work, took)
+        elif isinstance(event, events.Warned):
+            self._print("[yellow]warns [/]", work, took, event.message)
         elif isinstance(event, events.Finished) and took >= WORTH_A_LINE:
             self._print("[green]done  [/]", work, took)
 
@@ -169,11 +173,11 @@ class Live:
         finally:
             self._screen.start()
 
-    def _print(self, word: str, work: Work, took: float) -> None:
+    def _print(self, word: str, work: Work, took: float, message: str = "") -> None:
         from rich.markup import escape
 
-        text = f"{word} {escape(work.node)} [dim]{escape(work.type)}[/]  {duration(took)}"
-        self._console.print(text, highlight=False, no_wrap=True, overflow="ellipsis")
+        text = f"{word} {escape(work.node)} [dim]{escape(work.type)}[/]  {escape(message) or duration(took)}"
+        self._console.print(text, highlight=False, no_wrap=not message, overflow="fold" if message else "ellipsis")
 
     def _draw(self) -> RenderableType:
         from rich.console import Group

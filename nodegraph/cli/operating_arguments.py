@@ -24,6 +24,15 @@ def add_data(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_strict(group: argparse._ActionsContainer) -> None:
+    """Add the option that makes failures of warnings."""
+    group.add_argument(
+        "--strict",
+        action="store_true",
+        help="a node that warns, of a picture that is damaged or nothing but black, has failed: nothing is saved",
+    )
+
+
 def fill_serve(parser: argparse.ArgumentParser) -> None:
     """Add the options of `nodegraph serve`."""
     parser.epilog = f"{SERVE_EXAMPLES}\n{parser.epilog}"
@@ -89,6 +98,7 @@ def _work(group: argparse._ArgumentGroup) -> None:
         action="store_false",
         help="save pictures without the workflow and the record of what made them",
     )
+    add_strict(group)
     group.add_argument("--no-plugins", dest="plugins", action="store_false", help="load no plugins of other packages")
     group.add_argument("--no-preload", dest="preload", action="store_false", help=argparse.SUPPRESS)
 

@@ -50,6 +50,7 @@ def as_json(outputs: Outputs) -> Json:
         "outputs": {name: plain(value) for name, value in result.outputs.items()},
         "failures": {node: str(error) for node, error in result.failures.items()},
         "skipped": dict(result.skipped),
+        "warnings": {node: list(told) for node, told in result.warnings.items()},
         "waiting": [
             {"node": asked.node, "question": asked.question, "choices": list(asked.choices)}
             for asked in result.waiting.values()

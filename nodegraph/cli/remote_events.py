@@ -24,6 +24,8 @@ def engine_event(update: Update) -> events.Event | None:
             return events.Cached(node, type_, time=time)
         case "node.finished":
             return events.Finished(node, float(data.get("seconds", 0)), time=time)
+        case "node.warned":
+            return events.Warned(node, message, time=time)
         case "node.failed":
             return events.Failed(node, message, time=time)
         case "node.skipped":

@@ -48,7 +48,7 @@ def settings_of(options: argparse.Namespace, token: str | None) -> Settings:
         raise CommandError(f"{TOKEN} is shorter than {SHORTEST_TOKEN} characters: too easy to guess", Exit.USAGE)
     if options.offline and options.webhooks:
         raise CommandError("--offline and --webhooks exclude each other", Exit.USAGE)
-    names = ("host", "port", "dtype", "workers", "devices", "memory", "disk", "metadata", "plugins", "preload")
+    names = ("host", "port", "dtype", "workers", "devices", "memory", "disk", "metadata", "strict", "plugins")
     return Settings(
         data=data_folder(options),
         models=tuple(folder.resolve() for folder in options.models),
@@ -58,6 +58,7 @@ def settings_of(options: argparse.Namespace, token: str | None) -> Settings:
         hosts=tuple(options.hosts),
         webhooks=tuple(options.webhooks),
         limits=Limits(history=options.history),
+        preload=options.preload,
         **{name: getattr(options, name) for name in names},
     )
 

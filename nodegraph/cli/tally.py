@@ -8,6 +8,9 @@ from dataclasses import dataclass, field
 
 from nodegraph.engine import events
 
+GOING_ON = (events.Queued, events.Running, events.Progress, events.Preview, events.Output, events.Warned)
+"""Events after which a node is still at work."""
+
 
 @dataclass
 class Work:
@@ -95,6 +98,6 @@ class Tally:
                 self.asking.add(node)
             case events.Skipped():
                 self.skipped[node] = event.because
-        if not isinstance(event, events.Queued | events.Running | events.Progress | events.Preview | events.Output):
+        if not isinstance(event, GOING_ON):
             self.at_work.pop(node, None)
         return work

@@ -31,7 +31,7 @@ def encode(vae: Vae, pixels: Tensor) -> Tensor:
 
 
 def decode(vae: Vae, samples: Tensor) -> Tensor:
-    """Return pixels (B, H, W, 3) float32 in [0, 1] of latents (B, C, h, w), unscaled.
+    """Return pixels (B, H, W, 3) float32 in [0, 1] of latents (B, C, h, w), unscaled; NaN where there is no value.
 
     Pictures are decoded one by one: the decoder, not its weights, is what takes memory. Raises ValueError for latents
     of another autoencoder.
@@ -46,6 +46,7 @@ def decode(vae: Vae, samples: Tensor) -> Tensor:
     with torch.inference_mode():
         for filled, one in zip(pixels, samples, strict=True):
             filled.copy_(network.decode(_like(network, one[None]))[0].movedim(0, -1))
+    pixels.masked_fill_(pixels.isinf(), torch.nan)  # a damaged picture shall not look like a white one
     return pixels.add_(1.0).div_(2.0).clamp_(0.0, 1.0)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nodegraph.engine import events
-from nodegraph.engine.errors import Cancelled
+from nodegraph.engine.errors import Cancelled, StrictError
 from nodegraph.engine.questions import NO_ANSWERS, Answers, Question, answer
 from nodegraph.engine.recipe import FLEETING
 from nodegraph.engine.spec import Json
@@ -86,7 +86,10 @@ class Context:
     (`@node(..., settings=["device"])`) for one whose result is kept, as they are part of the result's name.
     """
 
-    __slots__ = ("_answers", "_cancel", "_emit", "_folders", "_upstream", "document", "node", "recipe", "settings")
+    __slots__ = (
+        "_answers", "_cancel", "_emit", "_folders", "_note", "_strict", "_upstream", "document", "node", "recipe",
+        "settings",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -100,12 +103,14 @@ class Context:
         emit: Emit | None = None,
         upstream: Callable[[], tuple[Ancestor, ...]] = _nothing,
         answers: Answers = NO_ANSWERS,
+        strict: bool = False,
+        note: Callable[[str], object] | None = None,
     ) -> None:
         self.node, self.recipe = node, recipe
         self.settings: Mapping[str, Json] = {} if settings is None else settings
         self.document: Mapping[str, Json] = {} if document is None else document
         self._folders, self._cancel, self._emit, self._upstream = folders, cancel, emit, upstream
-        self._answers = answers
+        self._answers, self._strict, self._note = answers, strict, note
 
     @property
     def folders(self) -> Folders:
@@ -129,6 +134,19 @@ class Context:
         self.check_cancelled()
         if self._emit is not None:
             self._emit(events.Progress(self.node, value, total, message))
+
+    def warn(self, message: str) -> None:
+        """Tell that what the node gives is hardly what was wanted; raise `StrictError` where a run is `strict`.
+
+        A node whose result is found in the cache is not called, and warns of nothing: what must never go unseen is
+        looked for by sinks too.
+        """
+        if self._strict:
+            raise StrictError(message)
+        if self._note is not None:
+            self._note(message)
+        if self._emit is not None:
+            self._emit(events.Warned(self.node, message))
 
     @property
     def listening(self) -> bool:

@@ -66,6 +66,10 @@ class NodeError(NodegraphError):
         super().__init__(f"node {node!r} ({type_}) failed: {message}")
 
 
+class StrictError(NodegraphError):
+    """What a node warned of in a strict run, where a warning is a failure."""
+
+
 class Cancelled(NodegraphError):  # noqa: N818 - a signal, not a fault
     """The run was cancelled."""
 

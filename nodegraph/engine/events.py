@@ -66,6 +66,14 @@ class Output(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class Warned(Event):
+    """A node goes on, but what it gives is hardly what was wanted."""
+
+    kind = "warned"
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
 class Cached(Event):
     """A node's result was taken from the cache."""
 

@@ -71,6 +71,7 @@ class Executor:
 
     `cache` is any mutable mapping from recipes to entries; `settings` are told to nodes and join the recipes of those
     that declare them; `emit` receives each event; `history` remembers what nodes were made of, for `Plan.explain`.
+    `strict` makes a failure of whatever a node warns of.
     """
 
     def __init__(
@@ -81,11 +82,12 @@ class Executor:
         folders: Folders | None = None,
         emit: Emit | None = None,
         check_mutation: bool = False,
+        strict: bool = False,
         history: History | None = None,
     ) -> None:
         self.cache: MutableMapping[str, Entry] = {} if cache is None else cache
         self.settings: Mapping[str, Json] = {} if settings is None else settings
-        self.folders, self.emit, self.check_mutation = folders, emit, check_mutation
+        self.folders, self.emit, self.check_mutation, self.strict = folders, emit, check_mutation, strict
         self.history = History() if history is None else history
 
     def plan(self, graph: Graph, targets: Collection[str] | None = None) -> Plan:
@@ -97,7 +99,7 @@ class Executor:
         """Return an executor over other folders that shares everything else."""
         return Executor(
             self.cache, settings=self.settings, folders=folders, emit=self.emit,
-            check_mutation=self.check_mutation, history=self.history,
+            check_mutation=self.check_mutation, strict=self.strict, history=self.history,
         )  # fmt: skip
 
     def run(
@@ -143,7 +145,7 @@ class Executor:
         plan.used = True
         listener = emit or self.emit
         careful = None if listener is None else _careful(listener)
-        around = Surroundings(cancel, self.folders, careful, self.check_mutation, answers)
+        around = Surroundings(cancel, self.folders, careful, self.check_mutation, answers, self.strict)
         try:
             return Run(plan, around, coroutines).loop()
         finally:

@@ -24,6 +24,8 @@ class Result:
     """The nodes that could not run -> the node that each needs and that failed, or waits."""
     waiting: Mapping[str, Question] = field(default_factory=dict)
     """The nodes that ask a person, and what."""
+    warnings: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """The nodes that warned, and of what."""
     timings: Mapping[str, float] = field(default_factory=dict)
     """The nodes that ran -> seconds of their own work."""
     reused: tuple[str, ...] = ()

@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from nodegraph.engine import events
 from nodegraph.engine.cache import Entry
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from nodegraph.engine.folders import Folders
 
 log = logging.getLogger(__name__)
+MOST_WARNINGS: Final = 100
+"""Of a node, that a result keeps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,7 @@ class Surroundings:
     emit: Emit | None
     check_mutation: bool
     answers: Answers
+    strict: bool
 
 
 class Run:
@@ -56,6 +59,7 @@ class Run:
         self._failures: dict[str, NodeError] = {}
         self._skipped: dict[str, str] = {}
         self._questions: dict[str, Question] = {}
+        self._warnings: dict[str, list[str]] = {}
         self._timings: dict[str, float] = {}
         self._reused: list[str] = []
         self._watched: dict[str, tuple[Mapping[str, Any], Mapping[str, int]]] = {}
@@ -169,8 +173,15 @@ class Run:
         return Context(
             task.id, recipe=task.recipe or "", settings=task.signature.settings, folders=around.folders,
             document=self._plan.graph.document, cancel=around.cancel, emit=self._emit,
-            upstream=partial(ancestors, task), answers=around.answers,
+            upstream=partial(ancestors, task), answers=around.answers, strict=around.strict,
+            note=partial(self._warned, task.id),
         )  # fmt: skip
+
+    def _warned(self, id: str, message: str) -> None:
+        """Keep what a node warned of; the first of many are enough."""
+        told = self._warnings.setdefault(id, [])
+        if len(told) < MOST_WARNINGS:
+            told.append(message)
 
     def _collect(self, *, wait: bool) -> None:
         """Take in what the coroutines have come to."""
@@ -374,5 +385,6 @@ class Run:
             outputs=outputs,
             nodes={target: values for target, values in reached.items() if values is not None},
             failures=self._failures, skipped=self._skipped, timings=self._timings,
+            warnings={id: tuple(told) for id, told in self._warnings.items()},
             reused=tuple(self._reused), waiting=self._questions, cancelled=cancelled, seconds=seconds,
         )  # fmt: skip

@@ -95,6 +95,7 @@ class NodeRun:
     memory: Mapping[str, int] = field(default_factory=dict)
     """Device -> bytes that the process held at most while the node ran."""
     message: str = ""
+    """Why it failed, or what it warned of."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

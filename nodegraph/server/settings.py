@@ -67,6 +67,8 @@ class Settings:
     preload: bool = True
     """Whether workers import torch before their first job."""
     metadata: bool = True
+    strict: bool = False
+    """Whether what a node warns of, such as a black picture, is a failure."""
     memory: int | None = None
     """Bytes of results that each worker keeps in RAM (None: its share of half of it)."""
     disk: int = 4 * 2**30

@@ -31,6 +31,7 @@ def open_runtime(config: Mapping[str, Any], channel: Channel) -> Runtime:
         disk=config["disk"],
         metadata=config["metadata"],
         strict=config["strict"],
+        explain=False,  # nobody asks a server why, and what it would write after each job grows with the jobs
         plugins=config["plugins"],
         skip_plugins=config["skip"],
     )

@@ -13,7 +13,8 @@ from nodegraph import Cancelled, Context
 from nodegraph.diffusion.images import read_image, to_bytes
 from nodegraph.diffusion.values import Image, Origin
 from nodegraph.engine.context import CancelToken
-from nodegraph.engine.events import Event, Output
+from nodegraph.engine.errors import StrictError
+from nodegraph.engine.events import Event, Output, Warned
 from nodegraph.engine.folders import Folders
 from nodegraph.engine.spec import Json
 from nodegraph.nodes.saving import preview_image, save_image
@@ -79,3 +80,19 @@ def test_a_cancel_is_seen_between_files_and_those_that_are_there_are_whole(tmp_p
         save_image(Context(folders=folders, cancel=token, emit=stop), pictures(), "cat")
     (file,) = (tmp_path / "output").iterdir()
     assert torch.equal(to_bytes(read_image(file)[0]), to_bytes(pictures().pixels[:1]))
+
+
+@pytest.mark.parametrize(
+    ("value", "told"), [(float("nan"), "picture 2 of 2 is damaged"), (0.0, "picture 2 of 2 is nothing but black")]
+)
+def test_a_picture_that_is_damaged_or_black_is_never_saved_silently(tmp_path: Path, value: float, told: str) -> None:
+    images = pictures()
+    images.pixels[1] = value
+    events: list[Event] = []
+    save_image(context(tmp_path, events), images, "cat")
+    (warned,) = (event for event in events if isinstance(event, Warned))
+    assert warned.message.startswith(told)
+    strict = Context(folders=Folders({"output": [tmp_path / "strict"]}), strict=True)
+    with pytest.raises(StrictError, match=told):
+        save_image(strict, images, "cat")
+    assert not (tmp_path / "strict").exists()

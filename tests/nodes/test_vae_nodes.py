@@ -8,6 +8,8 @@ import torch
 from nodegraph import Cancelled, Context
 from nodegraph.diffusion.loading import Loaded
 from nodegraph.diffusion.values import Image, Latent, Origin
+from nodegraph.engine.errors import StrictError
+from nodegraph.engine.events import Event, Warned
 from nodegraph.nodes.conditioning import clip_text_encode
 from nodegraph.nodes.vae import vae_decode, vae_encode
 
@@ -31,6 +33,19 @@ def test_what_does_not_fit_is_told(tiny: Loaded) -> None:
         vae_encode(Context(), Image(torch.rand(1, 7, 64, 3)), tiny.vae)
     with pytest.raises(ValueError, match="have 3 channels, but this autoencoder takes 4"):
         vae_decode(Context(), Latent(torch.zeros(1, 3, 8, 8)), tiny.vae)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+def test_latents_that_are_no_numbers_make_no_picture_that_looks_sound(tiny: Loaded, value: float) -> None:
+    samples = torch.randn(2, 4, 2, 2)
+    samples[1, 0, 0, 0] = value
+    told: list[Event] = []
+    picture = vae_decode(Context("decode", emit=told.append), Latent(samples), tiny.vae)
+    assert picture.pixels[0].isfinite().all()
+    assert picture.pixels[1].isnan().any()
+    assert [event.message[:26] for event in told if isinstance(event, Warned)] == ["picture 2 of 2 is damaged:"]
+    with pytest.raises(StrictError):
+        vae_decode(Context(strict=True), Latent(samples), tiny.vae)
 
 
 @pytest.mark.parametrize("size", [8, 24])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ import pytest
 from PIL import Image
 
 from nodegraph.server.children import ChildGone
+from nodegraph.server.settings import Settings
+from tests.workers.conftest import started
 
 SLEEP = {"type": "faults.Sleep", "params": {"seconds": 30, "steps": 300}}
 
@@ -132,6 +135,26 @@ async def test_a_lack_of_memory_that_stays_is_told_with_what_was_tried(worker: A
     assert "are free" in failure["message"]
     assert "ran it again" in failure["message"]
     assert (await worker.run({"add": {"type": "faults.Add", "params": {"a": 1}}}))["state"] == "done"
+
+
+async def test_what_a_node_warns_of_is_told_and_stays_with_it(worker: Any) -> None:
+    params = {"message": f"odd, as {Path(__file__).resolve()} says", "times": 100}
+    nodes = {"odd": {"type": "faults.Warn", "params": params}}
+    result = await worker.run(nodes, file={"outputs": {"times": "odd.out"}})
+    assert (result["state"], result["values"]) == ("done", {"times": 100})
+    warned = worker.events("warned")
+    assert len(warned) == 10
+    assert warned[0]["message"].startswith("odd, as ")
+    assert str(Path(__file__).parent) not in str(worker.told)
+    assert result["nodes"][0]["message"].startswith("odd, as ")
+    assert worker.events("finished")[0]["message"] == result["nodes"][0]["message"]
+
+
+async def test_where_a_warning_is_a_failure_the_node_has_failed(tmp_path: Path, settings: Settings) -> None:
+    async with started(replace(settings, strict=True), tmp_path / "stage") as strict:
+        result = await strict.run({"odd": {"type": "faults.Warn"}})
+    assert (result["state"], result["failure"]["node"]) == ("failed", "odd")
+    assert "it looks odd" in result["failure"]["message"]
 
 
 async def test_a_full_disk_is_told_as_such(worker: Any) -> None:

@@ -106,10 +106,17 @@ class JobEvent(_Event):
 
 
 class NodeEvent(_Event):
-    """A node of a job began, ended or waits for a choice."""
+    """A node of a job began, ended, waits for a choice or warns of what it gives."""
 
     type: Literal[
-        "node.running", "node.cached", "node.finished", "node.failed", "node.skipped", "node.cancelled", "node.waiting"
+        "node.running",
+        "node.cached",
+        "node.finished",
+        "node.failed",
+        "node.skipped",
+        "node.cancelled",
+        "node.waiting",
+        "node.warned",
     ]
     job: str
     data: NodeData

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
-from nodegraph import node
+from nodegraph import Context, node
 
 Kind = Literal[
     "ValueError", "SystemExit", "KeyboardInterrupt", "HugeRepr", "MemoryError", "TorchOOM", "NoSpace", "Secret"
@@ -97,6 +97,14 @@ def nan() -> float:
     return float("nan")
 
 
+@node("faults.Warn", category="faults", cache=False)
+def warn(context: Context, message: str = "it looks odd", times: int = 1) -> int:
+    """Warn so often, and give how often that was."""
+    for _ in range(times):
+        context.warn(message)
+    return times
+
+
 @node("faults.Mutate", category="faults", cache=False)
 def mutate(items: list[int]) -> list[int]:
     """Change the list that it is given."""
@@ -113,4 +121,4 @@ def _first(marker: str) -> bool:
     return True
 
 
-NODES: list[Callable[..., Any]] = [raise_, crash, stubborn, deaf, connect, nan, mutate]
+NODES: list[Callable[..., Any]] = [raise_, crash, stubborn, deaf, connect, nan, warn, mutate]
