@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sqlite3
 from collections import Counter
 from collections.abc import Mapping
@@ -48,7 +49,8 @@ def check(data: Path, wanted: Mapping[str, Wanted]) -> Counter[str]:
 
 def left_in(folder: Path) -> list[str]:
     """Return the files below a folder, by their names below it."""
-    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir())
+    found = [Path(at) / name for at, _, names in os.walk(folder) for name in names]  # what vanishes meanwhile is gone
+    return sorted(path.relative_to(folder).as_posix() for path in found)
 
 
 def _check_jobs(jobs: list[sqlite3.Row], outputs: list[sqlite3.Row], wanted: Mapping[str, Wanted]) -> Counter[str]:
