@@ -22,7 +22,7 @@ async def finish(store: Store, jobs: Sequence[Job], state: State = State.DONE) -
 async def written(store: Store, job: Job, kind: str = "output", ordinal: int = 0) -> Output:
     given = Output(id="", seq=0, job=job.id, user=job.user, node="sink", ordinal=ordinal, name="a.png", kind=kind)
     reserved = await store.reserve_output(given)
-    settled = await store.settle_output(reserved.id, f"{job}-{ordinal}.png", 10, 4, 4, "image/png")
+    settled = await store.settle_output(reserved.id, f"{job.id}-{ordinal}.png", 10, 4, 4, "image/png")
     assert settled is not None
     return settled
 
