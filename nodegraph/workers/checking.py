@@ -11,11 +11,12 @@ from typing import Any, Final
 
 from nodegraph.engine.check import check
 from nodegraph.engine.errors import Problem, WorkflowError
-from nodegraph.engine.exposed import exposed_inputs
+from nodegraph.engine.exposed import Exposed, exposed_inputs
 from nodegraph.engine.folders import Folders
 from nodegraph.engine.graph import Graph, Instance
 from nodegraph.engine.jsontext import Limits
 from nodegraph.engine.spec import MISSING, InputPort
+from nodegraph.engine.variants import Variants
 from nodegraph.engine.workflow import Workflow, load_workflow
 from nodegraph.interop.comfy_api import is_api, read_api
 from nodegraph.runtime import Forms, Runtime
@@ -50,7 +51,11 @@ def graph_of(
     limits: Limits,
 ) -> Graph:
     """Return the graph that runs; raise `WorkflowError` with every problem."""
-    graph = check(workflow, runtime.registry, folders=folders, inputs=inputs, limits=limits)
+    return aimed(runtime, check(workflow, runtime.registry, folders=folders, inputs=inputs, limits=limits), targets)
+
+
+def aimed(runtime: Runtime, graph: Graph, targets: Sequence[str]) -> Graph:
+    """Return a graph that runs to the targets, if there are any; raise `WorkflowError` for those that are no nodes."""
     unknown = [target for target in targets if target not in graph.nodes]
     if unknown:
         raise WorkflowError(
@@ -73,6 +78,9 @@ class Checks:
         """Return what is told of the items, and the workflow as native JSON; raise `WorkflowError` for no workflow."""
         workflow = load(self._runtime, document, self._limits)
         folders = self._runtime.folders.placed({"input": tuple(input_)}) if input_ else self._runtime.folders
+        variants = Variants(workflow, self._runtime.registry, folders=folders, limits=self._limits)
+        signatures = Signatures()
+        exposed: dict[str, Exposed] | None = None
         nodes: dict[str, str] = {}
         items: list[dict[str, Json]] = []
         failed = 0
@@ -82,13 +90,15 @@ class Checks:
                 items.append(self._item([problem]))
                 continue
             try:
-                graph = graph_of(self._runtime, workflow, given, targets, folders, self._limits)
+                graph = aimed(self._runtime, variants.graph(given), targets)
             except WorkflowError as error:
                 failed += 1
                 items.append(self._item(error.problems))
                 continue
-            nodes = nodes or {id: instance.spec.id for id, instance in graph.nodes.items()}
-            items.append({"problems": [], "signature": signature(graph), "exposed": self._exposed(workflow, given)})
+            if exposed is None:
+                exposed = exposed_inputs(workflow, self._runtime.registry, self._limits)
+                nodes = {id: instance.spec.id for id, instance in graph.nodes.items()}
+            items.append({"problems": [], "signature": signatures(graph), "exposed": _exposed(exposed, given)})
         name = workflow.meta.get("name") or workflow.meta.get("title") or ""
         text = json.dumps(workflow.dump(), separators=(",", ":"), ensure_ascii=False).encode("utf-8", "replace")
         return {"name": name if isinstance(name, str) else "", "nodes": nodes, "items": items}, text
@@ -110,24 +120,38 @@ class Checks:
                 told[name] = _short(told[name])
         return told
 
-    def _exposed(self, workflow: Workflow, given: Mapping[str, Json]) -> dict[str, Json]:
-        exposed = exposed_inputs(workflow, self._runtime.registry, self._limits)
-        found = {}
-        for name, entry in exposed.items():
-            value = given.get(name, entry.value)
-            if value is not MISSING:
-                found[name] = value[:LONGEST_VALUE] if isinstance(value, str) else _short(_plain(entry.port, value))
-        return found
+
+class Signatures:
+    """Tells what runs that take equally long have in common: everything but free texts and seeds.
+
+    Of a graph that shares nodes with one before only the others are looked at.
+    """
+
+    def __init__(self) -> None:
+        self._parts: dict[str, tuple[Instance, str]] = {}
+
+    def __call__(self, graph: Graph) -> str:
+        """Return the signature of a graph."""
+        parts = ", ".join([self._part(id, graph.nodes[id]) for id in sorted(graph.nodes)])
+        text = f"[[{parts}], {json.dumps(sorted(graph.targets))}]"
+        return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()
+
+    def _part(self, id: str, node: Instance) -> str:
+        known = self._parts.get(id)
+        if known is None or known[0] is not node:
+            links = sorted((port, *source) for port, source in node.links.items())
+            text = json.dumps([id, node.spec.id, sorted(_telling(node)), links], default=repr)
+            known = self._parts[id] = (node, text)
+        return known[1]
 
 
-def signature(graph: Graph) -> str:
-    """Return what runs that take equally long have in common: everything but free texts and seeds."""
-    parts = []
-    for id, node in sorted(graph.nodes.items()):
-        links = sorted((port, *source) for port, source in node.links.items())
-        parts.append([id, node.spec.id, sorted(_telling(node)), links])
-    text = json.dumps([parts, sorted(graph.targets)], default=repr)
-    return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()
+def _exposed(exposed: Mapping[str, Exposed], given: Mapping[str, Json]) -> dict[str, Json]:
+    found = {}
+    for name, entry in exposed.items():
+        value = given.get(name, entry.value)
+        if value is not MISSING:
+            found[name] = value[:LONGEST_VALUE] if isinstance(value, str) else _short(_plain(entry.port, value))
+    return found
 
 
 def _telling(node: Instance) -> Iterator[tuple[str, str]]:
