@@ -17,7 +17,7 @@ from nodegraph.server.protocol import Header
 from nodegraph.server.publishing import Publisher, PublishError, Staged
 from nodegraph.server.records import MOST_ATTEMPTS, Failure, Job, NodeRun, Question, State
 from nodegraph.server.settings import Settings
-from nodegraph.server.store.errors import StoreError, StoreFullError
+from nodegraph.server.store.errors import StoreBusyError, StoreError, StoreFullError
 from nodegraph.server.store.store import Store
 from nodegraph.server.workers import Worker
 
@@ -26,8 +26,8 @@ T = TypeVar("T")
 Json = Any
 Why = Literal["cancelled", "timed_out", "stopping", "failed"]
 """Why a run is stopped; `failed`: what it wrote could not be published."""
-FULL_SECONDS = 2.0
-"""Between two tries to store how a job ended, while the disk is full."""
+RETRY_SECONDS = 2.0
+"""Between two tries to store how a job ended, while the store takes nothing."""
 
 
 @dataclass(frozen=True)
@@ -43,13 +43,15 @@ class Parts:
 
 
 async def retried(write: Callable[[], Awaitable[T]], on_full: Callable[[], None]) -> T:
-    """Write what must be written; waits for room where the disk is full."""
+    """Write what must be written; waits while the disk is full or another process holds the store."""
     while True:
         try:
             return await write()
         except StoreFullError:
             on_full()
-            await asyncio.sleep(FULL_SECONDS)
+        except StoreBusyError as error:
+            log.warning("%s", error)
+        await asyncio.sleep(RETRY_SECONDS)
 
 
 class Attempt:
@@ -292,8 +294,10 @@ class Attempt:
 
     async def _published(self) -> None:
         """Wait until what has finished is published."""
-        while (task := self._publishing) is not None and not task.done():
+        last = None
+        while (task := self._publishing) is not last and task is not None:  # what it raises must not go unseen
             await task
+            last = task
 
     def _ask(self) -> None:
         if self._child is not None:

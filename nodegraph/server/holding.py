@@ -17,7 +17,7 @@ from nodegraph.server.store.store import Store
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
-QUEUE, DEVICES = "queue.paused", "queue.devices"
+QUEUE, DEVICES, ROOM = "queue.paused", "queue.devices", "queue.room"
 LOOK_SECONDS = 2.0
 DISK_FULL = "disk full"
 
@@ -31,6 +31,7 @@ class Holding:
         self._full = False
         self.devices: dict[str, str] = {}
         """Device -> why it is paused."""
+        self._changing = asyncio.Lock()
         self._task: asyncio.Task[None] | None = None
 
     @property
@@ -42,7 +43,7 @@ class Holding:
         """Read what was paused, and watch the disk from now on."""
         self._paused = await self._store.get(QUEUE)
         self.devices = dict(await self._store.get(DEVICES) or {})
-        self._full = not self._has_room()
+        self._full = not await asyncio.to_thread(self._has_room)
         self._task = asyncio.create_task(self._watch(), name="room on the disk")
 
     def stop(self) -> None:
@@ -52,25 +53,11 @@ class Holding:
 
     async def pause(self, device: str | None, reason: str) -> None:
         """Pause the queue, or a device."""
-        if device is None:
-            await self._store.put(QUEUE, reason)
-            self._paused = reason
-        else:
-            devices = {**self.devices, device: reason}
-            await self._store.put(DEVICES, devices)
-            self.devices = devices
-        self._on_change()
+        await self._set(device, reason)
 
     async def resume(self, device: str | None) -> None:
         """End a pause; the lack of room ends only when there is room."""
-        if device is None:
-            await self._store.put(QUEUE, None)
-            self._paused = None
-        else:
-            devices = {name: reason for name, reason in self.devices.items() if name != device}
-            await self._store.put(DEVICES, devices)
-            self.devices = devices
-        self._on_change()
+        await self._set(device, None)
 
     def full(self) -> None:
         """Note that something did not fit on the disk."""
@@ -87,6 +74,18 @@ class Holding:
             self.full()
             raise ApiError(507, "disk_full", "there is no room on the server's disk") from error
 
+    async def _set(self, device: str | None, reason: str | None) -> None:
+        async with self._changing:  # each change builds on the one before
+            if device is None:
+                await self._store.put(QUEUE, reason)
+                self._paused = reason
+            else:
+                devices = {name: why for name, why in self.devices.items() if name != device}
+                devices |= {} if reason is None else {device: reason}
+                await self._store.put(DEVICES, devices)
+                self.devices = devices
+        self._on_change()
+
     def _has_room(self) -> bool:
         for folder in (self._settings.data, user_folder(self._settings.data, OWNER, "output")):
             try:
@@ -99,7 +98,7 @@ class Holding:
     async def _watch(self) -> None:
         while True:
             await asyncio.sleep(LOOK_SECONDS)
-            if not self._has_room():
+            if not await asyncio.to_thread(self._has_room):  # a disk may take its time to tell
                 self.full()
             elif self._full and await self._can_write():
                 log.info("there is room on the disk again")
@@ -109,7 +108,7 @@ class Holding:
     async def _can_write(self) -> bool:
         """Tell whether the store takes a write: there may be limits other than the disk's size."""
         try:
-            await self._store.put(QUEUE, self._paused)
+            await self._store.put(ROOM, None)
         except StoreError:
             return False
         return True

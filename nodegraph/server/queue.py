@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterable, Collection, Coroutine, Mapping, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from typing import Any
 
+from nodegraph.server.admission import Admission
 from nodegraph.server.answers import check_answers
-from nodegraph.server.attempt import Attempt, Parts
+from nodegraph.server.attempt import Attempt, Parts, retried
 from nodegraph.server.dispatch import Dispatch
+from nodegraph.server.ends import Ends
 from nodegraph.server.errors import ApiError, not_found
 from nodegraph.server.estimates import Estimates
 from nodegraph.server.history import AT_ONCE, History
@@ -57,8 +59,9 @@ class Queue:
         self._outlook = Outlook(store, self._turns, self._estimates, self._dispatch)
         self._telling = Telling(store, hub, self.state)
         self._history = History(store, self._publisher, self._telling)
+        self._admission = Admission(settings.limits.queued, self._turns, self._waiting, self._dispatch.attempts)
         self._cancelling: set[str] = set()
-        self._ends: dict[str, set[asyncio.Future[None]]] = {}
+        self._ends, self._retrying = Ends(store), asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
         self._stopped: asyncio.Task[None] | None = None
 
@@ -92,18 +95,18 @@ class Queue:
 
     async def submit(self, user: str, submissions: Sequence[Submission]) -> list[Job]:
         """Put jobs into the user's queue; raise `ApiError` 429 beyond the limit, 503 while stopping."""
-        self._admit(user, len(submissions))
-        jobs = await self._holding.written(self._store.add(user, submissions))
-        self._queue(jobs)
+        with self._admitted(user, len(submissions)):
+            jobs = await self._holding.written(self._store.add(user, submissions))
+            self._queue(jobs)
         return jobs
 
     async def submit_batch(
         self, user: str, name: str, submissions: Sequence[Submission], key: str | None = None
     ) -> tuple[Batch, list[Job]]:
         """Put the items of a batch into the user's queue, as `submit` does."""
-        self._admit(user, len(submissions))
-        batch, jobs = await self._holding.written(self._store.add_batch(user, name, submissions, key=key))
-        self._queue(jobs)
+        with self._admitted(user, len(submissions)):
+            batch, jobs = await self._holding.written(self._store.add_batch(user, name, submissions, key=key))
+            self._queue(jobs)
         return batch, jobs
 
     async def cancel(self, job: Job) -> Job:
@@ -119,7 +122,7 @@ class Queue:
             self._turns.remove(job.id)
             try:
                 ended = await self._holding.written(self._store.finish(job.id, State.CANCELLED))
-            except ApiError:
+            except (ApiError, StoreError):
                 await self._look_again(job.id)
                 raise
             if ended is not None:
@@ -145,11 +148,13 @@ class Queue:
 
     async def retry_batch(self, batch: Batch, user: str) -> list[Job]:
         """Submit the failed jobs of a batch again, as new jobs of the same batch."""
-        failed = await self._history.failed(batch.id, batch.user)
-        self._admit(user, len(failed))
-        submissions = [await self._history.again(job) for job in failed]
-        again = await self._holding.written(self._store.add(user, submissions, batch=batch.id)) if submissions else []
-        self._queue(again)
+        async with self._retrying:  # who asks twice finds none the second time
+            failed = await self._history.failed(batch.id, batch.user)
+            with self._admitted(user, len(failed)):
+                submissions = [await self._history.again(job) for job in failed]
+                write = self._store.add(user, submissions, batch=batch.id)
+                again = await self._holding.written(write)
+                self._queue(again)
         return again
 
     async def answer(self, job: Job, answers: Mapping[str, Json]) -> Job:
@@ -214,12 +219,13 @@ class Queue:
         async for item in jobs:
             items.append(item)
             queued += str(item.get("state")) not in FINAL
-            self._admit(user, queued)
-        try:
-            imported = await self._holding.written(self._store.import_jobs(user, items))
-        except ImportedError as error:
-            raise ApiError(422, "invalid_import", str(error)) from error
-        self._queue(imported.queued)
+            self._admission.check(user, queued)
+        with self._admitted(user, queued):
+            try:
+                imported = await self._holding.written(self._store.import_jobs(user, items))
+            except ImportedError as error:
+                raise ApiError(422, "invalid_import", str(error)) from error
+            self._queue(imported.queued)
         return {"history": imported.history, "queued": len(imported.queued), "skipped": imported.skipped}
 
     async def pause(self, device: str | None = None, reason: str = "paused") -> None:
@@ -258,19 +264,7 @@ class Queue:
 
     async def until_final(self, job: str, timeout: float | None = None) -> Job | None:
         """Wait for a job to end; return it as it is then or when the time is up, None where there is no such job."""
-        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._ends.setdefault(job, set()).add(future)
-        try:
-            now = await self._store.job(job)
-            if now is None or now.state.final:
-                return now
-            await asyncio.wait([future], timeout=timeout)
-            return await self._store.job(job)
-        finally:
-            waiting = self._ends.get(job, set())
-            waiting.discard(future)
-            if not waiting:
-                self._ends.pop(job, None)
+        return await self._ends.until(job, timeout)
 
     async def _stop(self, grace: float) -> None:
         await self._dispatch.stop(grace)
@@ -280,8 +274,7 @@ class Queue:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._telling.stop()
         await self._publisher.stop()
-        for futures in self._ends.values():
-            _release(futures)
+        self._ends.stop()
 
     async def _load(self) -> None:
         for job in await self._store.pending():
@@ -290,17 +283,11 @@ class Queue:
             elif job.id not in self._dispatch.attempts:
                 self._turns.add(job)
 
-    def _admit(self, user: str, count: int) -> None:
+    def _admitted(self, user: str, count: int) -> AbstractContextManager[None]:
+        """Keep places in the queue until the jobs are there; raise `ApiError` where there are none."""
         if self._stopped is not None:
             raise ApiError(503, "stopping", "the server stops", headers={"Retry-After": "10"})
-        waiting = sum(owner == user for owner in self._waiting.values())
-        running = sum(attempt.user == user for attempt in self._dispatch.attempts.values())
-        there, most = self._turns.queued(user) + waiting + running, self._settings.limits.queued
-        if there + count > most:
-            text = (
-                f"there are {there} jobs of yours that have not ended, and {count} more would pass the limit of {most}"
-            )
-            raise ApiError(429, "queue_full", text, headers={"Retry-After": "30"})
+        return self._admission.places(user, count)
 
     def _queue(self, jobs: Sequence[Job]) -> None:
         """Take in jobs that the store has; those that were there before are left as they are."""
@@ -330,18 +317,19 @@ class Queue:
         try:
             for start in range(0, len(jobs), AT_ONCE):
                 await asyncio.gather(*(self.cancel(job) for job in jobs[start : start + AT_ONCE]))
-        except ApiError:
+        except (ApiError, StoreError):
             await self._load()
             raise
         return len(jobs)
 
     def _ended(self, attempt: Attempt, job: Job | None) -> None:
+        if attempt.why == "cancelled" and (job is None or not job.state.final):
+            self._spawn(self._cancel_late(attempt.id))
+            return
         if attempt.id in self._cancelling:
             self._spawn(self._forget_cancel(attempt.id))
         if job is None or job.state is State.RUNNING:
             self._spawn(self._look_again(attempt.id))
-        elif job.state in (State.QUEUED, State.WAITING) and attempt.why == "cancelled":
-            self._spawn(self._cancel_late(job))
         elif job.state is State.QUEUED:
             self._queue([job])
         elif job.state is State.WAITING:
@@ -354,11 +342,12 @@ class Queue:
 
     def _over(self, job: Job) -> None:
         """Tell of a job that has just come to its final state."""
+        self._turns.remove(job.id)
         self._waiting.pop(job.id, None)
         self._telling.job(job, job.state.value)
         self._telling.batches([job])
         self._telling.queue()
-        _release(self._ends.pop(job.id, ()))
+        self._ends.tell(job.id)
 
     async def _look_again(self, id: str) -> None:
         """See to a job whose attempt did not begin, or whose cancel was not written: it may still be queued."""
@@ -368,10 +357,12 @@ class Queue:
         if job is not None:
             self._queue([job])
 
-    async def _cancel_late(self, job: Job) -> None:
-        ended = await self._store.finish(job.id, State.CANCELLED)
+    async def _cancel_late(self, id: str) -> None:
+        """Cancel a job whose attempt was asked to stop, and ended otherwise or never began."""
+        ended = await retried(lambda: self._store.finish(id, State.CANCELLED), self._holding.full)
         if ended is not None:
             self._over(ended)
+        await self._forget_cancel(id)
 
     async def _forget_cancel(self, id: str) -> None:
         self._cancelling.discard(id)
@@ -392,9 +383,3 @@ class Queue:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-
-def _release(futures: Collection[asyncio.Future[None]]) -> None:
-    for future in futures:
-        if not future.done():
-            future.set_result(None)

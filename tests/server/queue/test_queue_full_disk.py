@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Look for room more often, and disarm all points in the end."""
-    monkeypatch.setattr(attempt, "FULL_SECONDS", 0.02)
+    monkeypatch.setattr(attempt, "RETRY_SECONDS", 0.02)
     monkeypatch.setattr(holding, "LOOK_SECONDS", 0.02)
     yield
     faults.arm({})

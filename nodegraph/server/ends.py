@@ -1,0 +1,48 @@
+"""Whoever waits for jobs to end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+
+from nodegraph.server.records import Job
+from nodegraph.server.store.store import Store
+
+
+class Ends:
+    """Tells those who wait for a job that it has ended."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._waiting: dict[str, set[asyncio.Future[None]]] = {}
+
+    async def until(self, job: str, timeout: float | None) -> Job | None:
+        """Wait for a job to end; return it as it is then or when the time is up, None where there is no such job."""
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(job, set()).add(future)
+        try:
+            now = await self._store.job(job)
+            if now is None or now.state.final:
+                return now
+            await asyncio.wait([future], timeout=timeout)
+            return await self._store.job(job)
+        finally:
+            waiting = self._waiting.get(job, set())
+            waiting.discard(future)
+            if not waiting:
+                self._waiting.pop(job, None)
+
+    def tell(self, job: str) -> None:
+        """Let those go on who wait for a job."""
+        _release(self._waiting.pop(job, ()))
+
+    def stop(self) -> None:
+        """Let everybody go on."""
+        for futures in self._waiting.values():
+            _release(futures)
+
+
+def _release(futures: Iterable[asyncio.Future[None]]) -> None:
+    for future in futures:
+        if not future.done():
+            future.set_result(None)
