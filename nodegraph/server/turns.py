@@ -19,6 +19,8 @@ N = TypeVar("N", bound=Hashable)
 Place = tuple[int, float, int, str]
 """Of a job within its client: minus its priority, its position, its number, its id."""
 REMEMBERED = 256
+MOST_CLIENTS, OTHERS = 64, ""
+"""Clients of a user that take turns; what they are called is theirs to say, so those beyond share the turns of one."""
 
 
 @dataclass(slots=True)
@@ -108,13 +110,14 @@ class Turns:
         self.remove(job.id)
         place = (-job.priority, job.position, job.seq, job.id)
         user = self._users.setdefault(job.user, _User())
-        client = user.clients.get(job.client)
+        name = job.client if job.client in user.clients or len(user.clients) < MOST_CLIENTS else OTHERS
+        client = user.clients.get(name)
         if client is None:
-            client = user.clients[job.client] = _Client(served=user.left.pop(job.client, 0))
+            client = user.clients[name] = _Client(served=user.left.pop(name, 0))
         insort(client.places, place)
         user.queued += 1
-        self._where[job.id] = (job.user, job.client, place)
-        self._rank(job.user, job.client)
+        self._where[job.id] = (job.user, name, place)
+        self._rank(job.user, name)
 
     def remove(self, job: str) -> bool:
         """Take a job out of the queue; tell whether it was in it."""
@@ -177,16 +180,38 @@ class Turns:
 
     def next(self, user: str | None, limit: int) -> list[str]:
         """Return those of a user's jobs (None: of everybody) that are likely to begin first, in that order."""
-        users = [found for name, found in self._users.items() if user in (None, name)]
-        firsts = (job[3] for found in users for client in found.clients.values() for job in client.places[:limit])
-        return heapq.nsmallest(limit, firsts, key=lambda job: self.before(job) or 0)
+        users = {name: found for name, found in self._users.items() if user in (None, name) and found.queued}
+        orders = {name: self._order(one) for name, one in users.items()}
+        ranks = [(one.running, one.served, name) for name, one in users.items()]
+        heapq.heapify(ranks)
+        found: list[str] = []
+        while ranks and len(found) < limit:
+            running, _, name = heapq.heappop(ranks)
+            job = next(orders[name], None)
+            if job is not None:
+                found.append(job)
+                heapq.heappush(ranks, (running, self._turn + len(found), name))
+        return found
+
+    def _order(self, user: _User) -> Iterator[str]:
+        """Yield a user's jobs as they would be taken if nothing else came."""
+        heap = [(_turn_of(one.places[0], one.served), name, 0) for name, one in user.clients.items()]
+        heapq.heapify(heap)
+        turn = self._turn
+        while heap:
+            _, name, index = heapq.heappop(heap)
+            places = user.clients[name].places
+            yield places[index][3]
+            if index + 1 < len(places):
+                turn += 1
+                heapq.heappush(heap, (_turn_of(places[index + 1], turn), name, index + 1))
 
     def _rank(self, name: str, client_name: str | None = None) -> None:
         user = self._users[name]
         client = None if client_name is None else user.clients.get(client_name)
         if client_name is not None and client is not None:
             if client.places:
-                user.ranking.put(client_name, (client.places[0][0], client.served, client.places[0][1:]))
+                user.ranking.put(client_name, _turn_of(client.places[0], client.served))
             else:
                 user.ranking.drop(client_name)
                 user.leave(client_name)
@@ -194,3 +219,8 @@ class Turns:
             self._ranking.put(name, (user.running, user.served))
         else:
             self._ranking.drop(name)
+
+
+def _turn_of(place: Place, served: int) -> tuple[Any, ...]:
+    """Return the rank of a client by its first job and when it was last served."""
+    return place[0], served, place[1:]

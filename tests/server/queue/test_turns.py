@@ -142,3 +142,26 @@ def test_twenty_thousand_clients_do_not_slow_it_down() -> None:
     began = time.perf_counter()
     assert len(taken(turns, 20_000)) == 20_000
     assert time.perf_counter() - began < 4
+
+
+def test_the_next_jobs_are_those_that_are_taken_next() -> None:
+    chance = random.Random(5)
+    jobs = [job(n, chance.choice(("ann", "bob")), f"c{chance.randrange(4)}", chance.randrange(3)) for n in range(60)]
+    turns = filled(*jobs)
+    taken(turns, 7)
+    told = turns.next("ann", 10)
+    whole = turns.next(None, 20)
+    order = taken(turns)
+    users = {each.id: each.user for each in jobs}
+    assert told == [id for id in order if users[id] == "ann"][:10]
+    assert whole == order[:20]
+
+
+def test_a_user_with_thousands_of_clients_holds_nobody_up() -> None:
+    turns = filled(*(job(number, client=f"c{number}") for number in range(5000)), job(9000, "bob"))
+    began = time.perf_counter()
+    shown = turns.next(None, 50)
+    places = [turns.before(id) for id in shown]
+    assert time.perf_counter() - began < 0.5
+    assert (len(shown), places.count(None)) == (50, 0)
+    assert len(taken(turns, 6000)) == 5001
