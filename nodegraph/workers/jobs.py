@@ -37,11 +37,13 @@ class Jobs:
         self._config, self._channel = config, channel
         self._runtime = open_runtime(config, channel)
         self._limits = Limits(nodes=config["nodes"], depth=config["depth"])
+        self._redact = redactor(config)
         self.previews = Previews(channel, self._runtime.plugins.manager.hook.encode_preview)
 
     def run(self, params: Mapping[str, Any], document: bytes, cancel: CancelToken) -> dict[str, Json]:
         """Run a job and return what became of it: `state`, `nodes`, `failure`, `questions`, `values`, ..."""
-        redact = redactor(self._config, **{kind: Path(params["folders"][kind]) for kind in KINDS})
+        folders = {kind: Path(params["folders"][kind]) for kind in KINDS}
+        redact = self._redact.knowing({kind: [path] for kind, path in folders.items()})
         started = time.perf_counter()
         try:
             graph, places = self._graph(params, document)
@@ -51,7 +53,6 @@ class Jobs:
             failure = {"code": "invalid", "message": message, "node": error.problems[0].node, "problems": problems}
             return _outcome("failed", time.perf_counter() - started, failure=failure)
         types = {id: instance.spec.id for id, instance in graph.nodes.items()}
-        folders = {kind: Path(params["folders"][kind]) for kind in KINDS}
         teller = Teller(params["job"], self._channel, self.previews, redact, folders, types)
         run = _Run(self, params, graph, places, teller, cancel)
         self.previews.on = bool(params.get("previews", self.previews.on))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from copy import copy
 from pathlib import Path
 from typing import Final
 
@@ -40,12 +41,14 @@ class Redactor:
     """
 
     def __init__(self, folders: Mapping[str, Sequence[Path]], environment: Mapping[str, str]) -> None:
-        known = {str(path): name for name, paths in folders.items() for path in paths if len(path.parts) > 1}
-        known |= {str(Path(path).resolve()): name for path, name in known.items() if Path(path).is_absolute()}
-        self._folders = sorted(
-            ((path, name) for path, name in known.items() if Path(path).is_absolute()), key=lambda pair: -len(pair[0])
-        )
+        self._folders = _longest_first(_known(folders))
         self._values = sorted(_telling(environment), key=len, reverse=True)
+
+    def knowing(self, folders: Mapping[str, Sequence[Path]]) -> Redactor:
+        """Return one that knows further folders."""
+        other = copy(self)
+        other._folders = _longest_first(dict(self._folders) | _known(folders))
+        return other
 
     def __call__(self, text: str) -> str:
         """Return the text for users, at most `LONGEST` characters."""
@@ -61,6 +64,17 @@ class Redactor:
             text = text.replace(value, HIDDEN)
         text = _CONTROL.sub(" ", text).strip()
         return text if len(text) <= LONGEST else f"{text[: LONGEST - 4]} ..."
+
+
+def _known(folders: Mapping[str, Sequence[Path]]) -> dict[str, str]:
+    """Return what to call each absolute folder, by its path as given and with its links resolved."""
+    given = {path: name for name, paths in folders.items() for path in paths if len(path.parts) > 1}
+    known = {path: name for path, name in given.items() if path.is_absolute()}
+    return {str(path): name for path, name in known.items()} | {str(p.resolve()): name for p, name in known.items()}
+
+
+def _longest_first(known: Mapping[str, str]) -> list[tuple[str, str]]:
+    return sorted(known.items(), key=lambda pair: -len(pair[0]))
 
 
 def _telling(environment: Mapping[str, str]) -> set[str]:

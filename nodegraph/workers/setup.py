@@ -48,8 +48,8 @@ def input_folders(given: Sequence[str]) -> list[Path]:
     return folders if bundled in folders else [*folders, bundled]
 
 
-def redactor(config: Mapping[str, Any], **more: Path) -> Redactor:
-    """Return what takes paths and secrets out of texts for users; `more` are folders that they know by name."""
+def redactor(config: Mapping[str, Any]) -> Redactor:
+    """Return what takes paths and secrets out of texts for users."""
     data = Path(config["data"])
     known: dict[str, list[Path]] = {
         "models": [*map(Path, config["models"]), Path.cwd() / "models", resources.models()],
@@ -58,8 +58,6 @@ def redactor(config: Mapping[str, Any], **more: Path) -> Redactor:
         "temp": [data / "temp"],
         "data": [data],
     }
-    for name, path in more.items():
-        known.setdefault(name, []).append(path)
     return Redactor(known, os.environ)
 
 

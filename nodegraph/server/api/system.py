@@ -42,7 +42,8 @@ class SystemAnswer(Model):
     python: str
     uptime: float
     user: MeAnswer
-    limits: dict[str, float]
+    limits: dict[str, int | float]
+    """Counts and bytes are integers, seconds are not."""
     devices: list[DeviceAnswer]
     disk: Disk
     paused: bool
@@ -63,7 +64,7 @@ async def show(request: web.Request) -> SystemAnswer:
         python=platform.python_version(),
         uptime=time.monotonic() - app[METER].began,
         user=MeAnswer(user=who.user, admin=who.admin, via=who.via),
-        limits={name: float(value) for name, value in asdict(settings.limits).items()},
+        limits=asdict(settings.limits),
         devices=devices(request),
         disk=Disk(total=total, free=free),
         paused=app[QUEUE].paused is not None,
