@@ -2,7 +2,7 @@
 
 A fence's second word says what is done with it: `python plugin` is a whole plugin module, loaded as one; `python run`
 runs after the page's earlier blocks, and its tests are called; `json check` is a workflow that is checked; `toml run`
-is read.
+is read. The kinds of the pages on the server are for `tests/server/test_server_docs.py`.
 """
 
 from __future__ import annotations
@@ -94,7 +94,12 @@ def load(*modules: ModuleType) -> Plugins:
     return load_plugins(builtin=["nodegraph.nodes", *modules], specs=[DiffusionHooks, worker_hooks], entry_points=False)
 
 
-PAGES_WITH_CODE = [page for page in PAGES if any(block.kind.startswith("python") for block in blocks(page))]
+CODE = {"python plugin", "python run"}
+ON_THE_SERVER = {
+    *("sh server", "python server", "python background", "json answer", "text answer", "text background"),
+    *("ini unit", "nginx proxy", "caddy proxy"),
+}
+PAGES_WITH_CODE = [page for page in PAGES if any(block.kind in CODE for block in blocks(page))]
 
 
 @pytest.mark.parametrize("page", PAGES_WITH_CODE, ids=lambda page: page.name)
@@ -133,7 +138,7 @@ def test_the_settings_of_the_docs_can_be_read() -> None:
 
 
 def test_each_marked_block_is_of_a_kind_that_is_tested() -> None:
-    kinds = {"python plugin", "python run", "json check", "toml run"}
+    kinds = {*CODE, *ON_THE_SERVER, "json check", "toml run"}
     assert [block.name for page in PAGES for block in blocks(page) if block.kind not in kinds] == []
 
 
