@@ -12,6 +12,7 @@ import asyncio
 import hashlib
 import os
 import re
+import time
 from collections import defaultdict
 from collections.abc import Callable, Collection
 from contextlib import suppress
@@ -70,6 +71,7 @@ class Workflows:
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._known: dict[Path, tuple[int, int, str]] = {}
         self._swept: set[str] = set()
+        self._began = time.time()
 
     async def list(self, user: str, *, deleted: bool = False) -> tuple[Entry, ...]:
         """Return a user's workflows by name, or those that were deleted and can be restored."""
@@ -112,7 +114,7 @@ class Workflows:
             async with self._locks[user]:
                 if user not in self._swept:
                     self._swept.add(user)
-                    await asyncio.to_thread(sweep, shelf.root)
+                    await asyncio.to_thread(sweep, shelf.root, self._began)
                 return await asyncio.to_thread(work, shelf)
 
 

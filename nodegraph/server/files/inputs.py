@@ -6,6 +6,7 @@ import asyncio
 import codecs
 import hashlib
 import os
+import time
 from collections.abc import AsyncIterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -54,6 +55,7 @@ class Inputs:
         self._settings, self._host = settings, host
         self._thumbnails = Thumbnails(settings.data / "thumbnails" / "inputs", host)
         self._swept: set[Path] = set()
+        self._began = time.time()
 
     def folder(self, user: str) -> Path:
         """Return the folder of a user's own files."""
@@ -128,7 +130,7 @@ class Inputs:
         """Write an upload to a part; nothing stays of one that is too long or breaks off."""
         if folder not in self._swept:
             self._swept.add(folder)
-            await asyncio.to_thread(sweep, folder)
+            await asyncio.to_thread(sweep, folder, self._began)
         part = await asyncio.to_thread(part_of, folder)
         most, size, digest = self._settings.limits.upload, 0, hashlib.sha256()
         try:

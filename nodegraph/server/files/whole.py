@@ -73,13 +73,17 @@ def sync_folder(folder: Path) -> None:
         os.close(number)
 
 
-def sweep(root: Path) -> None:
-    """Remove the parts below a folder that a process has left behind."""
+def sweep(root: Path, before: float | None = None) -> None:
+    """Remove the parts below a folder that a process has left behind: those last written `before` a time.
+
+    A server that has the folder to itself gives the time of its own start; without one an hour is waited.
+    """
+    limit = time.time() - STALE if before is None else before
     for folder, _, files in os.walk(root):
         for name in files:
             path = Path(folder) / name
             with suppress(OSError):
-                if name.startswith(PART) and time.time() - path.lstat().st_mtime > STALE:
+                if name.startswith(PART) and path.lstat().st_mtime < limit:
                     path.unlink()
 
 
