@@ -62,7 +62,7 @@ class Attempt:
         self.why: Why | None = None
         """Why it was asked to stop, first asked first."""
         self.job: Job | None = None
-        self.progress = Progress(0, None)
+        self.progress = Progress(None)
         self._failure: Failure | None = None
         self._staged: dict[str, list[Staged]] = {}
         self._child: Child | None = None
@@ -94,7 +94,7 @@ class Attempt:
         if job is None:
             return None
         try:
-            self.progress = Progress(job.nodes, await self._parts.estimates.expected(job.signature))
+            self.progress = Progress(await self._parts.estimates.expected(job.signature))
             self._tell(job, "running")
             ended = await self._attempt(job)
         except Exception as error:

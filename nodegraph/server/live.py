@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+from nodegraph.server.api.routing import API
 from nodegraph.server.records import Job, Output
 from nodegraph.server.store.kinds import Expected
 
@@ -70,8 +71,8 @@ class JobView:
 class Progress:
     """How far a job that runs is, by what its worker tells; `expected` is how long its kind takes."""
 
-    def __init__(self, nodes: int, expected: Expected | None) -> None:
-        self._count, self._expected = nodes, expected
+    def __init__(self, expected: Expected | None) -> None:
+        self._expected = expected
         self._nodes: dict[str, NodeView] = {}
         self._began = time.monotonic()
         self._weights = {} if expected is None else expected.nodes
@@ -151,5 +152,12 @@ def summary(job: Job) -> dict[str, Json]:
 
 
 def output_json(output: Output) -> dict[str, Json]:
-    """Return what events tell of an output, as JSON."""
-    return asdict(output)
+    """Return an output as events and answers tell it, as JSON; what opens it stands in `url` and `thumbnail`."""
+    url = f"{API}/outputs/{output.id}"
+    told = {name: value for name, value in asdict(output).items() if name not in ("user", "there")}
+    return {**told, "url": url, "thumbnail": f"{url}/thumbnail" if output.media.startswith("image/") else None}
+
+
+def device_json(device: Device) -> dict[str, Json]:
+    """Return a device as events and answers tell it, as JSON: of its process only what concerns users."""
+    return {name: value for name, value in asdict(device).items() if name != "pid"}

@@ -140,10 +140,11 @@ class Publisher:
         await asyncio.to_thread(shutil.rmtree, self._settings.data / "staging", ignore_errors=True)
 
     async def remove_old(self) -> list[Output]:
-        """Remove previews that have been kept long enough; return them."""
+        """Remove previews that have been kept long enough; return them. Those that a job asks about stay."""
         removed: list[Output] = []
         while True:
-            page = await self._store.outputs(kind="temp", before=time.time() - TEMP_SECONDS, limit=500)
+            long_ago = time.time() - TEMP_SECONDS
+            page = await self._store.outputs(kind="temp", before=long_ago, ended=True, limit=500)
             if not page.items:
                 return removed
             await self.remove(page.items)

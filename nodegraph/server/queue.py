@@ -18,7 +18,7 @@ from nodegraph.server.history import AT_ONCE, History
 from nodegraph.server.holding import Holding
 from nodegraph.server.host import Host
 from nodegraph.server.hub import Hub
-from nodegraph.server.live import Device, JobView
+from nodegraph.server.live import Device, JobView, device_json
 from nodegraph.server.outlook import Outlook
 from nodegraph.server.publishing import Publisher
 from nodegraph.server.records import FINAL, Batch, Job, State, Submission
@@ -254,7 +254,7 @@ class Queue:
         `jobs`: the user's jobs that run or wait and the next that are queued, each as its summary with `progress`,
         `left`, `place`, `cancelling` and `node_states`; `devices`; `queue`. With `admin` the jobs of all users.
         """
-        devices = [self._telling.device_json(device) for device in self.devices()]
+        devices = [device_json(device) for device in self.devices()]
         return {"jobs": await self._outlook.jobs(None if admin else user), "devices": devices, "queue": self.state()}
 
     def state(self) -> dict[str, Json]:

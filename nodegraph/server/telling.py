@@ -6,11 +6,10 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import asdict
 from typing import Any
 
 from nodegraph.server.hub import Hub
-from nodegraph.server.live import Device, output_json, summary
+from nodegraph.server.live import Device, device_json, output_json, summary
 from nodegraph.server.records import Batch, Job, Output
 from nodegraph.server.store.errors import StoreError
 from nodegraph.server.store.store import Store
@@ -43,7 +42,7 @@ class Telling:
 
     def device(self, device: Device) -> None:
         """Tell how a device is."""
-        self._hub.publish("device.changed", self.device_json(device), user=None)
+        self._hub.publish("device.changed", device_json(device), user=None)
 
     def batches(self, jobs: Iterable[Job]) -> None:
         """Tell soon of the batches that these jobs belong to."""
@@ -57,11 +56,6 @@ class Telling:
             self._task.cancel()
             with suppress(asyncio.CancelledError):
                 await self._task
-
-    @staticmethod
-    def device_json(device: Device) -> dict[str, Json]:
-        """Return a device as JSON."""
-        return asdict(device)
 
     async def _tell_batches(self) -> None:
         while self._batches:

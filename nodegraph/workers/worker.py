@@ -16,7 +16,7 @@ from nodegraph.machine import calm_threads, total_memory
 from nodegraph.server.protocol import Header
 from nodegraph.workers.channel import Channel
 from nodegraph.workers.memory import resident
-from nodegraph.workers.setup import versions
+from nodegraph.workers.setup import redactor, versions
 
 log = logging.getLogger(__name__)
 GPU_FILES: Final = ("/dev/nvidiactl", "/dev/nvidia0", "/dev/kfd", "/dev/dxg")
@@ -31,7 +31,7 @@ def serve(channel: Channel) -> None:
         worker.begin(config)
     except Exception as error:
         log.exception("this worker cannot begin")
-        channel.tell("broken", reason=f"{type(error).__name__}: {error}")
+        channel.tell("broken", reason=redactor(config)(f"{type(error).__name__}: {error}"))
         channel.flush()
         os._exit(4)
     while True:

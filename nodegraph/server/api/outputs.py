@@ -14,9 +14,8 @@ from nodegraph.server.api.wire import Id, OutputAnswer, PageQuery
 from nodegraph.server.errors import not_found
 from nodegraph.server.files.serving import SentFile, file_headers
 from nodegraph.server.keys import HUB, OUTPUTS, STORE
+from nodegraph.server.live import output_json
 from nodegraph.server.records import Output
-
-TOLD = ("id", "job", "node", "name", "kind", "media")
 
 
 class OutputsQuery(PageQuery):
@@ -66,8 +65,7 @@ async def delete(request: web.Request) -> None:
     """Remove an output and its file."""
     output = await _output_of(request)
     await request.app[OUTPUTS].remove(output)
-    data = {name: getattr(output, name) for name in TOLD}
-    request.app[HUB].publish("output.removed", data, user=output.user, job=output.job)
+    request.app[HUB].publish("output.removed", output_json(output), user=output.user, job=output.job)
 
 
 async def _output_of(request: web.Request) -> Output:

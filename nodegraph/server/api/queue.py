@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 from typing import Annotated
 
 from aiohttp import web
@@ -13,6 +12,7 @@ from nodegraph.server.api.asking import whose
 from nodegraph.server.api.routing import Model, Query, Route
 from nodegraph.server.api.wire import Count, LiveJob, Name
 from nodegraph.server.keys import QUEUE
+from nodegraph.server.live import device_json
 from nodegraph.server.security.principal import principal
 
 
@@ -61,10 +61,7 @@ class Pause(Resume):
 
 def devices(request: web.Request) -> list[DeviceAnswer]:
     """Return the workers as they stand on the wire."""
-    return [
-        DeviceAnswer(**{name: value for name, value in asdict(device).items() if name in DeviceAnswer.model_fields})
-        for device in request.app[QUEUE].devices()
-    ]
+    return [DeviceAnswer(**device_json(device)) for device in request.app[QUEUE].devices()]
 
 
 async def show(request: web.Request, query: WhoseQuery) -> QueueAnswer:

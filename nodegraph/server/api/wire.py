@@ -7,8 +7,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from nodegraph.server.api.routing import API, Model, Query
-from nodegraph.server.live import JobView, NodeView
+from nodegraph.server.api.routing import Model, Query
+from nodegraph.server.live import JobView, NodeView, output_json
 from nodegraph.server.records import Failure, Job, NodeRun, Output, Question
 
 Json = Any
@@ -92,9 +92,7 @@ class OutputAnswer(Model):
     @classmethod
     def of(cls, output: Output) -> OutputAnswer:
         """Return an output as it stands on the wire."""
-        url = f"{API}/outputs/{output.id}"
-        thumbnail = f"{url}/thumbnail" if output.media.startswith("image/") else None
-        return cls(**_fields(cls, output), url=url, thumbnail=thumbnail)
+        return cls(**output_json(output))
 
 
 class NodeAnswer(Model):

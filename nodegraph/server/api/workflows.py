@@ -146,11 +146,12 @@ def expected(request: BaseRequest) -> frozenset[str] | None:
 
 def _told(request: web.Request, user: str, entry: Entry, status: int) -> web.Response:
     """Tell of a workflow that was saved: its other clients, and the one that did it."""
-    request.app[HUB].publish("workflow.saved", {"name": entry.name}, user=user)
+    told = WorkflowAnswer(**asdict(entry))
+    request.app[HUB].publish("workflow.saved", told.model_dump(), user=user)
     headers = {hdrs.ETAG: f'"{entry.etag}"', REVISION: str(entry.revision)}
     if status == 201:
         headers[hdrs.LOCATION] = request.rel_url.raw_path or API
-    return respond(WorkflowAnswer(**asdict(entry)), status, headers)
+    return respond(told, status, headers)
 
 
 def _number(request: web.Request) -> int:

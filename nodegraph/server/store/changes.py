@@ -14,7 +14,7 @@ from nodegraph.server.store.errors import StoreError
 from nodegraph.server.store.sqlite import Connection
 
 Json = Any
-_OPEN: Final = "state IN ('queued', 'running', 'waiting')"
+OPEN: Final = "state IN ('queued', 'running', 'waiting')"
 """As the index `jobs_queue` has it."""
 CRASHED_TWICE: Final = Failure(
     code="crashed_twice",
@@ -71,7 +71,7 @@ def finish(connection: Connection, id: str, ending: Ending) -> Job | None:
         connection,
         "state = ?, ended = max(?, coalesce(started, created)), seconds = ?, memory = ?, failure = ?, results = ?, "
         "questions = '[]', words = substr(words || ' ' || ?, 1, ?)",
-        f"id = ? AND {_OPEN}",
+        f"id = ? AND {OPEN}",
         (
             ending.state.value,
             time.time(),
@@ -111,7 +111,7 @@ def answer(connection: Connection, id: str, answers: Mapping[str, Json]) -> Job 
     if job is None or job.state is not State.WAITING:
         return None
     first = connection.execute(
-        f"SELECT min(position) FROM jobs WHERE user = ? AND priority = ? AND {_OPEN}", (job.user, job.priority)
+        f"SELECT min(position) FROM jobs WHERE user = ? AND priority = ? AND {OPEN}", (job.user, job.priority)
     ).fetchone()[0]
     return _update(
         connection,
@@ -148,7 +148,7 @@ def move(
     if other is None and end is None:
         return job, 0
     beside = connection.execute(
-        f"SELECT position, seq FROM jobs WHERE user = ? AND priority = ? AND seq != ? AND {_OPEN} "
+        f"SELECT position, seq FROM jobs WHERE user = ? AND priority = ? AND seq != ? AND {OPEN} "
         "ORDER BY position, seq",
         (job.user, job.priority, job.seq),
     ).fetchall()

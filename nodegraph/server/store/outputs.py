@@ -9,6 +9,7 @@ from uuid import uuid4
 
 from nodegraph.server.records import Output
 from nodegraph.server.store import rows
+from nodegraph.server.store.changes import OPEN
 from nodegraph.server.store.kinds import Page
 from nodegraph.server.store.queries import Where, page
 from nodegraph.server.store.sqlite import Connection
@@ -63,6 +64,7 @@ def outputs(
     before: float | None,
     cursor: str | None,
     limit: int,
+    ended: bool,
 ) -> Page[Output]:
     """List the outputs that are in their places, newest first."""
     where = Where()
@@ -71,6 +73,8 @@ def outputs(
         where.add_given(column, value)
     if before is not None:
         where.add("created < ?", before)
+    if ended:
+        where.add(f"job NOT IN (SELECT id FROM jobs WHERE {OPEN})")
     found, after = page(connection, "outputs", rows.OUTPUT, where, cursor, limit)
     return Page(tuple(map(rows.output, found)), after)
 

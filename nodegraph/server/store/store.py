@@ -254,9 +254,12 @@ class Store:
         before: float | None = None,
         cursor: str | None = None,
         limit: int = 50,
+        ended: bool = False,
     ) -> Page[Output]:
-        """List the outputs that are in their places, newest first (user None: everybody's; `before`: made before)."""
-        return await self._read(outputs.outputs, user, job, node, kind, before, cursor, limit)
+        """List the outputs that are in their places, newest first (user None: everybody's; `before`: made before;
+        `ended`: of jobs that have ended).
+        """
+        return await self._read(outputs.outputs, user, job, node, kind, before, cursor, limit, ended)
 
     async def unsettled(self) -> list[Output]:
         """Return the outputs that are on their way, oldest first."""

@@ -56,8 +56,10 @@ async def test_saved_and_deleted_workflows_are_told(served: Any, streams: Any) -
     await served.json("POST", "/api/v1/revisions/1/restore?name=a/b", 200)
     await served.json("DELETE", path, 412, headers={"If-Match": '"other"'})
     served.app[HUB].flush()
-    names = [event[0] for event in told(mine) if event[1] == {"name": "a/b"}]
-    assert names == ["workflow.saved", "workflow.deleted", "workflow.saved"]
+    events = [event for event in told(mine) if event[1].get("name") == "a/b"]
+    assert [event[0] for event in events] == ["workflow.saved", "workflow.deleted", "workflow.saved"]
+    now = await served.json("GET", "/api/v1/workflows")
+    assert events[-1][1] == {**now["items"][0], "deleted": False}  # whose save it was can be told by the ETag
     assert not [event for event in told(others) if event[0].startswith("workflow.")]
 
 

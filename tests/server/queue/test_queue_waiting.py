@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from nodegraph.server import publishing
 from nodegraph.server.errors import ApiError
 from nodegraph.server.records import State
 
@@ -80,3 +81,21 @@ async def test_the_answer_stop_cancels_the_job(bench: Bench, tmp_path: Path) -> 
     await bench.queue.answer(job, {"gate": "stop"})
     assert (await bench.end(job)).state is State.CANCELLED
     assert bench.files() == []
+
+
+async def test_what_a_question_is_about_is_kept_as_long_as_it_is_asked(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nodes = {
+        "mask": bench.node("SolidMask", width=16, height=16),
+        "picture": bench.node("MaskToImage", {"mask": "mask.out"}),
+        "gate": bench.node("Gate", {"value": "picture.out"}, choices="yes"),
+    }
+    job = await bench.submit(nodes)
+    await until_waiting(bench, job.id)
+    (shown,) = await bench.outputs(job, "temp")
+    monkeypatch.setattr(publishing, "TEMP_SECONDS", -60.0)
+    assert await bench.queue._publisher.remove_old() == []
+    await bench.queue.cancel(job)
+    assert [output.id for output in await bench.queue._publisher.remove_old()] == [shown.id]
+    assert bench.files("temp") == []
