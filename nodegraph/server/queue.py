@@ -262,8 +262,8 @@ class Queue:
         counts = {"queued": len(self._turns), "running": len(self._dispatch.attempts), "waiting": len(self._waiting)}
         return {"paused": self.paused is not None, "reason": self.paused, **counts}
 
-    async def until_final(self, job: str, timeout: float | None = None) -> Job | None:
-        """Wait for a job to end; return it as it is then or when the time is up, None where there is no such job."""
+    async def until_at_rest(self, job: str, timeout: float | None = None) -> Job | None:
+        """Wait for a job to end, or to wait for an answer; return it as it is then or when the time is up."""
         return await self._ends.until(job, timeout)
 
     async def _stop(self, grace: float) -> None:
@@ -336,6 +336,7 @@ class Queue:
             self._waiting[job.id] = job.user
             self._telling.job(job, "waiting")
             self._telling.batches([job])
+            self._ends.tell(job.id)
         elif job.state.final:
             self._over(job)
         self._telling.queue()

@@ -185,15 +185,15 @@ async def take_in(request: web.Request) -> Imported:
 
 
 async def _answer(request: web.Request, job: Job, wait: float | None, status: int) -> web.Response:
-    """Tell of a job, when it has ended or the time to wait is up: 202 then."""
+    """Tell of a job, when it has ended, asks something, or the time to wait is up: 202 where it has not ended."""
     if wait is not None:
-        job = await request.app[QUEUE].until_final(job.id, wait) or job
+        job = await request.app[QUEUE].until_at_rest(job.id, wait) or job
         status = 200 if job.state.final else 202
     headers: dict[str, Any] = {"Location": f"{API}/jobs/{job.id}"} if status != 200 else {}
     return respond(await told(request, job), status, headers)
 
 
-LATER = {200: "It has ended in time", 202: "It has not ended yet; it goes on"}
+LATER = {200: "It has ended in time", 202: "It has not ended: it goes on, or waits for an answer"}
 NOT_THERE = {409: "Its state does not allow it"}
 ROUTES: tuple[Route, ...] = (
     Route("GET", "/jobs", index, "List jobs, newest first", query=JobsQuery, answer=JobList),

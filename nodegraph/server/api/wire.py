@@ -24,7 +24,7 @@ LONGEST_RUN = 7 * 86400.0
 
 
 class WaitQuery(Query):
-    """How long to wait for the job to reach a final state."""
+    """How long to wait for the job to reach a final state, or to ask something."""
 
     wait: Wait | None = None
 

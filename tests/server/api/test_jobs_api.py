@@ -205,12 +205,11 @@ async def test_a_gate_waits_for_an_answer_that_fits(api: Any) -> None:
         "gate": {"type": "Gate", "params": {"question": "Sure?", "choices": "yes\nno"}, "links": {"value": "sum.out"}},
     }
     outputs = {"chosen": "gate.choice", "sum": "gate.out"}
-    job = await api.json("POST", "/jobs", 201, json={"workflow": {"format": 1, "nodes": nodes, "outputs": outputs}})
-    path = f"/jobs/{job['id']}"
-    async with asyncio.timeout(60):
-        while job["state"] != "waiting":
-            await asyncio.sleep(0.05)
-            job = await api.json("GET", path)
+    work = {"workflow": {"format": 1, "nodes": nodes, "outputs": outputs}}
+    async with asyncio.timeout(60):  # who waits is told at once: nobody else helps the job on
+        job = await api.json("POST", "/jobs?wait=300", 202, json=work)
+        path = f"/jobs/{job['id']}"
+        assert (await api.json("GET", f"{path}?wait=300", 202))["state"] == job["state"] == "waiting"
     assert [(asked["node"], asked["question"], asked["choices"]) for asked in job["questions"]] == [
         ("gate", "Sure?", ["yes", "no"])
     ]

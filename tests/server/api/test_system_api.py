@@ -58,6 +58,7 @@ async def test_the_server_tells_of_itself_and_of_no_path(api: Any) -> None:
     system = await api.json("GET", "/system")
     assert system["user"] == {"user": "owner", "admin": True, "via": "bearer"} == await api.json("GET", "/me")
     assert system["limits"]["batch"] == 10_000
+    assert [name for name, most in system["limits"].items() if isinstance(most, float)] == ["read_seconds"]
     assert 0 < system["disk"]["free"] <= system["disk"]["total"]
     assert 0 < system["uptime"] < 3600
     assert system["nodes_ready"]

@@ -70,7 +70,7 @@ class Bench:
 
     async def end(self, job: Job) -> Job:
         """Wait for a job's end."""
-        found = await self.queue.until_final(job.id, SECONDS)
+        found = await self.queue.until_at_rest(job.id, SECONDS)
         assert found is not None
         assert found.state.final, found
         return found

@@ -227,10 +227,10 @@ async def test_exported_jobs_are_taken_in_and_run(bench: Bench, open_bench: Open
     assert (await other.store.job(done.id)) is not None
 
 
-async def test_until_final_gives_a_job_that_goes_on_when_the_time_is_up_and_none_for_no_job(bench: Bench) -> None:
+async def test_until_at_rest_gives_a_job_that_goes_on_when_the_time_is_up_and_none_for_no_job(bench: Bench) -> None:
     job = await bench.submit({"sleep": bench.node("faults.Sleep", seconds=0.5)})
-    found = await bench.queue.until_final(job.id, 0.05)
+    found = await bench.queue.until_at_rest(job.id, 0.05)
     assert found is not None
     assert not found.state.final
-    assert await bench.queue.until_final("nothing", 0.05) is None
+    assert await bench.queue.until_at_rest("nothing", 0.05) is None
     await bench.end(job)
