@@ -111,7 +111,7 @@ def _finished(context: Context, model: Model, sampling: "Sampling") -> Latent:
             if context.listening and done < sampling.steps:
                 context.preview(Latent(sampling.in_latent_space(step.clean)))
         latent = sampling.result()
-    flaw = latent_flaw(latent.samples)
+    flaw = latent_flaw(latent.samples, context.check_cancelled)
     if flaw is not None:
         context.warn(flaw)
     return latent

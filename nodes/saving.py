@@ -30,7 +30,7 @@ def _save(context: Context, kind: str, images: Image, prefix: str) -> None:
     from nodegraph.diffusion.flaws import picture_flaw
     from nodegraph.diffusion.images import write_png
 
-    flaw = picture_flaw(images.pixels)
+    flaw = picture_flaw(images.pixels, context.check_cancelled)
     if flaw is not None:
         context.warn(flaw)  # here too: what came before may have been taken from the cache
     height, width = images.pixels.shape[1:3]

@@ -13,7 +13,7 @@ def vae_decode(context: Context, samples: Latent, vae: Vae) -> Image:
 
     with interruptible(vae.network.module, context.check_cancelled, convolutions=True):
         pixels = decode(vae, samples.samples)
-    flaw = picture_flaw(pixels)
+    flaw = picture_flaw(pixels, context.check_cancelled)
     if flaw is not None:
         context.warn(flaw)
     return Image(pixels, samples.origins)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from torch import Tensor
 
@@ -11,27 +11,33 @@ SHOWN = 8
 """Pictures of a batch that are named before the rest is counted."""
 
 
-def latent_flaw(samples: Tensor) -> str | None:
-    """Tell what is wrong with latents (B, ...), None where nothing is."""
-    return _not_finite(samples, "latents")
+def latent_flaw(samples: Tensor, check: Callable[[], object] | None = None) -> str | None:
+    """Tell what is wrong with latents (B, ...), None where nothing is; `check` may raise to stop between pictures."""
+    lost = [_not_finite(one, check) for one in samples]
+    return _damaged(lost, samples, "latents")
 
 
-def picture_flaw(pixels: Tensor) -> str | None:
-    """Tell what is wrong with pictures (B, H, W, C) in [0, 1], None where nothing is."""
-    broken = _not_finite(pixels, "pixels")
-    if broken is not None or not pixels.numel():
-        return broken
+def picture_flaw(pixels: Tensor, check: Callable[[], object] | None = None) -> str | None:
+    """Tell what is wrong with pictures (B, H, W, C) in [0, 1], None where nothing is; `check` as above."""
+    lost = [_not_finite(one, check) for one in pixels]
+    if any(lost):
+        return _damaged(lost, pixels, "pixels")
     # What a file shows: anything below 1/255 is black there. Alpha has no colour.
-    black = (pixels[..., :3] < 1 / 255).flatten(1).all(1).tolist()
-    where = [index for index, dark in enumerate(black) if dark]
-    return f"{_pictures(where, len(black))} nothing but black" if where else None
+    dark = [bool(one.numel()) and bool(one[..., :3].max() < 1 / 255) for one in pixels]
+    where = [index for index, black in enumerate(dark) if black]
+    return f"{_pictures(where, len(dark))} nothing but black" if where else None
 
 
-def _not_finite(values: Tensor, name: str) -> str | None:
-    if bool(values.isfinite().all()):
-        return None
-    lost = (~values.isfinite()).flatten(1).sum(1).tolist()
+def _not_finite(one: Tensor, check: Callable[[], object] | None) -> int:
+    if check is not None:
+        check()
+    return 0 if bool(one.isfinite().all()) else int((~one.isfinite()).sum())
+
+
+def _damaged(lost: Sequence[int], values: Tensor, name: str) -> str | None:
     where = [index for index, count in enumerate(lost) if count]
+    if not where:
+        return None
     told = f"{sum(lost):,} of {values.numel():,} {name} are NaN or infinite"
     return f"{_pictures(where, len(lost))} damaged: {told}; {ADVICE}"
 

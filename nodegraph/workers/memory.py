@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 CLEAR_PEAK: Final = b"5"
 """Written to `/proc/self/clear_refs`, it makes the peak of resident memory begin anew (Linux, proc(5))."""
-NO_SPACE: Final = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
+NO_SPACE: Final = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
 
 
 class Meter:

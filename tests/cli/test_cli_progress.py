@@ -49,6 +49,18 @@ def test_a_second_round_counts_anew(clock: Clock) -> None:
     assert steps(tally.at_work["sample"], clock.now - 2) == "step 1/4, 2.0 s/it, 6.0 s left"
 
 
+def test_a_warning_is_a_line_and_its_node_goes_on(clock: Clock) -> None:
+    plain, screen = io.StringIO(), io.StringIO()
+    for display in (Lines(plain, clock), Live(Console(file=screen, width=100), clock=clock)):
+        display.show(events.Running("decode", "VAEDecode"))
+        display.show(events.Warned("decode", "the picture is nothing but [black]"))
+        assert "decode" in display.tally.at_work
+        display.show(events.Finished("decode", 0.1))
+        assert not display.tally.at_work
+    assert plain.getvalue().endswith("decode (VAEDecode): warning: the picture is nothing but [black]\n")
+    assert "decode VAEDecode  the picture is nothing but [black]" in screen.getvalue()
+
+
 def test_bytes_are_told_as_bytes(clock: Clock) -> None:
     tally = Tally(clock)
     tally.add(events.Running("model", "CheckpointLoaderSimple"))
