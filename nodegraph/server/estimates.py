@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Mapping
 
 from nodegraph.server.store.errors import StoreError
@@ -11,6 +12,8 @@ from nodegraph.server.store.store import Store
 
 log = logging.getLogger(__name__)
 KEPT = 256
+FRESH = 1.0
+"""Seconds for which what is known of a kind is not read again, though more of it has ended."""
 LATEST_COUNTS = 0.2
 """Of the average over all jobs: how much the one that ended last makes up."""
 
@@ -20,7 +23,7 @@ class Estimates:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._kept: dict[str, Expected | None] = {}
+        self._kept: dict[str, tuple[Expected | None, float]] = {}
         self.average: float | None = None
         """Seconds that jobs of any kind took lately."""
 
@@ -29,10 +32,10 @@ class Estimates:
         if not signature:
             return None
         if signature in self._kept:
-            found = self._kept.pop(signature)
+            found, read = self._kept.pop(signature)
         else:
-            found = await self._store.expected_times(signature)
-        self._kept[signature] = found
+            found, read = await self._store.expected_times(signature), time.monotonic()
+        self._kept[signature] = found, read
         if len(self._kept) > KEPT:
             del self._kept[next(iter(self._kept))]
         return found
@@ -47,4 +50,6 @@ class Estimates:
             await self._store.remember_times(signature, nodes, seconds)
         except StoreError as error:
             log.warning("the times of a job were not kept: %s", error)
-        self._kept.pop(signature, None)
+        found, read = self._kept.get(signature, (None, 0.0))
+        if found is None or time.monotonic() - read > FRESH:
+            self._kept.pop(signature, None)

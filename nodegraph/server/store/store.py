@@ -59,6 +59,8 @@ class Store:
         """Of its schema."""
         self.reordered = 0
         """How often a move had to renumber the jobs beside it: a mirror of the queue reads `pending()` again then."""
+        self._document = ("", b"")
+        """The workflow that was read last, by its name: the jobs of a batch have the same."""
 
     @classmethod
     async def open(cls, folder: Path, *, busy_seconds: float = 5.0) -> Store:
@@ -115,7 +117,11 @@ class Store:
 
     async def document(self, sha256: str) -> bytes:
         """Return a workflow's text; raise `StoreError` where it is not there."""
-        return await self._read(queries.document, sha256)
+        name, text = self._document
+        if name != sha256:
+            text = await self._read(queries.document, sha256)
+            self._document = (sha256, text)
+        return text
 
     async def report(self, id: str) -> tuple[NodeRun, ...]:
         """Return what became of the nodes of a job; nothing where that is not known."""
