@@ -29,7 +29,7 @@ class FolderLock:
         self._folder, self._file = folder, -1
 
     def __enter__(self) -> Self:
-        self._folder.mkdir(parents=True, exist_ok=True)
+        self._folder.mkdir(0o700, parents=True, exist_ok=True)  # prompts and pictures are nobody else's
         self._file = os.open(self._folder / LOCK, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o600)
         try:
             _lock(self._file)

@@ -161,7 +161,7 @@ async def serve(settings: Settings, started: Callable[[Running, str], None]) -> 
             gc.collect()
             gc.freeze()  # what was imported stays: later collections need not look at it
             await stop.wait()
-            log.info("stopping: running jobs get up to %.0f s, then they are queued again", settings.grace)
+            log.info("stopping within %.0f s: jobs that run till then are queued again", settings.grace)
             asyncio.get_running_loop().call_later(settings.grace + LAST_RESORT, os._exit, int(signal.SIGTERM) + 128)
     log.info("stopped")
 

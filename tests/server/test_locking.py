@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -70,3 +71,12 @@ def test_a_child_process_does_not_keep_the_lock(tmp_path: Path) -> None:
             pass
     finally:
         child.communicate(b"\n")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="permissions of POSIX")
+def test_a_new_folder_is_for_its_owner_alone_and_one_that_is_there_stays_as_it_is(tmp_path: Path) -> None:
+    shared = tmp_path / "shared"
+    shared.mkdir(0o755)
+    for folder, mode in ((tmp_path / "new" / "data", 0o700), (shared, 0o755)):
+        with FolderLock(folder):
+            assert stat.S_IMODE(folder.stat().st_mode) == mode
