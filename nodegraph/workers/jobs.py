@@ -68,8 +68,7 @@ class Jobs:
         places = {kind: [Path(given[kind])] for kind in KINDS}
         places["input"] = input_folders(given["input"])
         folders = self._runtime.folders.placed(places)
-        source = document or json.dumps(params["document"]).encode()
-        workflow = load(self._runtime, source, self._limits)
+        workflow = load(self._runtime, document, self._limits)
         targets = params.get("targets") or ()
         graph = graph_of(self._runtime, workflow, params.get("inputs") or {}, targets, folders, self._limits)
         return graph, places

@@ -114,10 +114,15 @@ class Previews:
             key, value = self._next()
             encoded = self._encoded(key[1], value)
             del value
-            if encoded is not None and self.on:
-                job, node = key
-                header = {"tell": "preview", "job": job, "node": node, "media": encoded.media}
-                size = {"width": encoded.width, "height": encoded.height}
+            if encoded is not None:
+                self._send(key, encoded)
+
+    def _send(self, key: tuple[str, str], encoded: Encoded) -> None:
+        job, node = key
+        header = {"tell": "preview", "job": job, "node": node, "media": encoded.media}
+        size = {"width": encoded.width, "height": encoded.height}
+        with self._change:
+            if self.on and key in self._shown:  # its node may have ended meanwhile
                 self._channel.latest(("preview", job, node), {**header, **size}, encoded.data)
 
     def _encoded(self, node: str, value: Any) -> Encoded | None:

@@ -162,9 +162,9 @@ class Teller:
 
     def _end_of_node(self, node: str, event: Event) -> None:
         if not isinstance(event, (events.Queued, events.Running)):
+            self._previews.forget(self._job, node)  # first: what it sends no more need not be dropped
             self._channel.settle(("progress", self._job, node))
             self._channel.settle(("preview", self._job, node), drop=True)
-            self._previews.forget(self._job, node)
 
     def _note(
         self, node: str, state: str, *, seconds: float = 0.0, memory: Mapping[str, int] | None = None, message: str = ""

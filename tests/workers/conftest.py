@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -29,15 +30,15 @@ class Spoken:
     def _told(self, header: Header, payload: bytes) -> None:
         self.told.append((header, payload))
 
-    def params(self, nodes: Mapping[str, Json], *, job: str = "job", **more: Json) -> dict[str, Json]:
-        """Return the parameters of a job whose workflow has these nodes; `file` are further parts of the file."""
+    def job(self, nodes: Mapping[str, Json], *, job: str = "job", **more: Json) -> tuple[dict[str, Json], bytes]:
+        """Return parameters and text of a job whose workflow has these nodes; `file` are further parts of the file."""
         folders = {"input": [], "output": str(self._folder / "output"), "temp": str(self._folder / "temp")}
         document = {"format": 1, "nodes": dict(nodes), **more.pop("file", {})}
-        return {"job": job, "document": document, "folders": folders, "previews": False, **more}
+        return {"job": job, "folders": folders, "previews": False, **more}, json.dumps(document).encode()
 
     async def run(self, nodes: Mapping[str, Json], **more: Json) -> dict[str, Json]:
         """Run a job and return what became of it."""
-        result, _ = await self.child.call("run", self.params(nodes, **more), timeout=30)
+        result, _ = await self.child.call("run", *self.job(nodes, **more), timeout=30)
         assert isinstance(result, dict)
         return result
 

@@ -67,9 +67,9 @@ async def test_a_call_that_the_child_refuses_raises_its_error(worker: Any) -> No
 
 
 async def test_a_call_ends_after_its_time_and_the_child_goes_on(worker: Any) -> None:
-    params = worker.params({"x": {"type": "faults.Stubborn", "params": {"seconds": 0.6}}})
+    job = worker.job({"x": {"type": "faults.Stubborn", "params": {"seconds": 0.6}}})
     with pytest.raises(TimeoutError):
-        await worker.child.call("run", params, timeout=0.2)
+        await worker.child.call("run", *job, timeout=0.2)
     assert (await worker.run({"add": {"type": "faults.Add", "params": {"a": 1}}}))["state"] == "done"
 
 

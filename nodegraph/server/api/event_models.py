@@ -11,7 +11,6 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from nodegraph.server.api.wire import JobSummary
-from nodegraph.server.streams import Ping, Subscribe
 
 Json = Any
 
@@ -242,21 +241,5 @@ class Refused(_Told):
     field: str = ""
 
 
-class PreviewHeader(_Told):
-    """The JSON head of a binary message: a big-endian 32-bit length, this head, then a picture of type `media`."""
-
-    type: Literal["preview"]
-    job: str
-    node: str
-    media: str
-    width: int
-    height: int
-
-
 ServerMessage = Annotated[Hello | SnapshotMessage | Events | Subscribed | Pong | Refused, Field(discriminator="type")]
 SERVER_MESSAGES: Final[TypeAdapter[Any]] = TypeAdapter(ServerMessage)
-STREAM_MODELS: Final[tuple[type[BaseModel], ...]] = (
-    *(Hello, SnapshotMessage, Events, Subscribed, Pong, Refused, PreviewHeader, Subscribe, Ping),
-    *(JobEvent, NodeEvent, NodeProgress, OutputEvent, QueueEvent, DeviceEvent, BatchEvent, NameEvent, CatalogueEvent),
-)
-"""What documentation shows."""
