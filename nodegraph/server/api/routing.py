@@ -147,7 +147,8 @@ def _query(model: type[Q], request: web.Request) -> Q:
 def _problems(error: ValidationError) -> Iterable[dict[str, Any]]:
     for found in error.errors(include_url=False, include_context=False):
         place = ".".join(str(part) for part in found["loc"])
-        problem = {"code": found["type"], "message": found["msg"], "field": place}
+        message = "expected a JSON object" if found["type"] == "model_type" else found["msg"]
+        problem = {"code": found["type"], "message": message, "field": place}
         try:
             shown = json.dumps(found["input"])
         except (TypeError, ValueError):

@@ -69,6 +69,7 @@ class Runner(web.AppRunner):
             "max_field_size": LONGEST_HEADER,
             "max_line_size": LONGEST_HEADER,
             "access_log": None,
+            "auto_decompress": False,  # what is compressed is refused, not unpacked
             "lingering_time": 1.0,
         }
         return _Server(server.request_handler, request_factory=server.request_factory, most=self._most, options=options)
