@@ -50,6 +50,7 @@ class Accounts:
         self.token = token or secrets.token_urlsafe(32)
         self._own = digest(self.token)
         self._known: dict[str, tuple[Principal, float]] = {}
+        self._revocations = 0
         self.on_revoked: list[Callable[[str], None]] = []
         """Called with the name of a user whose tokens and sessions have just ended."""
 
@@ -65,16 +66,18 @@ class Accounts:
             return Principal(OWNER, admin=True)
         if (found := self._remembered(f"token {sha256}")) is not None:
             return found
+        asked = self._revocations
         user = await self._store.by_token(sha256)
-        return None if user is None else self._remember(f"token {sha256}", Principal(user.name, user.admin))
+        return None if user is None else self._remember(f"token {sha256}", Principal(user.name, user.admin), asked)
 
     async def by_session(self, session: str) -> Principal | None:
         """Return whose browser has that session."""
         key = f"session {digest(session)}"
         if (found := self._remembered(key)) is not None:
             return found
+        asked = self._revocations
         user = await self._store.session(digest(session))
-        return None if user is None else self._remember(key, Principal(user.name, user.admin, "cookie"))
+        return None if user is None else self._remember(key, Principal(user.name, user.admin, "cookie"), asked)
 
     async def users(self) -> list[User]:
         """Return all users, by name."""
@@ -126,8 +129,9 @@ class Accounts:
 
     async def logout(self, session: str) -> None:
         """End a session."""
-        self._known.pop(f"session {digest(session)}", None)
         await self._store.end_session(digest(session))
+        self._revocations += 1
+        self._known.pop(f"session {digest(session)}", None)
 
     async def _require(self, name: str) -> User:
         user = await self._store.user(name)
@@ -139,13 +143,16 @@ class Accounts:
         principal, until = self._known.get(key, (None, 0.0))
         return principal if time.monotonic() < until else None
 
-    def _remember(self, key: str, principal: Principal) -> Principal:
+    def _remember(self, key: str, principal: Principal, asked: int) -> Principal:
+        if asked != self._revocations:  # what the store said may be out of date
+            return principal
         if len(self._known) >= REMEMBERED:
             self._known.pop(next(iter(self._known)))
         self._known[key] = (principal, time.monotonic() + 60)  # so that a session's end is seen within a minute
         return principal
 
     def _revoked(self, name: str) -> None:
+        self._revocations += 1
         self._known = {key: value for key, value in self._known.items() if value[0].user != name}
         for call in self.on_revoked:
             call(name)

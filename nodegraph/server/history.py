@@ -28,9 +28,11 @@ class History:
     async def delete(self, jobs: Sequence[Job], outputs: bool) -> None:
         """Remove final jobs with their previews, and with their outputs where that is asked."""
         freed = await self._store.delete([job.id for job in jobs])
-        for job in jobs:
-            self._telling.job(job, "deleted")
-        await self._remove([output for output in freed if outputs or output.kind == "temp" or not output.there])
+        try:
+            await self._remove([output for output in freed if outputs or output.kind == "temp" or not output.there])
+        finally:  # they are gone though their files may stay
+            for job in jobs:
+                self._telling.job(job, "deleted")
 
     async def prune(
         self, user: str | None, keep: int | None, before: float | None, states: Collection[State] = ()

@@ -186,11 +186,14 @@ class Queue:
         )
         if moved is None:
             raise ApiError(409, "not_queued", "the job, or the one beside which it shall stand, is not in the queue")
+        changed = [moved]
         if self._store.reordered != reordered:
-            await self._load()
+            among = (moved.user, moved.priority)
+            changed = [other for other in await self._load() if (other.user, other.priority) == among]
         elif moved.id in self._turns:
             self._turns.add(moved)
-        self._telling.job(moved, "changed")
+        for other in changed[:MANY]:  # of a longer queue the next ones are told
+            self._telling.job(other, "changed")
         return moved
 
     async def delete(self, jobs: Sequence[Job], *, outputs: bool = False) -> int:
@@ -276,12 +279,14 @@ class Queue:
         await self._publisher.stop()
         self._ends.stop()
 
-    async def _load(self) -> None:
-        for job in await self._store.pending():
+    async def _load(self) -> list[Job]:
+        pending = await self._store.pending()
+        for job in pending:
             if job.state is State.WAITING:
                 self._waiting[job.id] = job.user
             elif job.id not in self._dispatch.attempts:
                 self._turns.add(job)
+        return pending
 
     def _admitted(self, user: str, count: int) -> AbstractContextManager[None]:
         """Keep places in the queue until the jobs are there; raise `ApiError` where there are none."""

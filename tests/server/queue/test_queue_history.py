@@ -96,6 +96,17 @@ async def test_a_move_changes_what_runs_next(open_bench: Open) -> None:
     assert await status(bench.queue.move(jobs[0], end="last")) == 409
 
 
+async def test_whoever_gets_another_position_is_told(open_bench: Open) -> None:
+    bench = await held(open_bench)
+    jobs = [await bench.submit(SUM) for _ in range(4)]
+    for number in range(70):  # half the distance each time: there is no room any more at some point
+        await bench.queue.move(jobs[2 + number % 2], after=jobs[0].id)
+    assert bench.store.reordered == 1
+    shown = {job.id: job.position for job in jobs}
+    shown |= {event["job"]: event["data"]["position"] for event in bench.events() if event["type"] == "job.changed"}
+    assert shown == {job.id: job.position for job in await bench.store.pending()}
+
+
 async def test_a_pause_outlasts_the_process_and_ends_by_resume(open_bench: Open) -> None:
     first = await held(open_bench)
     job = await first.submit(SUM)
