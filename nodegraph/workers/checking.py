@@ -21,6 +21,7 @@ from nodegraph.engine.workflow import Workflow, load_workflow
 from nodegraph.interop.comfy_api import is_api, read_api
 from nodegraph.runtime import Forms, Runtime
 from nodegraph.server.errors import problem_json
+from nodegraph.workers.packages import package_of
 from nodegraph.workers.redact import Redactor
 
 Json = Any
@@ -112,6 +113,8 @@ class Checks:
 
     def _problem(self, problem: Problem) -> dict[str, Json]:
         told = problem_json(problem)
+        if problem.code == "unknown_node_type" and isinstance(problem.got, str):
+            told["message"] += self._lacking(problem.got)
         for name in ("message", "expected"):
             if isinstance(told.get(name), str):
                 told[name] = self._redact(told[name])
@@ -119,6 +122,12 @@ class Checks:
             if name in told:
                 told[name] = _short(told[name])
         return told
+
+    def _lacking(self, type_: str) -> str:
+        """Say which package a node type came with that is not there any more."""
+        absent = self._runtime.registry.why_absent(type_)
+        package = None if absent else package_of(self._runtime.data, type_)
+        return "" if package is None else f"; it came with the package {package}, which is not loaded now"
 
 
 class Signatures:

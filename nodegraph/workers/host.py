@@ -22,6 +22,7 @@ from nodegraph.server.protocol import Header
 from nodegraph.workers import pictures
 from nodegraph.workers.channel import Channel
 from nodegraph.workers.checking import Checks
+from nodegraph.workers.packages import remember
 from nodegraph.workers.routes import NoRouteError, Request, collect_routes
 from nodegraph.workers.setup import input_folders, open_runtime, redactor, versions
 
@@ -65,6 +66,7 @@ class Service:
         self._redact = redactor(config)
         self._limits = Limits(nodes=config["nodes"], depth=config["depth"])
         self._runtime: Runtime = open_runtime(config, channel)
+        remember(Path(config["data"]), self._runtime.plugins)
         self._routes = collect_routes(self._runtime.plugins)
         self._checks = Checks(self._runtime, self._redact, self._limits)
         channel.tell("ready", device="", devices=[], versions=versions())

@@ -91,7 +91,7 @@ def test_a_picture_that_is_none_is_told_at_each_node(server: Server, models: Pat
     assert messages(again)["save"] == told["save"]
     place(models, source, black_pictures)
     black = messages(server.ended(server.submit(drawing())))
-    assert black == {name: "the picture is nothing but black" for name in ("decode", "save")}
+    assert black == dict.fromkeys(("decode", "save"), "the picture is nothing but black")
 
 
 def cut(path: Path) -> None:

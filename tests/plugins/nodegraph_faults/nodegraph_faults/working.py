@@ -116,6 +116,28 @@ def grow(megabytes: Annotated[int, Field(ge=0)], keep: bool = False) -> int:
     return len(block)
 
 
+@node("faults.Hoard", category="faults", cache=False)
+def hoard(piece: Annotated[int, Field(ge=1)] = 16) -> int:
+    """Take memory, so many megabytes at a time, until there is none."""
+    pieces = []
+    while True:
+        pieces.append(bytearray(piece * 2**20))
+        pieces[-1][::4096] = b"x" * len(pieces[-1][::4096])
+
+
+@node("faults.Numbers", category="faults")
+def numbers(count: Annotated[int, Field(ge=0)] = 3) -> list[int]:
+    """Give the numbers from 0 on; they are kept."""
+    return list(range(count))
+
+
+@node("faults.Long", category="faults")
+def long(length: Annotated[int, Field(ge=0)], seed: int = 0) -> str:
+    """Give a text of that length, slowly enough that it is kept on disk."""
+    time.sleep(0.03)
+    return f"{seed} " + "x" * length
+
+
 _kept: list[bytearray] = []
 
 
@@ -133,4 +155,4 @@ def _write(path: Path, size: int, color: int, text: str) -> None:
     _picture(size, color).save(path, pnginfo=info)
 
 
-NODES: list[Callable[..., Any]] = [sleep, work, add, text, say, start, large, save, preview, grow]
+NODES: list[Callable[..., Any]] = [sleep, work, add, text, say, start, large, save, preview, grow, hoard, numbers, long]
