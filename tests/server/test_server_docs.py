@@ -231,6 +231,8 @@ def test_the_table_of_failures_has_all_codes() -> None:
 def test_the_table_of_errors_has_all_codes_by_status() -> None:
     raised = {(code, status) for _, status, code in FORESEEN} | {(code, status) for status, code in CODES.items()}
     raised |= {(f"user_{code}", status) for code, status in STATUSES.items()}
+    reader = (ROOT / "nodegraph" / "engine" / "jsontext.py").read_text(encoding="utf-8")
+    raised |= {(code, 413 if code == "file_too_large" else 400) for code in re.findall(r'_refuse\("(\w+)"', reader)}
     for path in sorted((ROOT / "nodegraph" / "server").rglob("*.py")):
         found = re.findall(r'ApiError\(\s*(\d+),\s*"(\w+)"', path.read_text(encoding="utf-8"))
         raised |= {(code, int(status)) for status, code in found}
