@@ -1,7 +1,8 @@
-"""Rows 7 and 26 to 31 of the attack list: files whose content is the attack, through routes and through nodes."""
+"""Rows 5, 7, 26 to 31 and 42 of the attack list: files whose content is the attack."""
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 import pytest
 from aiohttp import web
+from PIL import Image
 
 from nodegraph.server.keys import HOST
 from tests.server.attacks.crafted import REFUSED, STRANGE, bombs, odd, pickles, png
@@ -36,7 +38,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory, models: Path) -> Iterator[Shared]:
-    yield from in_a_thread(settings_of(tmp_path_factory.mktemp("served") / "data", models=(models,)))
+    yield from in_a_thread(settings_of(tmp_path_factory.mktemp("served") / "data", models=(models,), metadata=False))
 
 
 def resident(wire: Wire, shared: Shared) -> int:
@@ -183,3 +185,38 @@ def test_row7_whatever_is_served_of_a_user_is_never_a_page(wire: Wire, shared: S
         (shared.data / "input" / name).write_bytes(page)
         assert wire.get(f"{FILES}/{name}").status == 404
         (shared.data / "input" / name).unlink()
+
+
+PREFIXES = [
+    "../../escaped", "../escaped", "/tmp/escaped", "a/%date%/../../../escaped", "escaped" * 700, "CON", "a\0b", "a\nb",
+    "..", ".", "C:\\escaped", "\\\\host\\escaped", "~/escaped", "link/escaped",
+    ".hidden/escaped", "%2e%2e/escaped", "a/" * 400,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("prefix", PREFIXES, ids=lambda prefix: f"row5 {prefix!r:.24}")
+def test_pictures_are_saved_below_the_output_folder_alone(
+    wire: Wire, shared: Shared, tmp_path: Path, prefix: str
+) -> None:
+    root = shared.data / "output"
+    root.mkdir(exist_ok=True)
+    if not (root / "link").is_symlink():
+        (root / "link").symlink_to(tmp_path)
+    save = node("SaveImage", {"images": "load.image"}, filename_prefix=prefix)
+    job = wire.job({"load": node("LoadImage", image="example.png"), "save": save})
+    if "error" not in job:
+        assert job["state"] in ("done", "failed")
+        assert (job["state"] == "failed") == (not job["outputs"])
+        for output in job["outputs"]:
+            assert (root / output["name"]).resolve().is_relative_to(root.resolve())
+            assert not (root / output["name"]).resolve().is_relative_to(tmp_path.resolve())
+    elsewhere = (Path("/tmp"), Path.home(), Path.cwd(), tmp_path, shared.data, *list(shared.data.parents)[:3])
+    assert [path for folder in elsewhere for path in folder.glob("*escaped*")] == []
+
+
+def test_row42_without_metadata_a_picture_holds_nothing(wire: Wire) -> None:
+    save = node("SaveImage", {"images": "load.image"}, filename_prefix="bare")
+    job = wire.job({"load": node("LoadImage", image="example.png"), "save": save}, wait=25)
+    assert job["state"] == "done", job
+    with Image.open(io.BytesIO(wire.get(job["outputs"][0]["url"]).body)) as found:
+        assert found.info == {}

@@ -227,11 +227,11 @@ def many(count: int) -> dict[str, Any]:
 
 HUGE = {
     "row18 a million nodes": lambda: many(1_000_000),
-    "row18 100 000 nodes": lambda: many(100_000),
+    "row18 50 000 nodes": lambda: many(50_000),
     "row18 10 001 nodes": lambda: many(10_001),
-    "row18 100 000 links": lambda: {
+    "row18 50 000 links": lambda: {
         "format": 1,
-        "nodes": {"n": {"type": "faults.Add", "links": {f"k{index}": "x.out" for index in range(100_000)}}},
+        "nodes": {"n": {"type": "faults.Add", "links": {f"k{index}": "x.out" for index in range(50_000)}}},
     },
     "row18 100 000 keys": lambda: {
         "format": 1, "nodes": {"n": node("faults.Add", **{f"k{n}": n for n in range(100_000)})}

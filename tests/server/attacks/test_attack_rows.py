@@ -26,7 +26,7 @@ ROWS = {
         "files/test_output_files.py::test_a_file_that_was_taken_away_is_told_as_gone"],
     4: ["attacks/test_attack_paths.py::test_neither_route_nor_node_nor_batch_reads_what_lies_elsewhere",
         "security/test_hostile_workflows.py::test_a_wrong_workflow_is_refused_by_its_place"],
-    5: ["attacks/test_attack_paths.py::test_pictures_are_saved_below_the_output_folder_alone",
+    5: ["attacks/test_attack_files.py::test_pictures_are_saved_below_the_output_folder_alone",
         "security/test_hostile_workflows.py::test_files_are_written_below_the_output_folder_alone"],
     6: ["files/test_uploads.py::test_a_senders_name_is_made_safe",
         "files/test_uploads.py::test_a_folder_that_leads_out_is_refused"],
@@ -116,7 +116,7 @@ ROWS = {
     41: ["attacks/test_attack_workflows.py::test_row41_whatever_a_node_raises_tells_no_secret",
          "../workers/test_redact.py::test_what_tells_too_much_is_hidden"],
     42: ["attacks/test_attack_workflows.py::test_row42_a_picture_holds_its_workflow_and_nothing_of_the_server",
-         "attacks/test_attack_workflows.py::test_row42_without_metadata_a_picture_holds_nothing"],
+         "attacks/test_attack_files.py::test_row42_without_metadata_a_picture_holds_nothing"],
     43: ["attacks/test_attack_strangers.py::"
          "test_rows34_and_43_what_strangers_send_reaches_nothing_but_the_data_folder"],
 }  # fmt: skip

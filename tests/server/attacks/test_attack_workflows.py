@@ -11,7 +11,6 @@ import io
 import json
 import re
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,6 @@ from PIL import Image
 
 from nodegraph import resources
 from tests.server.attacks.wire import API, Wire, node
-from tests.server.conftest import Shared, in_a_thread, settings_of
 
 PICTURE = json.loads((resources.workflows() / "text_to_image.json").read_text(encoding="utf-8"))
 
@@ -195,22 +193,6 @@ def test_row42_a_picture_holds_its_workflow_and_nothing_of_the_server(wire: Wire
     assert "a red circle" in said
     for secret in (wire.token, str(shared.data), str(Path.home()), str(Path.cwd()), "Authorization"):
         assert secret not in said
-
-
-@pytest.fixture
-def bare(tmp_path: Path) -> Iterator[Shared]:
-    """Return a server that was started with `--no-metadata`."""
-    yield from in_a_thread(settings_of(tmp_path / "bare", metadata=False))
-
-
-@pytest.mark.slow
-def test_row42_without_metadata_a_picture_holds_nothing(bare: Shared) -> None:
-    wire = Wire(bare.port, bare.token)
-    save = node("SaveImage", {"images": "load.image"})
-    job = wire.job({"load": node("LoadImage", image="example.png"), "save": save}, wait=25)
-    assert job["state"] == "done", job
-    with Image.open(io.BytesIO(wire.get(job["outputs"][0]["url"]).body)) as picture:
-        assert [key for key in picture.info if key in ("prompt", "workflow", "nodegraph", "parameters")] == []
 
 
 @pytest.mark.parametrize("kind", ["Secret", "HugeRepr", "SystemExit", "KeyboardInterrupt", "ValueError"])
