@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable, Mapping
+from contextlib import suppress
+from types import TracebackType
 from typing import Any
 
 from nodegraph.engine.context import Ancestor
@@ -115,7 +117,17 @@ def forget_frames(error: BaseException) -> None:
         if here is not None and id(here) not in seen:
             seen.add(id(here))
             traceback.clear_frames(here.__traceback__)
+            _clear_callers(here.__traceback__)
             stack += [here.__cause__, here.__context__]
+
+
+def _clear_callers(trace: TracebackType | None) -> None:
+    """Drop what the frames hold that called the first of a traceback, as far as they have ended."""
+    frame = None if trace is None else trace.tb_frame.f_back
+    while frame is not None:
+        with suppress(RuntimeError):  # it still runs
+            frame.clear()
+        frame = frame.f_back
 
 
 def ancestors(task: Task) -> tuple[Ancestor, ...]:

@@ -46,6 +46,7 @@ from collections.abc import Collection, Mapping, MutableMapping
 from typing import TYPE_CHECKING
 
 from nodegraph.engine.cache import Entry
+from nodegraph.engine.call import forget_frames
 from nodegraph.engine.context import CancelToken, Emit
 from nodegraph.engine.coroutines import Coroutines
 from nodegraph.engine.events import Event
@@ -147,7 +148,10 @@ class Executor:
         careful = None if listener is None else _careful(listener)
         around = Surroundings(cancel, self.folders, careful, self.check_mutation, answers, self.strict)
         try:
-            return Run(plan, around, coroutines).loop()
+            result = Run(plan, around, coroutines).loop()
+            for failure in result.failures.values():
+                forget_frames(failure)  # those of the run itself have ended only now
+            return result
         finally:
             self.history.record(plan.demand.tasks.values())
 

@@ -36,6 +36,6 @@ def test_some_hundred_jobs_leave_files_threads_and_latency_flat(start: Start) ->
 def test_ten_thousand_jobs_leave_memory_files_threads_and_latency_flat(start: Start) -> None:
     server = start(*OPTIONS, "--history", "2000")
     samples = soak(server, 10_000, 500)
-    check(samples[6:], MEBI)
+    check(samples[10:], MEBI)  # what is bounded (the last events, results) has filled up by then
     until(lambda: len(server.jobs()) <= 2000, 90, "the history is pruned")
     assert server.stop() == 0
