@@ -2,14 +2,19 @@
 
 import json
 from functools import partial
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import AfterValidator
 
 from nodegraph import Context, node
+from nodegraph.diffusion.filenames import NewFiles, file_prefix
 from nodegraph.diffusion.values import Image, Origin
 
 
 @node("SaveImage", title="Save Image", category="image", output=True)
-def save_image(context: Context, images: Image, filename_prefix: str = "ComfyUI") -> None:
+def save_image(
+    context: Context, images: Image, filename_prefix: Annotated[str, AfterValidator(file_prefix)] = "ComfyUI"
+) -> None:
     """Save pictures as PNG files in the output folder.
 
     A `/` in the prefix makes a folder; `%width%`, `%height%`, `%batch_num%`, `%year%`, `%month%`, `%day%`, `%hour%`,
@@ -26,7 +31,6 @@ def preview_image(context: Context, images: Image) -> None:
 
 
 def _save(context: Context, kind: str, images: Image, prefix: str) -> None:
-    from nodegraph.diffusion.filenames import NewFiles
     from nodegraph.diffusion.flaws import picture_flaw
     from nodegraph.diffusion.images import write_png
 

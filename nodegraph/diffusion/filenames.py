@@ -34,8 +34,8 @@ class NewFiles:
             "second": f"{now.tm_sec:02}",
         }
         known = {**clock, **{key: str(value) for key, value in fields.items()}}
-        filled = _FIELD.sub(lambda match: known.get(match[1], match[0]), prefix).replace("\\", "/")
-        self.folder, self.stem = _confined(folder, _UNSAFE.sub("_", filled))
+        filled = _FIELD.sub(lambda match: known.get(match[1], match[0]), prefix)
+        self.folder, self.stem = _confined(folder, filled)
         self.suffix = suffix
         self.folder.mkdir(parents=True, exist_ok=True)
         self._next = self._last_number() + 1
@@ -75,8 +75,15 @@ class NewFiles:
         return max((int(match[1]) for match in matches if match), default=0)
 
 
+def file_prefix(prefix: str) -> str:
+    """Return a prefix as it is; raise ValueError if `NewFiles` would refuse it, its fields not yet filled in."""
+    _confined(Path(), prefix)
+    return prefix
+
+
 def _confined(folder: Path, prefix: str) -> tuple[Path, str]:
     """Return the folder and the stem that a prefix means; raise ValueError if it leads out of `folder` or cannot be."""
+    prefix = _UNSAFE.sub("_", prefix.replace("\\", "/"))
     names = prefix.split("/")
     if prefix.startswith("/") or ".." in names:
         raise ValueError(f"filename_prefix {prefix!r} leads out of the output folder: expected a name inside it")

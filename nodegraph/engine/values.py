@@ -151,6 +151,9 @@ def _json_problem(value: Json) -> str | None:
 def _misfit(kind: PortType, value: Json, error: ValidationError) -> MisfitError:
     expected = describe(kind)
     details = _details(error)
+    if details[0]["type"] == "value_error" and not details[0]["loc"]:  # the validator says itself what would fit
+        said = details[0]["msg"].removeprefix("Value error, ")
+        return MisfitError("refused_value", f"got {told(value)}: {said}", expected)
     bounds = ("greater_than", "greater_than_equal", "less_than", "less_than_equal", "multiple_of")
     code = "out_of_bounds" if details[0]["type"] in bounds else "wrong_type"
     return MisfitError(
@@ -168,7 +171,7 @@ def _inner(error: ValidationError) -> str:
     inner = [detail for detail in details if detail["loc"]]
     if len(details) == len(inner):
         return f" (at {'.'.join(str(key) for key in inner[0]['loc'])}: {inner[0]['msg'].lower()})"
-    return f" ({details[0]['msg']})" if details[0]["type"] in ("value_error", "assertion_error") else ""
+    return f" ({details[0]['msg']})" if details[0]["type"] == "assertion_error" else ""
 
 
 def _near_value(kind: PortType, value: Json) -> object:

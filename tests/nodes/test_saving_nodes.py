@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image as Pillow
 
-from nodegraph import Cancelled, Context
+from nodegraph import Cancelled, Context, Runtime, WorkflowError
 from nodegraph.diffusion.images import read_image, to_bytes
 from nodegraph.diffusion.values import Image, Origin
 from nodegraph.engine.context import CancelToken
@@ -96,3 +96,15 @@ def test_a_picture_that_is_damaged_or_black_is_never_saved_silently(tmp_path: Pa
     with pytest.raises(StrictError, match=told):
         save_image(strict, images, "cat")
     assert not (tmp_path / "strict").exists()
+
+
+@pytest.mark.parametrize("prefix", ["../x", "/tmp/x", "a/%date%/../..", "a\\..\\..\\b", "a" * 241, "a/" * 17 + "b"])
+def test_a_prefix_that_cannot_be_is_told_before_anything_runs(prefix: str) -> None:
+    nodes = {
+        "load": {"type": "LoadImage", "params": {"image": "example.png"}},
+        "save": {"type": "SaveImage", "params": {"filename_prefix": prefix}, "links": {"images": "load.image"}},
+    }
+    with pytest.raises(WorkflowError) as caught:
+        Runtime().check({"format": 1, "nodes": nodes})
+    (problem,) = caught.value.problems
+    assert (problem.node, problem.field, problem.code) == ("save", "params.filename_prefix", "refused_value")
