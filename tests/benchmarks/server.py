@@ -21,12 +21,14 @@ import tempfile
 import time
 import urllib.request
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 
-from tests.benchmarks.serving import Server, listening, resident, serving
+from tests.benchmarks.listening import listening
+from tests.benchmarks.serving import Server, resident, serving
 
 START, RESIDENT, SUBMIT, ITEM = 1.0, 120.0, 0.050, 0.005
 """Limits: seconds of a start, MB of an idle front, seconds of a submission (99 of 100), of an item of a batch."""
@@ -188,57 +190,87 @@ async def _lean(server: Server) -> Row:
         return ("worker that has run jobs without torch", f"{resident(server.children()['worker']):.0f} MB", True)
 
 
+Submitting = Callable[[Asking, int], Awaitable[list[float]]]
+"""Submits about so many jobs; returns how long each request took."""
+
+
+async def one_by_one(client: Asking, jobs: int) -> list[float]:
+    return [await client.submit() for _ in range(jobs)]
+
+
+async def eight_at_once(client: Asking, jobs: int) -> list[float]:
+    parts = await asyncio.gather(*(one_by_one(client, jobs // 8) for _ in range(8)))
+    return [time for times in parts for time in times]
+
+
+async def by_the_hundred(client: Asking, jobs: int) -> list[float]:
+    return [await client.batch(toy(), 100) for _ in range(jobs // 100)]
+
+
+@dataclass(frozen=True)
+class Load:
+    """What a loaded server was seen to do."""
+
+    times: list[float]
+    whole: float
+    jobs: int
+    left: int
+    took: float
+    busy: float
+    heard: dict[str, Any]
+    lag: tuple[float, float]
+    at_rest: tuple[float, float]
+
+    def rows(self, name: str, queued: int, limit: float) -> list[Row]:
+        """Tell of it."""
+        slow, late = p(self.times, 0.99), self.heard["late"]
+        submit = f"p50 {p(self.times, 0.5):.1f} ms, p99 {slow:.1f} ms, longest {max(self.times) * 1e3:.1f} ms"
+        jobs = (
+            f"{self.jobs}, {self.jobs - self.left} ran and {self.left} were cancelled, in {self.took:.1f} s; "
+            f"front {self.busy / self.took:.0%} of a core; {queued} queued as a batch in {self.whole:.2f} s"
+        )
+        faults = {what: self.heard[what] for what in ("lost", "twice", "disorder", "cut")}
+        events = f"p50 {p(late, 0.5):.0f} ms, p99 {p(late, 0.99):.0f} ms late; "
+        events += ", ".join(f"{count} {what}" for what, count in faults.items())
+        lag = f"{self.lag[0]:.0f} ms ({self.lag[1]:.0f} ms of its own); at rest {self.at_rest[0]:.0f} ms"
+        return [
+            (f"submit, {name}", submit, slow <= limit * 1e3),
+            ("  jobs", jobs, True),
+            ("  events", events, not any(faults.values())),
+            ("  longest lag", lag, True),
+        ]
+
+
+async def load(server: Server, clients: int, queued: int, submit: Submitting, singles: int) -> Load:
+    """Submit while many jobs are queued and many clients listen."""
+    async with asking(server) as client:
+        with listening(server, clients) as heard:
+            server.fresh()
+            await asyncio.sleep(0.5)
+            at_rest = server.lag()
+            server.fresh()
+            began, used = time.perf_counter(), server.used()
+            whole = await client.batch(toy(), queued)
+            times = await submit(client, singles)
+            left = (await client.ask("POST", "/api/v1/queue/clear"))["count"]
+            await client.idle()
+            took, busy = time.perf_counter() - began, server.used() - used
+            found = heard(client.jobs)
+            return Load(times, whole, len(client.jobs), left, took, busy, found, server.lag(), at_rest)
+
+
 def measure_load(folder: Path, clients: int, queued: int, singles: int, profile: str | None) -> list[Row]:
     """Measure submissions while many jobs are queued and many listen."""
+    ways: tuple[tuple[str, Submitting, float], ...] = (
+        ("one at a time", one_by_one, SUBMIT),
+        ("8 at once", eight_at_once, SUBMIT),
+        ("batches of 100", by_the_hundred, 1.0),
+    )
     rows: list[Row] = []
-
-    async def alone(client: Asking) -> list[float]:
-        return [await client.submit() for _ in range(singles)]
-
-    async def eight(client: Asking) -> list[float]:
-        async def part() -> list[float]:
-            return [await client.submit() for _ in range(singles // 8)]
-
-        return [time for times in await asyncio.gather(*(part() for _ in range(8))) for time in times]
-
-    async def batches(client: Asking) -> list[float]:
-        return [await client.batch(toy(), 100) for _ in range(5)]
-
-    async def one(name: str, submit: Callable[[Asking], Awaitable[list[float]]], limit: float) -> None:
+    for name, submit, limit in ways:
         with serving(folder / name, profile=profile) as server:
-            async with asking(server) as client:
-                with listening(server, clients) as heard:
-                    server.fresh()
-                    await asyncio.sleep(0.5)
-                    connected = server.lag()
-                    server.fresh()
-                    began, used = time.perf_counter(), server.used()
-                    whole = await client.batch(toy(), queued)
-                    times = await submit(client)
-                    left = (await client.ask("POST", "/api/v1/queue/clear"))["count"]
-                    await client.idle()
-                    took, busy = time.perf_counter() - began, server.used() - used
-                    found = heard(client.jobs)
-                    lag = server.lag()
-        slow = p(times, 0.99)
-        told = f"p50 {p(times, 0.5):.1f} ms, p99 {slow:.1f} ms, longest {max(times) * 1e3:.1f} ms"
-        rows.append((f"submit, {name}", told, slow <= limit * 1e3))
-        jobs = len(client.jobs)
-        late = found["late"]
-        told = (
-            f"{jobs}, {jobs - left} ran and {left} were cancelled, in {took:.1f} s; front {busy / took:.0%} of a core; "
-        )
-        told += f"{queued} queued as a batch in {whole:.2f} s"
-        rows.append(("  jobs", told, True))
-        told = f"p50 {p(late, 0.5):.0f} ms, p99 {p(late, 0.99):.0f} ms late; "
-        told += ", ".join(f"{found[what]} {what}" for what in ("lost", "twice", "disorder", "cut"))
-        rows.append(("  events", told, not any(found[what] for what in ("lost", "twice", "disorder", "cut"))))
-        told = f"{lag[0]:.0f} ms ({lag[1]:.0f} ms of its own); at rest {connected[0]:.0f} ms"
-        rows.append(("  longest lag", told, True))
-
-    asyncio.run(one("one at a time", alone, SUBMIT))
-    asyncio.run(one("8 at once", eight, SUBMIT))
-    asyncio.run(one("batches of 100", batches, 1.0))
+            found = asyncio.run(load(server, clients, queued, submit, singles))
+        rows += found.rows(name, queued, limit)
     return rows
 
 

@@ -1,4 +1,4 @@
-"""A server under measurement: its processes, a probe of its event loop, and listeners in a process of their own."""
+"""A server under measurement: its processes, and a probe of its event loop."""
 
 from __future__ import annotations
 
@@ -6,22 +6,17 @@ import argparse
 import asyncio
 import json
 import mmap
-import multiprocessing
 import os
 import signal
 import struct
 import subprocess
 import sys
 import time
-from array import array
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
-
-import aiohttp
 
 PROBE = struct.Struct("ddd")
 """The longest lag in seconds, of wall clock and of the thread's processor time; the process's processor time."""
@@ -138,98 +133,6 @@ def serving(data: Path, *options: str, probe: bool = True, profile: str | None =
         finally:
             process.send_signal(signal.SIGTERM)
             process.wait(30)
-
-
-@dataclass
-class Heard:
-    """What one listener got."""
-
-    final: dict[str, int] = field(default_factory=dict)
-    """Job -> how many final events of it came."""
-    seq: int = 0
-    gaps: int = 0
-    cut: bool = False
-
-
-def listen(url: str, headers: dict[str, str], count: int, pipe: Connection) -> None:
-    """Be all the listeners; at the end tell how many events were lost, doubled, cut, and how late they were."""
-    parsed: dict[str, list[tuple[int, str, str, float]]] = {}
-    late = array("d")
-
-    def parse(text: str) -> list[tuple[int, str, str, float]]:
-        """Parse a frame once for all listeners: they get the same bytes."""
-        found = parsed.get(text)
-        if found is None:
-            events = json.loads(text).get("events", ())
-            found = parsed[text] = [(e["seq"], e["type"], e.get("job", ""), e["time"]) for e in events]
-            if len(parsed) > 64:
-                del parsed[next(iter(parsed))]
-        return found
-
-    async def one(session: aiohttp.ClientSession, heard: Heard) -> None:
-        async with session.ws_connect(f"{url}/api/v1/events", compress=0, max_msg_size=2**26) as ws:
-            opened.release()
-            async for message in ws:
-                now = time.time()
-                if '"type":"snapshot"' in message.data[:40]:  # events go on after it
-                    heard.seq = 0
-                for seq, kind, job, at in parse(message.data):
-                    heard.gaps += seq <= heard.seq
-                    heard.seq = seq
-                    if kind in ("job.done", "job.failed", "job.cancelled"):
-                        heard.final[job] = heard.final.get(job, 0) + 1
-                    if kind.startswith("job."):
-                        late.append(now - at)
-        heard.cut = True
-
-    async def every() -> dict[str, Any]:
-        all_heard = [Heard() for _ in range(count)]
-        async with aiohttp.ClientSession(headers=headers, connector=aiohttp.TCPConnector(limit=0)) as session:
-            tasks = [asyncio.create_task(one(session, heard)) for heard in all_heard]
-            for _ in tasks:
-                await opened.acquire()
-            pipe.send("ready")
-            while not pipe.poll():
-                await asyncio.sleep(0.05)
-            wanted = set(pipe.recv())
-            end = time.monotonic() + 30
-            while any(not wanted <= heard.final.keys() for heard in all_heard) and time.monotonic() < end:
-                await asyncio.sleep(0.05)
-            cut = sum(heard.cut for heard in all_heard)
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-        lost = sum(len(wanted - heard.final.keys()) for heard in all_heard)
-        twice = sum(times > 1 for heard in all_heard for times in heard.final.values())
-        gaps = sum(heard.gaps for heard in all_heard)
-        return {"lost": lost, "twice": twice, "disorder": gaps, "cut": cut, "late": late.tobytes()}
-
-    opened = asyncio.Semaphore(0)
-    pipe.send(asyncio.run(every()))
-
-
-@contextmanager
-def listening(server: Server, count: int) -> Iterator[Callable[[Sequence[str]], dict[str, Any]]]:
-    """Have listeners in a process of their own; the block asks what they got of the jobs that it names."""
-    context = multiprocessing.get_context("spawn")
-    here, there = context.Pipe()
-    process = context.Process(target=listen, args=(server.url, server.headers, count, there))
-    process.start()
-    if here.recv() != "ready":
-        raise RuntimeError("the listeners do not listen")
-
-    def ask(jobs: Sequence[str]) -> dict[str, Any]:
-        here.send(list(jobs))
-        found: dict[str, Any] = here.recv()
-        times = array("d")
-        times.frombytes(found.pop("late"))
-        return {**found, "late": times.tolist()}
-
-    try:
-        yield ask
-    finally:
-        process.join(5)
-        process.kill()
 
 
 if __name__ == "__main__":

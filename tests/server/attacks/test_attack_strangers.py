@@ -84,8 +84,9 @@ def process(place: Path) -> Iterator[subprocess.Popen[str]]:
     (place / "watched").touch()
     (place / "elsewhere").mkdir()
     (place / "tmp").mkdir()
+    own = {name: value for name, value in os.environ.items() if name != "TORCHINDUCTOR_CACHE_DIR"}  # torch sets it
     environment = {
-        **os.environ, "PYTHONPATH": str(place / "watch"), "NODEGRAPH_TEST_WATCHED": str(place / "watched"),
+        **own, "PYTHONPATH": str(place / "watch"), "NODEGRAPH_TEST_WATCHED": str(place / "watched"),
         "PYTHONDONTWRITEBYTECODE": "1", "TMPDIR": str(place / "tmp"), "NO_PROXY": "", "http_proxy": "http://127.0.0.1:9",
     }  # fmt: skip
     command = [

@@ -70,7 +70,8 @@ async def test_a_final_state_stays_whatever_is_asked_later(bench: Bench) -> None
 
 
 async def test_a_storm_of_cancels_ends_each_job_once(bench: Bench) -> None:
-    jobs = [await bench.submit({"sleep": bench.node("faults.Sleep", seconds=0.05, steps=5)}) for _ in range(30)]
+    lives = [60, *([0.05] * 29)]
+    jobs = [await bench.submit({"sleep": bench.node("faults.Sleep", seconds=each, steps=600)}) for each in lives]
     await bench.begun(jobs[0])
     await asyncio.gather(*(bench.queue.cancel(job) for job in [*jobs, *jobs]))
     for job in jobs:

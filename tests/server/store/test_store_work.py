@@ -63,7 +63,7 @@ def test_lists_of_few_among_many_are_little_work(connection: Connection, few: Jo
         return queries.jobs(connection, user, states, batch, text, None, 10)
 
     def written(job: str | None) -> Page[Output]:
-        return outputs.outputs(connection, user, job, None, None, None, None, 10)
+        return outputs.outputs(connection, user, job, None, None, None, None, 10, False)
 
     lists: dict[str, Callable[[], object]] = {
         "outputs of the job": lambda: written(few.id),
