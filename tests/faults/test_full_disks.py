@@ -61,6 +61,7 @@ def test_a_disk_that_fills_up_under_a_job_fails_it_and_the_next_goes_on_when_the
         waiting.append(server.submit(save("second")))
     until(lambda: reason(server) == "disk full", 10, "the queue waits for room")
     assert server.ask("GET", "/queue")["queued"] == len(waiting)
+    until(lambda: states(server.job(first)).get("save") != "running", 10, "its next file finds no room")
     assert left_in(server.data / "output") == []
     (small / "filler").unlink()
     until(lambda: reason(server) == "", 10, "the queue goes on")
