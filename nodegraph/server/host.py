@@ -49,6 +49,7 @@ class Host:
         self._importing: tuple[str, float] | None = None
         self.skipped: dict[str, str] = {}
         """Plugins that are not imported any more, each with the reason; workers leave them out too."""
+        self._warned: dict[str, str] = {}
         self.restarts = 0
         self.call_seconds = CALL
 
@@ -102,6 +103,7 @@ class Host:
             document = json.loads(data)
             changed = result["etag"] != self._catalogue.etag
             self._catalogue = Catalogue(result["etag"], document, fresh=True)
+            self._warn(document["plugins"])
             if changed:
                 await asyncio.to_thread(_write_catalogue, self._file, data)
                 self._on_change()
@@ -300,6 +302,15 @@ class Host:
         if header.get("tell") == "importing":
             name = header.get("plugin")
             self._importing = None if name is None else (str(name), time.monotonic())
+
+    def _warn(self, plugins: Sequence[Mapping[str, str]]) -> None:
+        """Log which plugins are set aside, each once for a reason."""
+        for plugin in plugins:
+            name, reason = plugin["name"], plugin["reason"]
+            known = self._warned.get(name) or self.skipped.get(name)
+            if plugin["state"] == "quarantined" and reason != known:
+                self._warned[name] = reason
+                log.warning("the plugin %s is left out: %s", name, reason)
 
     def _config(self) -> dict[str, Any]:
         return configuration(self._settings, skip=self.skipped)

@@ -10,7 +10,7 @@ from nodegraph.workers.lifeline import begin
 def main() -> None:
     """Begin as the child that the server asked for; returns when the server has gone."""
     role, parent = sys.argv[1], int(sys.argv[2])
-    channel = begin(role, parent)
+    channel = begin(parent)
     if role == "host":
         from nodegraph.workers.host import serve
     else:

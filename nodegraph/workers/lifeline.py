@@ -14,7 +14,7 @@ from nodegraph.workers.channel import Channel
 PR_SET_PDEATHSIG = 1
 
 
-def begin(role: str, parent: int) -> Channel:
+def begin(parent: int) -> Channel:
     """Tie this process to its parent's life and return the channel to it.
 
     The pipes move to other descriptors: what is printed goes to stderr, which is the log, and who reads stdin finds
@@ -30,9 +30,7 @@ def begin(role: str, parent: int) -> Channel:
     os.close(nothing)
     os.dup2(2, 1)
     faulthandler.enable()
-    # The host has told which plugins are set aside and why: workers need not tell it again.
-    level = logging.INFO if role == "host" else logging.WARNING
-    logging.basicConfig(level=level, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    logging.basicConfig(format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
     return Channel(take, give)
 
 

@@ -118,6 +118,17 @@ def test_the_front_process_is_light(start: Start) -> None:
     assert [name for name in ("libtorch", "numpy", "_imaging", "tokenizers") if name in maps] == []
 
 
+def test_the_log_tells_of_each_broken_plugin_in_one_line(start: Start, tmp_path: Path) -> None:
+    url(start())
+    log, end = tmp_path / "log0", time.monotonic() + 20
+    while "nodegraph_broken.typo" not in log.read_text() and time.monotonic() < end:
+        time.sleep(0.05)
+    text = log.read_text()
+    left_out = re.findall(r" WARNING the plugin (nodegraph_broken\.\w+) is left out: \S", text)
+    assert len(left_out) == len(set(left_out)) >= 10
+    assert "Traceback" not in text
+
+
 def test_a_port_in_use_is_told_with_the_next_step(start: Start, tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
