@@ -119,8 +119,12 @@ def lasts(server: Server, accepted: dict[str, str]) -> bool:
     except RefusedError as error:
         if error.code != "stopping":
             raise
-        return server.process.wait(20) == 0
-    return True
+    except GONE:
+        pass
+    else:
+        return True
+    assert server.process.wait(20) == 1, server.text()
+    return False
 
 
 def go_through(trial: Trial, start: Start, folder: Path, points: Iterable[str]) -> int:
