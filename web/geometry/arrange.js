@@ -137,19 +137,52 @@ function placeGroup(group, frame, result) {
   return bottom;
 }
 
-/** @param {Place[][]} layers */
+/**
+ * Order each layer so that links cross little. An order is left only for a better one, so that arranging what is
+ * arranged changes nothing.
+ * @param {Place[][]} layers
+ */
 function order(layers) {
   for (const layer of layers) layer.sort((a, b) => a.box.y - b.box.y || a.box.x - b.box.x);
-  const ranks = rank(layers);
-  for (let sweep = 0; sweep < SWEEPS; sweep++) {
-    const forward = sweep % 2 === 0;
-    const sequence = forward ? layers : [...layers].reverse();
-    for (const layer of sequence) {
-      const wanted = new Map(layer.map((place) => [place, median(forward ? place.before : place.after, ranks, place.id)]));
-      layer.sort((a, b) => (wanted.get(a) ?? 0) - (wanted.get(b) ?? 0));
-      layer.forEach((place, index) => ranks.set(place.id, (index + 0.5) / layer.length));
+  let best = layers.map((layer) => [...layer]);
+  let least = crossings(best);
+  for (let better = true, rounds = 0; better && least && rounds < SWEEPS; rounds++) {
+    better = false;
+    const tried = best.map((layer) => [...layer]);
+    const ranks = rank(tried);
+    for (let i = 0; i < SWEEPS; i++) {
+      sweep(tried, ranks, i % 2 === 0);
+      const count = crossings(tried);
+      if (count >= least) continue;
+      [best, least, better] = [tried.map((layer) => [...layer]), count, true];
     }
   }
+  best.forEach((layer, i) => layers[i].splice(0, layer.length, ...layer));
+}
+
+/** @param {Place[][]} layers @param {Map<string, number>} ranks @param {boolean} forward */
+function sweep(layers, ranks, forward) {
+  for (const layer of forward ? layers : [...layers].reverse()) {
+    const wanted = new Map(layer.map((place) => [place, median(forward ? place.before : place.after, ranks, place.id)]));
+    layer.sort((a, b) => (wanted.get(a) ?? 0) - (wanted.get(b) ?? 0));
+    layer.forEach((place, index) => ranks.set(place.id, (index + 0.5) / layer.length));
+  }
+}
+
+/** Count the links of one layer that cross each other. @param {Place[][]} layers */
+function crossings(layers) {
+  const ranks = rank(layers);
+  let count = 0;
+  for (const layer of layers) {
+    /** @type {number[]} */
+    const ends = [];
+    for (const place of layer) {
+      const own = place.after.map((id) => ranks.get(id) ?? 0);
+      for (const end of own) for (const other of ends) if (other > end) count += 1;
+      ends.push(...own);
+    }
+  }
+  return count;
 }
 
 /** @param {Place[][]} layers */
