@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import signal
+import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
@@ -44,18 +44,25 @@ def serve(channel: Channel) -> None:
     routes = ThreadPoolExecutor(THREADS, thread_name_prefix="route")  # those that hang keep no other call waiting
     waiting: list[tuple[Header, bytes]] = []
     service: list[Service] = []
+    turn = threading.Lock()  # each call is either among those that wait, or finds the service
 
     def receive(header: Header, payload: bytes) -> None:
-        if "call" in header and service:
-            (routes if header["method"] == "route" else pool).submit(service[0].answer, header, payload)
-        elif "call" in header:
-            waiting.append((header, payload))
+        with turn:
+            if "call" in header and service:
+                submit(header, payload)
+            elif "call" in header:
+                waiting.append((header, payload))
+
+    def submit(header: Header, payload: bytes) -> None:
+        (routes if header["method"] == "route" else pool).submit(service[0].answer, header, payload)
 
     config = channel.start(receive)
-    service.append(Service(config, channel))
-    for header, payload in waiting:
-        pool.submit(service[0].answer, header, payload)
-    signal.pause() if hasattr(signal, "pause") else pool.shutdown(wait=True)
+    made = Service(config, channel)
+    with turn:
+        service.append(made)
+        for header, payload in waiting:
+            submit(header, payload)
+    threading.Event().wait()  # the thread that reads ends the process
 
 
 class Service:
@@ -66,6 +73,8 @@ class Service:
         self._redact = redactor(config)
         self._limits = Limits(nodes=config["nodes"], depth=config["depth"])
         self._runtime: Runtime = open_runtime(config, channel)
+        # The pictures that all users have; those of the working directory, which may be somebody's own, no job finds.
+        self._folders = self._runtime.folders.placed({"input": tuple(input_folders(config["input"]))})
         remember(Path(config["data"]), self._runtime.plugins)
         self._routes = collect_routes(self._runtime.plugins)
         self._checks = Checks(self._runtime, self._redact, self._limits)
@@ -96,9 +105,9 @@ class Service:
     def call_catalogue(self, params: dict[str, Any], payload: bytes) -> Answer:
         """Tell the node types and plugins, unless they are those of `etag`."""
         plugins = self._runtime.plugins
-        folders = self._runtime.folders
         nodes = {
-            id: node_schema(plugins.registry[id], folders) for id in sorted({s.id for s in plugins.registry.values()})
+            id: node_schema(plugins.registry[id], self._folders)
+            for id in sorted({s.id for s in plugins.registry.values()})
         }
         states = []
         for state in plugins.report:

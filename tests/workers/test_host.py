@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,25 @@ async def test_the_catalogue_holds_nodes_and_plugins(host: Host) -> None:
     assert "a_package_that_nobody_has" in plugins["nodegraph_broken.needs"]["reason"]
     assert str(Path.cwd()) not in json.dumps(catalogue.document)
     assert (await host.refresh()).etag == catalogue.etag
+
+
+async def test_the_catalogue_names_the_pictures_of_all_users_and_none_of_the_working_directory(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for folder, name in (("input", "private.png"), ("shared", "common.png")):
+        (tmp_path / folder).mkdir()
+        Image.new("RGB", (8, 8)).save(tmp_path / folder / name)
+    monkeypatch.chdir(tmp_path)  # a server that was started in its data folder
+    host = Host(replace(settings, data=tmp_path, input=(tmp_path / "shared",)), lambda: None)
+    await host.start()
+    try:
+        assert await host.wait_ready(60)
+        load = (await host.refresh()).document["nodes"]["LoadImage"]
+        names = load["properties"]["params"]["properties"]["image"]["enum"]
+        assert {"common.png", "example.png"} <= set(names)
+        assert "private.png" not in names
+    finally:
+        await host.stop()
 
 
 async def test_the_last_catalogue_is_there_before_the_process_is(host: Host, settings: Settings) -> None:
