@@ -98,7 +98,6 @@ class Accounts:
         await self._require(name)
         if name == OWNER:
             raise AccountError("owner", "the owner cannot be removed")
-        await self._store.end_sessions(name)
         await self._store.remove_user(name)
         self._revoked(name)
 
@@ -107,7 +106,6 @@ class Accounts:
         await self._require(name)
         token = secrets.token_urlsafe(32)
         await self._store.set_token(name, digest(token))
-        await self._store.end_sessions(name)
         self._revoked(name)
         return token
 
@@ -120,12 +118,9 @@ class Accounts:
 
     async def login(self, code: str) -> str | None:
         """Use up a code and return a new session; None where there is no such code (any more)."""
-        user = await self._store.take_code(digest(code))
-        if user is None:
-            return None
         session = secrets.token_urlsafe(32)
-        await self._store.add_session(digest(session), user.name, time.time() + SESSION_SECONDS)
-        return session
+        user = await self._store.take_code(digest(code), digest(session), time.time() + SESSION_SECONDS)
+        return None if user is None else session
 
     async def logout(self, session: str) -> None:
         """End a session."""

@@ -14,13 +14,13 @@ from typing import Final
 from aiohttp import hdrs, web
 
 from nodegraph import resources
+from nodegraph.server.accounts import SESSION_SECONDS
 from nodegraph.server.errors import not_found
 from nodegraph.server.keys import ACCOUNTS, SETTINGS
 from nodegraph.server.security.guard import session_cookie
 
 TYPES: Final = {".js": "text/javascript", ".mjs": "text/javascript", ".svg": "image/svg+xml", ".webp": "image/webp"}
 """What the system's own table may not know, or may have been told otherwise."""
-SESSION_SECONDS: Final = 30 * 24 * 3600
 
 
 async def page(request: web.Request) -> web.StreamResponse:

@@ -40,7 +40,8 @@ def remove_user(connection: Connection, name: str) -> bool:
 
 
 def set_token(connection: Connection, name: str, token: str | None) -> bool:
-    """Replace a user's token."""
+    """Replace a user's token, and end the other ways in."""
+    end_sessions(connection, name)
     return connection.execute("UPDATE users SET token = ? WHERE name = ?", (token, name)).rowcount > 0
 
 
@@ -78,10 +79,13 @@ def add_code(connection: Connection, sha256: str, user: str, expires: float) -> 
     connection.execute("INSERT OR REPLACE INTO codes VALUES (?, ?, ?)", (sha256, user, expires))
 
 
-def take_code(connection: Connection, sha256: str) -> User | None:
-    """Use a login code up."""
+def take_code(connection: Connection, sha256: str, session: str, expires: float) -> User | None:
+    """Use a login code up and begin a session by it."""
     taken = connection.execute("DELETE FROM codes WHERE sha256 = ? RETURNING user, expires", (sha256,)).fetchall()
-    return user(connection, taken[0][0]) if taken and taken[0][1] > time.time() else None
+    found = user(connection, taken[0][0]) if taken and taken[0][1] > time.time() else None
+    if found is not None:
+        add_session(connection, session, found.name, expires)
+    return found
 
 
 def _one(connection: Connection, statement: str, *values: Any) -> User | None:

@@ -311,7 +311,9 @@ class Store:
         return await self._write(accounts.remove_user, name)
 
     async def set_token(self, name: str, token_sha256: str | None) -> bool:
-        """Replace a user's token (None: no token works); tell whether there is such a user."""
+        """Replace a user's token (None: no token works), end the sessions and forget the login codes; tell whether
+        there is such a user.
+        """
         return await self._write(accounts.set_token, name, token_sha256)
 
     async def by_token(self, sha256: str) -> User | None:
@@ -330,17 +332,15 @@ class Store:
         """End a session; tell whether there was one."""
         return await self._write(accounts.end_session, sha256)
 
-    async def end_sessions(self, user: str) -> int:
-        """End all sessions of a user and forget the login codes; return how many sessions there were."""
-        return await self._write(accounts.end_sessions, user)
-
     async def add_code(self, sha256: str, user: str, expires: float) -> None:
         """Keep a login code; those that have expired are removed on the way."""
         await self._write(accounts.add_code, sha256, user, expires)
 
-    async def take_code(self, sha256: str) -> User | None:
-        """Use a login code up; return whose it was, None where it is unknown, used, expired or its user is gone."""
-        return await self._write(accounts.take_code, sha256)
+    async def take_code(self, sha256: str, session: str, expires: float) -> User | None:
+        """Use a login code up and begin a session, both or neither; return whose it was, None where it is unknown,
+        used, expired or its user is gone.
+        """
+        return await self._write(accounts.take_code, sha256, session, expires)
 
     # webhooks
     async def due_webhooks(self, now: float, limit: int = 100) -> list[Webhook]:

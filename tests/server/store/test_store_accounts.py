@@ -47,7 +47,7 @@ async def test_a_session_lasts_until_it_expires_or_is_ended(store: Store) -> Non
     assert await store.end_session("1")
     assert not await store.end_session("1")
     assert await store.session("1") is None
-    assert await store.end_sessions("owner") == 1
+    assert await store.set_token("owner", None)
     assert await store.session("2") is None
     assert await store.session("3") == anna
     await store.remove_user("anna")
@@ -58,16 +58,32 @@ async def test_a_session_lasts_until_it_expires_or_is_ended(store: Store) -> Non
 
 async def test_a_login_code_works_once(store: Store) -> None:
     owner = await store.add_user("owner")
-    await store.add_code("c", "owner", time.time() + 100)
-    taken = await asyncio.gather(*(store.take_code("c") for _ in range(10)))
+    later = time.time() + 100
+    await store.add_code("c", "owner", later)
+    taken = await asyncio.gather(*(store.take_code("c", f"session {n}", later) for n in range(10)))
     assert [user for user in taken if user is not None] == [owner]
+    assert [await store.session(f"session {n}") for n in range(10)] == taken
     await store.add_code("expired", "owner", time.time() - 1)
-    assert await store.take_code("expired") is None
+    assert await store.take_code("expired", "expired", later) is None
     await store.add_code("ended", "owner", time.time() + 100)
-    await store.end_sessions("owner")
-    assert await store.take_code("ended") is None
+    await store.set_token("owner", None)
+    assert await store.take_code("ended", "ended", later) is None
     await store.add_code("stranger", "nobody", time.time() + 100)
-    assert await store.take_code("stranger") is None
+    assert await store.take_code("stranger", "stranger", later) is None
+    assert [await store.session(secret) for secret in ("expired", "ended", "stranger")] == [None] * 3
+
+
+async def test_a_new_token_ends_the_other_ways_in_with_the_same_commit(store: Store) -> None:
+    later = time.time() + 100
+    for name in ("owner", "anna"):
+        await store.add_user(name)
+        await store.add_session(f"session of {name}", name, later)
+        await store.add_code(f"code of {name}", name, later)
+    assert await store.set_token("anna", "a" * 64)
+    assert await store.session("session of anna") is None
+    assert await store.take_code("code of anna", "new", later) is None
+    assert await store.session("session of owner") is not None
+    assert await store.take_code("code of owner", "new", later) is not None
 
 
 async def test_settings_outlive_the_process(store: Store) -> None:
