@@ -67,10 +67,10 @@ class Queue:
 
     async def start(self) -> None:
         """Take up what the last run left, then start the workers in the background."""
-        await self._store.recover()
-        for id in await self._store.get(CANCELLING) or ():
+        for id in await self._store.get(CANCELLING) or ():  # first: what was to be cancelled has not crashed
             await self._store.finish(id, State.CANCELLED)
         await self._store.put(CANCELLING, [])
+        await self._store.recover()
         await self._publisher.recover()
         await self._load()
         await self._holding.start()
@@ -357,7 +357,7 @@ class Queue:
 
     async def _look_again(self, id: str) -> None:
         """See to a job whose attempt did not begin, or whose cancel was not written: it may still be queued."""
-        job = await self._store.job(id)
+        job = await retried(lambda: self._store.job(id), self._holding.full)
         if job is not None and job.state is State.RUNNING and id not in self._dispatch.attempts:
             job = await self._dispatch.release(id)  # it was written that it runs, and answered with an error
         if job is not None:
