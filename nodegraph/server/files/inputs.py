@@ -82,10 +82,13 @@ class Inputs:
         """Take in a file; return it, and whether it is new: the same content under the same name is kept once.
 
         Its content decides what it is; a picture of another kind than its name says gets the right suffix, and a name
-        that is taken gets a number. Raises `ApiError` 413 beyond the limit, 415 for what is neither picture nor text.
+        that is taken gets a number. Raises `ApiError` 400 for a name that would not lead to the file, 413 beyond the
+        limit, 415 for what is neither picture nor text.
         """
         folder = self.folder(user)
         parent, _, last = name.replace("\\", "/").rpartition("/")
+        if parent:
+            safe_name(f"{parent}/{tame_name(last)}")  # a folder too deep for its files is told before any comes in
         home = await asyncio.to_thread(resolve, folder, safe_name(parent)) if parent else folder
         with told_to_clients():
             received = await self._receive(folder, content)

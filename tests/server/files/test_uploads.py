@@ -51,6 +51,19 @@ async def test_a_picture_is_kept_under_its_name_and_given_back(client: Client, p
         assert "filename*=UTF-8''gr%C3%B6%C3%9Fe%201.png" in response.headers["Content-Disposition"]
 
 
+@pytest.mark.parametrize("parent", ["/".join("d" * 16), "/".join(["d" * 200] * 5)])
+async def test_a_folder_whose_files_nobody_could_name_is_refused(client: Client, shared: Any, parent: str) -> None:
+    status, answer = await send(client, b"text", f"{parent}/{'x' * 20}.txt")
+    assert (status, answer["error"]["code"]) == (400, "bad_name")
+    deepest, _, _ = parent.rpartition("/")
+    status, file = await send(client, b"text", f"{deepest}/x.txt")
+    assert status == 201
+    async with client.get(file["url"]) as response:
+        assert response.status == 200
+    async with client.delete(file["url"]) as response:
+        assert response.status == 204
+
+
 async def test_the_same_file_is_kept_once_and_another_gets_a_number(client: Client, picture: Picture) -> None:
     assert (await send(client, picture(), "twice/x.png"))[0] == 201
     status, file = await send(client, picture(), "twice/x.png")
