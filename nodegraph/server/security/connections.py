@@ -24,7 +24,9 @@ class _Connection(web.RequestHandler):
         self, request: BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None
     ) -> web.StreamResponse:
         """Answer what could not be read as HTTP, or what slipped through the middlewares."""
-        if status >= 500:
+        if isinstance(exc, ConnectionError):
+            log.debug("a client left before its answer: %s", exc)
+        elif status >= 500:
             log.error("an answer failed", exc_info=exc)
         if request.writer.output_size > 0:
             raise ConnectionResetError("the answer had begun")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -114,6 +115,23 @@ async def test_uploads_beyond_the_number_allowed_may_come_later(serve: Any) -> N
         writer.close()
     while served.app[IN_USE].uploads:
         await asyncio.sleep(0.01)
+
+
+async def test_a_client_that_leaves_in_the_middle_of_its_body_is_no_error_of_the_server(
+    serve: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    served = await serve()
+    head = "POST /api/v1/files?name=a.txt HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/octet-stream\r\n"
+    with caplog.at_level(logging.ERROR, "nodegraph"):
+        _, writer = await connect(served, f"{head}Content-Length: 1000\r\n\r\nabc")
+        while served.app[IN_USE].uploads == 0:
+            await asyncio.sleep(0.01)
+        writer.close()
+        while served.app[IN_USE].uploads:
+            await asyncio.sleep(0.01)
+        await served.json("GET", "/healthz")
+    assert caplog.messages == []
+    assert list((served.settings.data / "input").iterdir()) == []
 
 
 async def test_an_upload_beyond_its_limit_is_refused(serve: Any, tmp_path: Path) -> None:
