@@ -31,7 +31,7 @@ help:
 demo: .make/runtime
 	$(BIN)/nodegraph run workflows/text_to_image.json --output output
 
-test: lint .make/plugins
+test: lint .make/plugins .make/typescript .make/chromium
 	$(BIN)/python -m pytest --numprocesses logical --maxprocesses 8 --dist loadfile $(PYTEST)
 
 soak: .make/plugins
@@ -76,3 +76,18 @@ $(VENV)/pyvenv.cfg:
 .make/plugins: .make/dev $(TEST_PLUGINS)
 	$(INSTALL) --no-deps --no-build-isolation $(foreach file,$(TEST_PLUGINS),--editable $(dir $(file)))
 	@touch $@
+
+# The editor's tests want TypeScript, which npm has, and a browser; node itself comes with playwright. Where one of them
+# cannot be had, its tests are skipped and tell so.
+.make/typescript:
+	@mkdir -p .make
+	@if command -v npm >/dev/null; \
+	then npm install --prefix .make --no-save --no-audit --no-fund typescript@7.0.2 && touch $@; \
+	else echo "make: the types of web/ are not checked: there is no npm (apt install npm)" >&2; fi
+
+.make/chromium:
+	@mkdir -p .make
+	@if { command -v chromium || command -v chromium-browser || command -v google-chrome; } >/dev/null; then touch $@; \
+	elif test "$$(id -u)" = 0 && command -v apt-get >/dev/null; \
+	then apt-get install -y chromium >/dev/null && touch $@ || echo "make: Chromium was not installed" >&2; \
+	else echo "make: no tests in a browser: there is no Chromium (apt install chromium)" >&2; fi

@@ -76,10 +76,11 @@ class Server:
         """Return what it has logged and printed."""
         return self.log.read_text(errors="replace")
 
-    def ask(self, method: str, path: str, body: Json = None, seconds: float = 60.0) -> Any:
+    def ask(self, method: str, path: str, body: Json = None, seconds: float = 60.0, **headers: str) -> Any:
         """Ask as the owner; return the answer's JSON, raise `RefusedError`, or one of `GONE` where it is killed."""
         content = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(f"{self.url}/api/v1{path}", content, self.headers, method=method)
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        request = urllib.request.Request(f"{self.url}/api/v1{path}", content, {**self.headers, **named}, method=method)
         try:
             with urllib.request.urlopen(request, timeout=seconds) as response:
                 text = response.read()
