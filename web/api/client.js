@@ -146,6 +146,7 @@ export class Api {
    * @returns {Promise<{json: JsonObject, etag: string} | null>}
    */
   async nodes({ fresh = false, etag } = {}) {
+    /** @type {{[name: string]: string}} */
     const headers = etag === undefined ? {} : { "If-None-Match": etag };
     const answer = await request("GET", "/nodes", { query: fresh ? { fresh } : {}, headers });
     if (answer.status === 304) return null;
