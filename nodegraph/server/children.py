@@ -1,4 +1,4 @@
-"""A child process as the front sees it: calls with answers, what it tells, when it was last heard, how it ended."""
+"""A child process as the front sees it: calls with answers, what it tells, how it ended."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import logging
 import os
 import signal
 import sys
-import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -115,8 +114,8 @@ def configuration(
 class Child:
     """A process of ours, spoken to in frames. All methods are for the event loop that started it; none blocks it.
 
-    `on_tell` is called for each frame that the child sends by itself; what it raises is logged. `heard` is when the
-    last frame came (`time.monotonic`). `exit` is done when the process has ended.
+    `on_tell` is called for each frame that the child sends by itself; what it raises is logged. `exit` is done when the
+    process has ended.
     """
 
     def __init__(self, role: Role, config: Mapping[str, Any], *, name: str, on_tell: OnTell) -> None:
@@ -128,7 +127,6 @@ class Child:
         self._lines: deque[str] = deque(maxlen=LAST_LINES)
         self._watch: asyncio.Task[None] | None = None
         self._ready: asyncio.Future[Header] | None = None
-        self.heard = 0.0
         self.exit: asyncio.Future[Exit] = asyncio.get_running_loop().create_future()
 
     @property
@@ -157,7 +155,6 @@ class Child:
         except OSError as error:
             self.exit.set_result(Exit(None, None, f"could not be started: {error.strerror}"))
             raise ChildGone(f"{self.name} could not be started: {error.strerror}") from error
-        self.heard = time.monotonic()
         self._watch = loop.create_task(self._attend(self._process), name=f"child {self.name}")
         self.tell("configure", **self.config)
         try:
@@ -210,12 +207,10 @@ class Child:
 
     def kill(self) -> None:
         """End the process, and those that it has started, at once; `exit` tells when it is gone."""
-        if self._process is None or not self.alive:
-            return
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self._process.pid, signal.SIGKILL)
-        with contextlib.suppress(ProcessLookupError):
-            self._process.kill()
+        if self._process is not None and self.alive:
+            _kill_group(self._process.pid)
+            with contextlib.suppress(ProcessLookupError):
+                self._process.kill()
 
     def _gone(self) -> str:
         words = self.exit.result().words if self.exit.done() else "has not been started"
@@ -244,8 +239,7 @@ class Child:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(process.pid, signal.SIGKILL)  # whatever its nodes had started
+        _kill_group(process.pid)  # whatever its nodes had started
         self._ended(how_it_ended(code, tuple(self._lines)))
 
     def _ended(self, end: Exit) -> None:
@@ -264,12 +258,14 @@ class Child:
                 header, payload = lengths(await stream.readexactly(HEAD.size))
                 text = await stream.readexactly(header)
                 body = await stream.readexactly(payload) if payload else b""
-                self.heard = time.monotonic()
                 self._received(decode(text), body)
         except asyncio.IncompleteReadError:
             return
         except ProtocolError as error:
             log.error("%s sent what is no frame, and is killed: %s", self.name, error)
+            self.kill()
+        except Exception:  # with nobody to read what it says, whoever has called it would wait for ever
+            log.exception("%s sent what cannot be taken in, and is killed", self.name)
             self.kill()
 
     def _received(self, header: Header, payload: bytes) -> None:
@@ -301,6 +297,13 @@ class Child:
         if text:
             self._lines.append(text)
             log.info("%s: %s", self.name, text)
+
+
+def _kill_group(leader: int) -> None:
+    """Kill the processes of a child's session, where the system has such groups."""
+    if sys.platform != "win32":
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(leader, signal.SIGKILL)
 
 
 def _environment() -> dict[str, str]:

@@ -96,12 +96,10 @@ class Worker:
         job = params["job"]
         self._job = job
         try:
-            result = self._runner.run(params, payload, token)
+            self._channel.reply(number, self._runner.run(params, payload, token))
         except BaseException as error:  # whatever it is, the job has an end and the worker goes on
             log.exception("job %s ended in an error of the worker's own", job)
             self._channel.refuse(number, "internal", f"{type(error).__name__} outside of any node")
-        else:
-            self._channel.reply(number, result)
         finally:
             self._job = None
             with self._lock:

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from nodegraph.server.children import Child, ChildError, ChildGone, configuration, how_it_ended
+from nodegraph.server.protocol import HEAD
 from nodegraph.server.settings import Settings
 
 
@@ -52,7 +53,6 @@ async def test_a_child_says_when_it_is_ready_and_stops_when_asked(child: Child) 
     assert ready["versions"]["nodegraph"]
     assert child.alive
     assert await child.call("ping") == ({"job": None}, b"")
-    assert time.monotonic() - child.heard < 5
     end = await child.stop(5)
     assert (end.code, end.words) == (0, "ended with exit code 0")
     assert not child.alive
@@ -121,6 +121,20 @@ async def test_the_loop_is_never_blocked_while_a_child_is_deaf(worker: Any) -> N
         longest, before = max(longest, now - before), now
     assert longest < 0.5
     await running
+
+
+@pytest.mark.parametrize(
+    "header", [b"no JSON", b"[" * 100_000, b'{"reply": []}', b'{"reply": 1, "error": {}}'], ids=lambda text: text[:20]
+)
+async def test_a_child_that_says_what_cannot_be_taken_in_is_killed(worker: Any, header: bytes) -> None:
+    call = asyncio.create_task(worker.run({"x": {"type": "faults.Stubborn", "params": {"seconds": 30}}}))
+    await worker.until(lambda: worker.events("running"))
+    said = asyncio.StreamReader()
+    said.feed_data(HEAD.pack(len(header), 0) + header)
+    await worker.child._read_frames(said)
+    with pytest.raises(ChildGone):
+        await call
+    assert (await worker.child.exit).signal == signal.SIGKILL
 
 
 async def test_a_child_that_cannot_begin_says_so(settings: Settings) -> None:

@@ -255,8 +255,9 @@ async def test_the_worker_is_heard_while_it_works_but_not_while_a_node_keeps_all
     await running
     deaf = asyncio.create_task(worker.run({"x": {"type": "faults.Deaf", "params": {"seconds": 2.5}}}))
     await worker.until(lambda: worker.events("running")[1:])
+    beats = len(worker.tells("heartbeat"))
     await asyncio.sleep(2.0)
-    assert time.monotonic() - worker.child.heard > 1.5
+    assert len(worker.tells("heartbeat")) <= beats + 1  # one may have been on its way
     await deaf
 
 
