@@ -22,6 +22,8 @@ from nodegraph.server.store.sqlite import Connection
 Json = Any
 FORMAT: Final = 1
 AT_ONCE: Final = 200
+PAGE_BYTES: Final = 4 * 2**20
+"""Of workflows, after which a page of an export ends."""
 _ID: Final = r"^[0-9a-f]{32}$"
 
 
@@ -68,12 +70,18 @@ def export(
     where.add_states(states)
     columns = ", ".join(f"jobs.{name}" for name in rows.JOB.split(", "))
     found = connection.execute(
-        f"SELECT {columns}, documents.content, reports.content, batches.name FROM jobs "
+        f"SELECT {columns}, documents.content, documents.size, reports.content, batches.name FROM jobs "
         "JOIN documents ON documents.sha256 = jobs.document LEFT JOIN reports ON reports.job = jobs.seq "
         f"LEFT JOIN batches ON batches.id = jobs.batch WHERE {where} ORDER BY jobs.seq LIMIT ?",
         (*where.values, AT_ONCE),
-    ).fetchall()
-    return [_item(connection, row) for row in found], found[-1][1] if found else after
+    )
+    items, size = list[dict[str, Json]](), 0
+    for row in found:
+        items.append(_item(connection, row))
+        after, size = row[1], size + row[-3]
+        if size > PAGE_BYTES:
+            break
+    return items, after
 
 
 def check(items: Sequence[Mapping[str, Json]]) -> list[tuple[Exported, bytes]]:
@@ -115,7 +123,7 @@ def take_in(connection: Connection, user: str, items: Sequence[tuple[Exported, b
 
 
 def _item(connection: Connection, row: rows.Row) -> dict[str, Json]:
-    job, (document, report, batch_name) = rows.job(row[:-3]), row[-3:]
+    job, (document, _, report, batch_name) = rows.job(row[:-4]), row[-4:]
     written = job_adapter().dump_python(job, mode="json", exclude={"seq", "position", "document", "webhook"})
     listed = connection.execute(f"SELECT {rows.OUTPUT} FROM outputs WHERE job = ? AND there ORDER BY seq", (job.id,))
     return {

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from nodegraph.server.records import Failure, Job, NodeRun, Output, Question, State, Submission
+from nodegraph.server.store import transfer
 from nodegraph.server.store.errors import ImportedError
 from nodegraph.server.store.store import Store
 
@@ -80,6 +81,17 @@ async def test_an_export_shows_some_states_of_one_user(store: Store, submit: Sub
 async def test_an_export_of_many_jobs_holds_each_once(store: Store, submit: Submit) -> None:
     jobs = await store.add("owner", [submit() for _ in range(450)])
     assert [item["id"] for item in await exported(store)] == [job.id for job in jobs]
+
+
+async def test_an_export_of_long_workflows_holds_few_of_them_at_once(store: Store, submit: Submit) -> None:
+    long = [submit(f"{n} {'x' * 3 * 2**20}") for n in range(5)]
+    jobs = await store.add("owner", [*long, submit(), submit()])
+    pages, after = list[list[str]](), 0
+    while (page := await store._read(transfer.export, "owner", (), after))[0]:
+        items, after = page
+        pages.append([item["id"] for item in items])
+    assert [len(page) for page in pages] == [2, 2, 3]
+    assert [id for page in pages for id in page] == [job.id for job in jobs]
 
 
 @pytest.mark.parametrize(
