@@ -35,6 +35,8 @@ CALL_SECONDS, LOOK_SECONDS = 10.0, 1.0
 AT_ONCE = 16
 DELAYS: Final = (5.0, 30.0, 120.0, 600.0, 1800.0, 7200.0, 21600.0, 43200.0, 86400.0)
 """Seconds after each failed try; after the last the call is given up."""
+HELD_SECONDS: Final = 60.0
+"""For which a call is not made again whose outcome the store does not take."""
 _SMUGGLERS: Final = tuple(ipaddress.ip_network(net) for net in ("64:ff9b::/96", "2002::/16", "2001::/32"))
 """IPv6 addresses that stand for an IPv4 address, which may be any."""
 _log = logging.getLogger(__name__)
@@ -123,6 +125,7 @@ class Webhooks:
                 _log.info("webhook of job %s: %s; tried again later", webhook.job.id, refusal)
         except StoreError:
             _log.exception("what came of the webhook of job %s cannot be written", webhook.job.id)
+            await asyncio.sleep(HELD_SECONDS)
         finally:
             del self._calls[webhook.id]
 

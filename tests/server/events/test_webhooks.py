@@ -223,6 +223,24 @@ async def test_a_call_is_given_up_after_the_last_try(call: Call, receiver: Recei
     assert (len(receiver.got), await owed(store)) == (4, 0)
 
 
+async def test_a_call_is_not_made_again_at_once_where_the_store_does_not_take_that_it_got_through(
+    call: Call, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(webhooks, "HELD_SECONDS", 0.5)
+    _, store = await call("/before")
+    await receiver.until(1)
+    refuse = "CREATE TRIGGER refuse BEFORE DELETE ON webhooks BEGIN SELECT raise(ABORT, 'not now'); END"
+    await store._write(lambda connection: connection.execute(refuse))
+    await call("/hook")
+    await receiver.until(2)
+    await asyncio.sleep(0.3)
+    assert len(receiver.got) == 2
+    await store._write(lambda connection: connection.execute("DROP TRIGGER refuse"))
+    await receiver.until(3)
+    await asyncio.sleep(0.2)
+    assert await owed(store) == 0
+
+
 async def test_a_receiver_that_is_gone_is_not_asked_again(call: Call, receiver: Receiver) -> None:
     receiver.answers = [410]
     _, store = await call("/hook")
