@@ -236,9 +236,9 @@ class Errand(Work):
 
     name: Name = ""
     priority: Priority = 0
-    """The higher runs first among this client's jobs."""
+    """The higher runs first among all jobs of the user, whichever client they are from."""
     client: Name = ""
-    """What the caller is; the clients of a user take turns."""
+    """What the caller is; the clients of a user take turns among jobs of equal priority."""
     key: Key | None = None
     """Idempotency key, also taken from the header `Idempotency-Key`: sent again, it gives what was made at first."""
     timeout: Annotated[float, Field(gt=0, le=LONGEST_RUN)] | None = None
