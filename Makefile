@@ -82,7 +82,8 @@ $(VENV)/pyvenv.cfg:
 .make/typescript:
 	@mkdir -p .make
 	@if command -v npm >/dev/null; \
-	then npm install --prefix .make --no-save --no-audit --no-fund typescript@7.0.2 && touch $@; \
+	then npm install --prefix .make --no-save --no-audit --no-fund typescript@7.0.2 && touch $@ \
+	|| echo "make: npm did not get TypeScript: the types of web/ are not checked" >&2; \
 	else echo "make: the types of web/ are not checked: there is no npm (apt install npm)" >&2; fi
 
 .make/chromium:

@@ -5,10 +5,10 @@ from typing import Annotated
 
 from pydantic import Field
 
-from nodegraph import Context, Multiline, Step, node
+from nodegraph import Context, Multiline, Step, Widget, node
 from nodegraph.diffusion.values import Clip, Conditioning, ConditioningEntry, PromptStyle
 
-Share = Annotated[float, Field(ge=0, le=1), Step(0.001)]
+Share = Annotated[float, Field(ge=0, le=1), Step(0.001), Widget("slider")]
 
 
 @node("CLIPTextEncode", title="CLIP Text Encode (Prompt)", category="conditioning")
@@ -58,7 +58,7 @@ def conditioning_concat(conditioning_to: Conditioning, conditioning_from: Condit
 def conditioning_average(
     conditioning_to: Conditioning,
     conditioning_from: Conditioning,
-    conditioning_to_strength: Annotated[float, Field(ge=0, le=1), Step(0.01)] = 1.0,
+    conditioning_to_strength: Annotated[float, Field(ge=0, le=1), Step(0.01), Widget("slider")] = 1.0,
 ) -> Conditioning:
     """Mix two prompts' embeddings: a strength of 1 is `conditioning_to` alone, 0 is `conditioning_from` alone."""
     other, share = _only(conditioning_from, "conditioning_from"), conditioning_to_strength

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 
 from pydantic import Field
 
-from nodegraph import Context, File, Step, node
+from nodegraph import Context, File, Step, Widget, node
 from nodegraph.diffusion.values import Image, Mask
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ class Loaded(NamedTuple):
 
 
 @node("LoadImage", title="Load Image", category="image")
-def load_image(context: Context, image: Annotated[str, File("input")]) -> Loaded:
+def load_image(context: Context, image: Annotated[str, File("input"), Widget("mask")]) -> Loaded:
     """Load a picture from the input folder; the mask is 1 where the picture is transparent."""
     from nodegraph.diffusion.images import read_image
 

@@ -4,15 +4,16 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from nodegraph import node
+from nodegraph import Step, Widget, node
 from nodegraph.diffusion.values import Image, Mask
 
+Value = Annotated[float, Field(ge=0, le=1), Step(0.01), Widget("slider")]
 Pixels = Annotated[int, Field(ge=1, le=16384)]
 CHANNELS = {"red": 0, "green": 1, "blue": 2, "alpha": 3}
 
 
 @node("SolidMask", category="mask")
-def solid_mask(value: Annotated[float, Field(ge=0, le=1)] = 1.0, width: Pixels = 512, height: Pixels = 512) -> Mask:
+def solid_mask(value: Value = 1.0, width: Pixels = 512, height: Pixels = 512) -> Mask:
     """Make a mask of one value everywhere."""
     import torch
 

@@ -4,14 +4,14 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
-from nodegraph import Choices, Context, Step, node
+from nodegraph import Choices, Context, Step, Widget, node
 from nodegraph.diffusion.registry import sampler_names, scheduler_names
 from nodegraph.diffusion.values import Conditioning, Latent, Model
 
 if TYPE_CHECKING:
     from nodegraph.diffusion.sampling.ksampler import Sampling
 
-Seed = Annotated[int, Field(ge=0, le=2**64 - 1)]
+Seed = Annotated[int, Field(ge=0, le=2**64 - 1), Widget("seed")]
 Steps = Annotated[int, Field(ge=1, le=10000)]
 Guidance = Annotated[float, Field(ge=0, le=100), Step(0.1)]
 SamplerName = Annotated[str, Choices(sampler_names)]
@@ -32,7 +32,7 @@ def ksampler(
     positive: Conditioning,
     negative: Conditioning,
     latent_image: Latent,
-    denoise: Annotated[float, Field(ge=0, le=1), Step(0.01)] = 1.0,
+    denoise: Annotated[float, Field(ge=0, le=1), Step(0.01), Widget("slider")] = 1.0,
 ) -> Latent:
     """Turn noise into a picture's latents, step by step, as the prompts tell.
 

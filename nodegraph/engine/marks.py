@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 T = TypeVar("T")
+WIDGETS: Final = ("slider", "color", "seed", "mask")
+"""Ways of typing a value that an editor knows, beside those that follow from the type."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +46,22 @@ class Step:
     """A widget's arrows change the number by this much; any number within the bounds is valid all the same."""
 
     size: float
+
+
+@dataclass(frozen=True, slots=True)
+class Widget:
+    """How the value is typed: on a `slider`, as a `color`, as a `seed`, by painting a `mask`, or in an own element.
+
+    The name of a custom element, such as `soft-curve`, is defined by a module that the plugin ships (`register_web`).
+    """
+
+    name: str
+
+    def __post_init__(self) -> None:
+        """Refuse a name that no editor can know."""
+        if self.name not in WIDGETS and not re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)+", self.name):
+            known = ", ".join(map(repr, WIDGETS))
+            raise ValueError(f"no widget is called {self.name!r}; expected {known}, or a custom element as 'pack-name'")
 
 
 class Lazy(Generic[T]):

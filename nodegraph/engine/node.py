@@ -15,11 +15,11 @@ from typing import Any, Literal, TypeVar, Union, get_args, get_origin
 
 from nodegraph.engine.errors import PluginError
 from nodegraph.engine.graph import Body
-from nodegraph.engine.marks import Choices, File, Lazy, Multiline, Step
+from nodegraph.engine.marks import Choices, File, Lazy, Multiline, Step, Widget
 from nodegraph.engine.spec import MISSING, InputPort, NodeSpec, OutputPort
 from nodegraph.engine.types import bare, members, metadata, port_type, without_none
 
-__all__ = ["Body", "Choices", "File", "Lazy", "Multiline", "Step", "is_node", "node", "spec_of"]
+__all__ = ["Body", "Choices", "File", "Lazy", "Multiline", "Step", "Widget", "is_node", "node", "spec_of"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 MARK = "__nodegraph_node__"

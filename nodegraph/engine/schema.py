@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from nodegraph.engine.folders import FolderError, Folders
-from nodegraph.engine.marks import Multiline, Step
+from nodegraph.engine.marks import Multiline, Step, Widget
 from nodegraph.engine.spec import MISSING, InputPort, Json, NodeSpec
 from nodegraph.engine.types import metadata
 
@@ -65,6 +65,8 @@ def input_schema(port: InputPort, folders: Folders | None = None) -> dict[str, J
             schema["x-multiline"] = True
         elif isinstance(mark, Step):
             schema["x-step"] = mark.size
+        elif isinstance(mark, Widget):
+            schema["x-widget"] = mark.name
     if port.file is not None:
         schema["x-file"] = port.file
     if port.body:

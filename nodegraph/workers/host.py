@@ -14,6 +14,7 @@ from secrets import token_hex
 from typing import Any, Final
 
 from nodegraph.engine.errors import WorkflowError
+from nodegraph.engine.fits import fits
 from nodegraph.engine.folders import FolderError
 from nodegraph.engine.jsontext import Limits
 from nodegraph.engine.schema import node_schema
@@ -77,6 +78,9 @@ class Service:
         self._folders = self._runtime.folders.placed({"input": tuple(input_folders(config["input"]))})
         remember(Path(config["data"]), self._runtime.plugins)
         self._routes = collect_routes(self._runtime.plugins)
+        specs = {spec.id: spec for spec in self._runtime.plugins.registry.values()}
+        self._specs = [specs[id] for id in sorted(specs)]
+        self._fits = fits(self._specs)
         self._checks = Checks(self._runtime, self._redact, self._limits)
         channel.tell("ready", device="", devices=[], versions=versions())
 
@@ -105,10 +109,7 @@ class Service:
     def call_catalogue(self, params: dict[str, Any], payload: bytes) -> Answer:
         """Tell the node types and plugins, unless they are those of `etag`."""
         plugins = self._runtime.plugins
-        nodes = {
-            id: node_schema(plugins.registry[id], self._folders)
-            for id in sorted({s.id for s in plugins.registry.values()})
-        }
+        nodes = {spec.id: node_schema(spec, self._folders) for spec in self._specs}
         states = []
         for state in plugins.report:
             told = {**asdict(state), "reason": None if state.reason is None else self._redact(state.reason)}
@@ -117,7 +118,8 @@ class Service:
             told |= {"refused": [] if routes is None else [self._redact(reason) for reason in routes.refused]}
             told.pop("import_seconds")  # it differs from start to start, and the rest has a name by its content
             states.append(told)
-        text = json.dumps({"nodes": nodes, "plugins": states}, separators=(",", ":"), ensure_ascii=False, default=str)
+        document = {"nodes": nodes, "fits": self._fits, "plugins": states}
+        text = json.dumps(document, separators=(",", ":"), ensure_ascii=False, default=str)
         data = text.encode("utf-8", "replace")
         etag = hashlib.sha256(data).hexdigest()[:32]
         same = etag == params.get("etag")

@@ -16,7 +16,7 @@ from typing_extensions import TypedDict
 from nodegraph.engine.context import Context
 from nodegraph.engine.errors import PluginError
 from nodegraph.engine.expansion import Expansion
-from nodegraph.engine.node import Body, Choices, File, Lazy, Multiline, Step, is_node, node, spec_of
+from nodegraph.engine.node import Body, Choices, File, Lazy, Multiline, Step, Widget, is_node, node, spec_of
 from nodegraph.engine.schema import node_schema
 from nodegraph.engine.spec import MISSING
 from nodegraph.engine.types import fit, port_type
@@ -233,6 +233,7 @@ def test_schema_of_a_node_holds_bounds_choices_defaults_and_hints() -> None:
         cfg: Annotated[float, Field(ge=0, le=100, description="guidance"), Step(0.1)] = 8.0,
         mode: Mode = Mode.GOOD,
         image: Picture | None = None,
+        amount: Annotated[float | None, Widget("slider")] = None,
     ) -> int:
         """Do something."""
         return 1
@@ -243,10 +244,22 @@ def test_schema_of_a_node_holds_bounds_choices_defaults_and_hints() -> None:
     assert params["cfg"]["description"] == "guidance"
     assert (params["cfg"]["minimum"], params["cfg"]["maximum"], params["cfg"]["x-step"]) == (0, 100, 0.1)
     assert (params["mode"]["enum"], params["mode"]["default"]) == (["fast", "good"], "good")
+    assert params["amount"]["x-widget"] == "slider"
     assert "image" not in params
     assert found["properties"]["links"]["properties"]["image"]["x-type"] == "Picture | None"
     assert (found["description"], found["x-category"]) == ("Do something.", "text")
     assert found["x-outputs"] == {"out": "int"}
+
+
+@pytest.mark.parametrize("name", ["slider", "color", "seed", "mask", "soft-curve", "soft-tone-curve2"])
+def test_a_widget_is_a_known_one_or_a_custom_element(name: str) -> None:
+    assert Widget(name).name == name
+
+
+@pytest.mark.parametrize("name", ["", "slide", "Slider", "soft-", "-soft", "Soft-curve", "soft-curve on", "2-soft"])
+def test_a_widget_that_no_editor_can_know_is_refused(name: str) -> None:
+    with pytest.raises(ValueError, match=r"no widget is called .* 'slider', 'color'"):
+        Widget(name)
 
 
 def no_hint(image, radius: int = 3) -> int:  # type: ignore[no-untyped-def]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, Literal
 
 from aiohttp import web
 
@@ -21,10 +21,14 @@ class NodesQuery(Query):
 
 
 class NodesAnswer(Model):
-    """The node types by id, each as the JSON Schema of its entry in a workflow; `stale`: as the last run knew them."""
+    """The node types by id, each as the JSON Schema of its entry in a workflow; `stale`: as the last run knew them.
+
+    `fits`: for each type of an output, the types of inputs that it fits, as it is (`whole`) or item by item (`each`).
+    """
 
     stale: bool
     nodes: dict[str, dict[str, Any]]
+    fits: dict[str, dict[str, Literal["whole", "each"]]]
 
 
 class PluginsAnswer(Model):
@@ -42,7 +46,8 @@ async def index(request: web.Request, query: NodesQuery) -> web.Response:
     headers = {"ETag": f'"{etag}"', "Cache-Control": "private, no-cache"}
     if any(tag.value in (etag, "*") for tag in request.if_none_match or ()):
         return web.Response(status=304, headers=headers)
-    text = json.dumps({"stale": not catalogue.fresh, "nodes": catalogue.document["nodes"]}, separators=(",", ":"))
+    told = {name: catalogue.document.get(name, {}) for name in ("nodes", "fits")}
+    text = json.dumps({"stale": not catalogue.fresh, **told}, separators=(",", ":"))
     return web.Response(text=text, content_type="application/json", headers=headers)
 
 

@@ -26,6 +26,14 @@ async def test_node_types_are_told_once_and_then_by_their_tag(api: Any) -> None:
     await api("GET", "/nodes", 200, headers={"If-None-Match": 'no tag at all, "'})
 
 
+async def test_the_node_types_come_with_what_fits_what(api: Any) -> None:
+    fits = (await api.json("GET", "/nodes?fresh=true"))["fits"]
+    assert fits["Image"]["Image"] == "whole"
+    assert "Latent" not in fits["Image"]
+    assert fits["int"]["float"] == "whole"
+    assert fits["list[Image]"]["Image"] == "each"
+
+
 async def test_a_node_type_is_told_by_its_id(api: Any) -> None:
     schema = await api.json("GET", "/nodes/KSampler")
     assert schema["properties"]["params"]["properties"]["steps"]["type"] == "integer"
