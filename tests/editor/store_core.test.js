@@ -1,0 +1,82 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { readGraph, writeGraph, DocumentError } from "../../web/store/document.js";
+import { connect, move, remove, renameNode, setParam } from "../../web/store/edits.js";
+import { equal, parse, parseMarked, stringify, stringifyMarked } from "../../web/store/json.js";
+import { connectable, candidates } from "../../web/store/checks.js";
+import { Session } from "../../web/store/session.js";
+import { catalogue, textToImage } from "./store_fixtures.js";
+
+test("whole numbers beyond 2^53 are read and written as they are", () => {
+  const text = '{"a":18446744073709551615,"b":[1,2.5,-9007199254740993],"c":"18446744073709551615","d":1e30}';
+  for (const read of [parse, parseMarked]) {
+    const value = read(text);
+    assert.equal(value.a, 18446744073709551615n);
+    assert.equal(value.b[2], -9007199254740993n);
+    assert.equal(value.c, "18446744073709551615");
+    assert.equal(stringify(value), text.replace("1e30", "1e+30"));
+    assert.equal(stringifyMarked(value), stringify(value));
+  }
+});
+
+test("a name such as __proto__ is a name like any other", () => {
+  const text = '{"format":1,"nodes":{"__proto__":{"type":"X","params":{"__proto__":{"a":1},"constructor":2},' +
+    '"links":{"toString":"__proto__.__proto__"}}},"inputs":{"__proto__":"__proto__.__proto__"},' +
+    '"view":{"__proto__":{"x":1,"y":2}}}';
+  const graph = readGraph(parse(text));
+  assert.equal(graph.nodes.get("__proto__")?.view.y, 2);
+  assert.equal(stringify(writeGraph(graph)).includes('"__proto__":{"x":1,"y":2,"kept"'), false);
+  assert.deepEqual(readGraph(writeGraph(graph)), graph);
+  assert.equal(Object.prototype.a, undefined);
+  const type = catalogue.type(graph.nodes.get("__proto__"), graph);
+  assert.ok(type.missing);
+  assert.ok(type.inputs.has("constructor") && type.inputs.has("toString"));
+});
+
+test("the bundled workflow is written as it was read", () => {
+  const graph = textToImage();
+  assert.deepEqual(readGraph(writeGraph(graph)), graph);
+  for (const [id, node] of graph.nodes) {
+    assert.equal(catalogue.type(node, graph).missing, null, id);
+  }
+});
+
+test("what is no workflow is refused in words", () => {
+  for (const json of [null, [], {}, { format: 2, nodes: {} }, { nodes: { a: 5 } }, { nodes: { "a.b": { type: "X" } } }]) {
+    assert.throws(() => readGraph(json), DocumentError);
+  }
+});
+
+test("an edit shares what it does not change, and undo gives the very same document back", () => {
+  const document = textToImage();
+  const session = new Session({ id: "1", document });
+  session.apply("Type", (graph) => setParam(graph, "prompt", "text", "a"));
+  assert.equal(session.document.nodes.get("model"), document.nodes.get("model"));
+  session.apply("Remove", (graph) => remove(graph, ["node:prompt"]));
+  assert.equal(session.document.inputs.has("prompt"), false);
+  assert.equal(session.document.nodes.get("sample").links.has("positive"), false);
+  session.undo();
+  session.undo();
+  assert.equal(session.document, document);
+  assert.equal(session.canUndo, false);
+});
+
+test("a link is refused with a reason where types differ or nodes would wait for each other", () => {
+  const graph = textToImage();
+  assert.match(connectable(graph, "model.vae", "sample.model", catalogue).reason, /takes Model/);
+  assert.match(connectable(graph, "sample.out", "sample.latent_image", catalogue).reason, /itself/);
+  const looped = connect(graph, "sample.out", "decode.samples");
+  assert.equal(connectable(looped, "canvas.out", "sample.latent_image", catalogue).fit, "whole");
+  const found = candidates(graph, { output: "canvas.out" }, catalogue);
+  assert.equal(found.get("sample.latent_image").fit, "whole");
+  assert.ok(found.get("sample.model").reason);
+});
+
+test("moving and renaming keep what leads to a node", () => {
+  const graph = textToImage();
+  const renamed = renameNode(graph, "prompt", "words");
+  assert.equal(renamed.nodes.get("sample").links.get("positive"), "words.out");
+  assert.deepEqual(renamed.inputs.get("prompt"), ["words.text"]);
+  assert.equal(move(graph, ["node:prompt"], 5, 6).nodes.get("prompt").view.y, 6);
+  assert.ok(equal(writeGraph(renameNode(renamed, "words", "prompt")), writeGraph(graph)));
+});

@@ -1,0 +1,233 @@
+/**
+ * Edits: pure functions from a graph to a changed one. What does not change is shared; an edit that changes nothing
+ * gives the graph that it got.
+ */
+
+import { newNode } from "./document.js";
+import { startOf } from "./fields.js";
+import { equal } from "./json.js";
+import { withNode } from "./links.js";
+import { Namer, idOfType, isId, split } from "./names.js";
+import { inReach } from "./scopes.js";
+
+/** @import {Graph, Json, Node, NodeView, Point} from "./types.js" */
+/** @import {Catalogue} from "./catalogue.js" */
+
+export {
+  connect,
+  disconnect,
+  disconnectAll,
+  expose,
+  exposeOutput,
+  exposedAs,
+  freeInputName,
+  insertOnLink,
+  insertable,
+  moveLinks,
+  orderInputs,
+  renameInput,
+  setRoute,
+  unexpose,
+  unexposeOutput,
+} from "./links.js";
+export { addFrame, addNote, frameAround, inFrame, move, place, remove, setFrame, setNote } from "./items.js";
+export { autoConnect } from "./auto.js";
+export { duplicate } from "./clipboard.js";
+
+/**
+ * Adds a node; what it must be given starts with the first value that fits.
+ * @param {Graph} graph
+ * @param {string} type the node type's id, or `graph:name` for an instance of a subgraph
+ * @param {Point} point
+ * @param {Catalogue} catalogue
+ * @param {string} [id]
+ * @returns {{graph: Graph, id: string}}
+ */
+export function addNode(graph, type, point, catalogue, id) {
+  const node = newNode(type, { x: point.x, y: point.y });
+  const name = new Namer(graph.nodes).name(id !== undefined && isId(id) ? id : idOfType(type));
+  const params = new Map();
+  for (const port of catalogue.type(node, graph).inputs.values()) {
+    const start = port.required && port.field && port.field.default === undefined ? startOf(port.field) : undefined;
+    if (start !== undefined) {
+      params.set(port.name, start);
+    }
+  }
+  return { graph: withNode(graph, name, { ...node, params }), id: name };
+}
+
+/**
+ * Changes a node.
+ * @param {Graph} graph
+ * @param {string} id
+ * @param {(node: Node) => Node} edit
+ * @returns {Graph}
+ */
+export function editNode(graph, id, edit) {
+  const node = graph.nodes.get(id);
+  const changed = node && edit(node);
+  return !changed || changed === node ? graph : withNode(graph, id, changed);
+}
+
+/**
+ * Changes many nodes.
+ * @param {Graph} graph
+ * @param {Iterable<string>} ids
+ * @param {(node: Node, id: string) => Node} edit
+ * @returns {Graph}
+ */
+export function editNodes(graph, ids, edit) {
+  const nodes = new Map(graph.nodes);
+  let changed = false;
+  for (const id of ids) {
+    const node = nodes.get(id);
+    const other = node && edit(node, id);
+    if (other && other !== node) {
+      nodes.set(id, other);
+      changed = true;
+    }
+  }
+  return changed ? { ...graph, nodes } : graph;
+}
+
+/**
+ * Types a value for an input; undefined takes it away, so that the default holds.
+ * @param {Graph} graph
+ * @param {string} id
+ * @param {string} field
+ * @param {Json | undefined} value
+ * @returns {Graph}
+ */
+export function setParam(graph, id, field, value) {
+  return editNode(graph, id, (node) => {
+    if (value === undefined ? !node.params.has(field) : equal(node.params.get(field), value)) {
+      return node;
+    }
+    const params = new Map(node.params);
+    if (value === undefined) {
+      params.delete(field);
+    } else {
+      params.set(field, value);
+    }
+    return { ...node, params };
+  });
+}
+
+/**
+ * Changes how nodes are drawn; a key that is undefined is taken away.
+ * @param {Graph} graph
+ * @param {string | Iterable<string>} ids one node or many
+ * @param {Partial<NodeView>} view
+ * @returns {Graph}
+ */
+export function setView(graph, ids, view) {
+  return editNodes(graph, typeof ids === "string" ? [ids] : ids, (node) => {
+    const changed = { ...node.view, ...view };
+    const kept = Object.entries(changed).filter(([, value]) => value !== undefined);
+    const clean = /** @type {NodeView} */ (Object.fromEntries(kept));
+    return same(clean, node.view) ? node : { ...node, view: clean };
+  });
+}
+
+/**
+ * @param {NodeView} a
+ * @param {NodeView} b
+ */
+const same = (a, b) => equal(/** @type {Json} */ (/** @type {unknown} */ (a)), /** @type {Json} */ (/** @type {unknown} */ (b)));
+
+/**
+ * Gives a node a title of its own; an empty one gives it its type's again.
+ * @param {Graph} graph
+ * @param {string} id
+ * @param {string} title
+ * @returns {Graph}
+ */
+export const setTitle = (graph, id, title) => setView(graph, id, { title: title.trim() || undefined });
+
+/**
+ * Mutes or bypasses nodes, or lets them run again.
+ * @param {Graph} graph
+ * @param {Iterable<string>} ids
+ * @param {"mute" | "bypass" | null} mode
+ * @returns {Graph}
+ */
+export const setMode = (graph, ids, mode) =>
+  editNodes(graph, ids, (node) => (node.mode === mode ? node : { ...node, mode }));
+
+/**
+ * Gives a node another id; all that names it follows. What is no id, or is taken, changes nothing.
+ * @param {Graph} graph
+ * @param {string} id
+ * @param {string} other
+ * @returns {Graph}
+ */
+export function renameNode(graph, id, other) {
+  if (id === other || !graph.nodes.has(id) || graph.nodes.has(other) || !isId(other)) {
+    return graph;
+  }
+  return renameNodes(graph, new Map([[id, other]]));
+}
+
+/**
+ * @param {Graph} graph
+ * @param {ReadonlyMap<string, string>} names new ids by the old ones
+ * @returns {Graph}
+ */
+export function renameNodes(graph, names) {
+  /** @param {string} place */
+  const renamed = (place) => {
+    const [id, port] = split(place);
+    const name = names.get(id);
+    return name === undefined ? place : `${name}.${port}`;
+  };
+  const nodes = new Map();
+  for (const [id, node] of graph.nodes) {
+    const touched = [...node.links.values()].some((link) => names.has(split(link)[0]));
+    const links = touched ? new Map([...node.links].map(([name, link]) => [name, renamed(link)])) : node.links;
+    nodes.set(names.get(id) ?? id, touched ? { ...node, links } : node);
+  }
+  return {
+    ...graph,
+    nodes,
+    inputs: new Map([...graph.inputs].map(([name, places]) => [name, places.map(renamed)])),
+    outputs: new Map([...graph.outputs].map(([name, place]) => [name, renamed(place)])),
+    routes: new Map([...graph.routes].map(([place, points]) => [renamed(place), points])),
+  };
+}
+
+/**
+ * Gives a subgraph that is defined in a graph another name; instances and bodies in the graph follow.
+ * @param {Graph} graph
+ * @param {string} name
+ * @param {string} other
+ * @returns {Graph}
+ */
+export function renameGraph(graph, name, other) {
+  if (name === other || !isId(other) || !graph.subgraphs.has(name) || inReach(graph).has(other)) {
+    return graph;
+  }
+  const subgraphs = new Map();
+  for (const [key, part] of graph.subgraphs) {
+    subgraphs.set(key === name ? other : key, part.subgraphs.has(name) ? part : callingGraph(part, name, other));
+  }
+  return callingGraph({ ...graph, subgraphs }, name, other, false);
+}
+
+/**
+ * @param {Graph} graph
+ * @param {string} name
+ * @param {string} other
+ * @param {boolean} [deep]
+ * @returns {Graph} one whose instances of a subgraph use another name for it
+ */
+function callingGraph(graph, name, other, deep = true) {
+  const users = [...graph.nodes].filter(([, node]) => node.graph === name).map(([id]) => id);
+  const changed = editNodes(graph, users, (node) => ({ ...node, graph: other }));
+  if (!deep || !graph.subgraphs.size) {
+    return changed;
+  }
+  const parts = [...changed.subgraphs].map(
+    ([key, part]) => /** @type {const} */ ([key, part.subgraphs.has(name) ? part : callingGraph(part, name, other)]),
+  );
+  return { ...changed, subgraphs: new Map(parts) };
+}
