@@ -24,7 +24,7 @@ class Admission:
         waiting = sum(owner == user for owner in self._waiting.values())
         running = sum(attempt.user == user for attempt in self._attempts.values())
         there = self._turns.queued(user) + waiting + running + self._coming[user]
-        if there + count > self._most:
+        if count and there + count > self._most:
             text = f"there are {there} jobs of yours that have not ended, and {count} more would pass the limit of "
             raise ApiError(429, "queue_full", f"{text}{self._most}", headers={"Retry-After": "30"})
 

@@ -94,8 +94,13 @@ class Queue:
         return any(worker.child is not None for worker in self._dispatch.workers)
 
     async def submit(self, user: str, submissions: Sequence[Submission]) -> list[Job]:
-        """Put jobs into the user's queue; raise `ApiError` 429 beyond the limit, 503 while stopping."""
-        with self._admitted(user, len(submissions)):
+        """Put jobs into the user's queue; raise `ApiError` 429 beyond the limit, 503 while stopping.
+
+        Those whose keys were used before are there already and take no place.
+        """
+        keys = [submission.key for submission in submissions if submission.key is not None]
+        known = [key for key in keys if await self._store.by_key(user, key) is not None]
+        with self._admitted(user, len(submissions) - len(known)):
             jobs = await self._holding.written(self._store.add(user, submissions))
             self._queue(jobs)
         return jobs
@@ -104,7 +109,8 @@ class Queue:
         self, user: str, name: str, submissions: Sequence[Submission], key: str | None = None
     ) -> tuple[Batch, list[Job]]:
         """Put the items of a batch into the user's queue, as `submit` does."""
-        with self._admitted(user, len(submissions)):
+        known = key is not None and await self._store.batch_by_key(user, key) is not None
+        with self._admitted(user, 0 if known else len(submissions)):
             batch, jobs = await self._holding.written(self._store.add_batch(user, name, submissions, key=key))
             self._queue(jobs)
         return batch, jobs

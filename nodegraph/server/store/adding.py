@@ -50,12 +50,10 @@ def add_batch(
 ) -> tuple[Batch, list[Job]]:
     """Queue jobs as a batch; with a key used before, give the batch of then and the jobs that are left of it."""
     if key is not None:
-        row = connection.execute("SELECT id FROM batches WHERE user = ? AND key = ?", (user, key)).fetchone()
-        if row is not None:
-            found = queries.batch(connection, row[0])
-            if found is None:
-                raise StoreError(f"batch {row[0]} is gone")
-            listed = connection.execute(f"SELECT {rows.JOB} FROM jobs WHERE batch = ? ORDER BY seq", (row[0],))
+        known = queries.batch_by_key(connection, user, key)
+        found = queries.batch(connection, known) if known is not None else None
+        if found is not None:
+            listed = connection.execute(f"SELECT {rows.JOB} FROM jobs WHERE batch = ? ORDER BY seq", (found.id,))
             return found, [rows.job(each) for each in listed]
     made = make_batch(connection, user, name, key)
     jobs = add(connection, user, submissions, made)

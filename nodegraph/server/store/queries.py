@@ -137,6 +137,12 @@ def batch(connection: Connection, id: str, user: str | None = None) -> Batch | N
     return next(iter(_with_counts(connection, found)), None)
 
 
+def batch_by_key(connection: Connection, user: str, key: str) -> str | None:
+    """Return the id of the batch of an idempotency key."""
+    row = connection.execute("SELECT id FROM batches WHERE user = ? AND key = ?", (user, key)).fetchone()
+    return row[0] if row is not None else None
+
+
 def batches(connection: Connection, user: str | None, cursor: str | None, limit: int) -> Page[Batch]:
     """List batches, newest first."""
     where = Where()

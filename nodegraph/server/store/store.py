@@ -219,6 +219,10 @@ class Store:
         """Return a batch; None where there is none, or none of this user."""
         return await self._read(queries.batch, id, user)
 
+    async def batch_by_key(self, user: str, key: str) -> str | None:
+        """Return the id of the batch that a user submitted with an idempotency key."""
+        return await self._read(queries.batch_by_key, user, key)
+
     async def batches(self, user: str | None = None, cursor: str | None = None, limit: int = 50) -> Page[Batch]:
         """List batches, newest first (user None: everybody's)."""
         return await self._read(queries.batches, user, cursor, limit)

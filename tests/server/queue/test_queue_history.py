@@ -45,6 +45,18 @@ async def test_who_has_too_many_jobs_is_told_when_to_come_back(open_bench: Open)
     await bench.submit(SUM, user="ann")
 
 
+async def test_who_has_as_many_jobs_as_may_be_gets_those_of_a_key_again(open_bench: Open) -> None:
+    bench = await held(open_bench, limits=Limits(queued=3))
+    items = [bench.submission(SUM), bench.submission(SUM)]
+    job = await bench.submit(SUM, key="one")
+    batch, _ = await bench.queue.submit_batch("owner", "two", items, "two")
+    assert await bench.submit(SUM, key="one") == job
+    again, jobs = await bench.queue.submit_batch("owner", "two", items, "two")
+    assert (again, len(jobs)) == (batch, 2)
+    assert await status(bench.submit(SUM, key="three")) == 429
+    assert await status(bench.queue.submit_batch("owner", "two", items, "three")) == 429
+
+
 async def test_nothing_is_taken_in_while_stopping(open_bench: Open) -> None:
     bench = await open_bench()
     await bench.queue.stop(0)
