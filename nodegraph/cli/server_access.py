@@ -28,16 +28,26 @@ class Address:
 
 
 def running_server(data: Path) -> Address | None:
-    """Return the server that has the data folder now; None where none runs."""
+    """Return the server that has the data folder now; None where none runs. Raise `CommandError` while it starts."""
     from nodegraph.server.locking import holder
 
-    if holder(data) is None:
+    pid = holder(data)
+    if pid is None:
         return None
     try:
         told = json.loads((data / "server.json").read_text(encoding="utf-8"))
-        return Address(str(told["url"]), str(told["token"]), int(told["pid"]), str(told["version"]))
+        found = Address(str(told["url"]), str(told["token"]), int(told["pid"]), str(told["version"]))
+    except FileNotFoundError as error:
+        raise _starting(data) from error
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise CommandError(f"{data} is in use, but its server.json cannot be read: {error}") from error
+    if pid not in (0, found.pid):  # what a server left that was killed
+        raise _starting(data)
+    return found
+
+
+def _starting(data: Path) -> CommandError:
+    return CommandError(f"{data} is in use by a server that starts or stops: try again in a moment")
 
 
 async def ask(address: Address, method: str, path: str, body: Any = None) -> Any:

@@ -11,6 +11,7 @@ import aiohttp
 import pytest
 
 from nodegraph.cli import main
+from nodegraph.server.locking import FolderLock
 
 
 def run(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> tuple[int, str, str]:
@@ -54,6 +55,18 @@ def test_what_cannot_be_done_with_users_is_told(
     found, out, err = run(capsys, "users", *arguments, "--data", tmp_path)
     assert (found, out) == (code, "")
     assert said in err
+
+
+@pytest.mark.parametrize("left", [None, {"url": "http://127.0.0.1:9", "token": "old", "pid": 1, "version": "0"}])
+def test_what_a_killed_server_left_is_not_taken_for_the_one_that_starts(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], left: dict[str, Any] | None
+) -> None:
+    if left is not None:
+        (tmp_path / "server.json").write_text(json.dumps(left))
+    with FolderLock(tmp_path):
+        code, _, err = run(capsys, "users", "list", "--data", tmp_path)
+    assert code == 1
+    assert "try again in a moment" in err
 
 
 async def test_users_are_managed_through_a_running_server(shared: Any, capsys: pytest.CaptureFixture[str]) -> None:
