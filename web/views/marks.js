@@ -1,0 +1,132 @@
+/** What the next run would do with each node, and why: as the server plans it, else judged by what has changed. */
+
+import { liveOf } from "../api/live.js";
+import { ApiError } from "../api/http.js";
+import { writeGraph } from "../store/document.js";
+import { FINAL, nodeOf } from "../store/runs.js";
+import { staleNodes } from "../store/stale.js";
+
+/** @typedef {import("../editor.js").Editor} Editor */
+/** @typedef {import("../store/session.js").Session} Session */
+/** @typedef {import("../store/types.js").Graph} Graph */
+/** @typedef {{readonly state: "cached" | "run", readonly why: string}} Mark */
+
+const DEBOUNCE = 400;
+/** @type {WeakMap<Editor, Marks>} */
+const known = new WeakMap();
+
+/** Return the marks of an editor. @param {Editor} editor @returns {Marks} */
+export function marksOf(editor) {
+  const found = known.get(editor) ?? new Marks(editor);
+  known.set(editor, found);
+  return found;
+}
+
+export class Marks {
+  /** @param {Editor} editor */
+  constructor(editor) {
+    this.#editor = editor;
+    editor.on("document", () => this.#later());
+    editor.on("session", () => this.#later());
+    editor.on("connection", () => this.#later());
+    editor.on("run", (event) => {
+      if (event.type === "run" && event.node === null && this.#ended(event.job)) this.#later();
+    });
+    this.#later();
+  }
+
+  #editor;
+  #timer = 0;
+  #served = true;
+  /** @type {AbortController | null} */
+  #asking = null;
+  /** @type {WeakMap<Session, {document: Graph, nodes: Map<string, Mark>}>} */
+  #plans = new WeakMap();
+  /** @type {{document: Graph, submitted: Graph | null, path: string, nodes: Map<string, string>} | null} */
+  #stale = null;
+
+  /**
+   * Return what the next run would do with a node of the graph that is shown; null where nothing is known, or it runs.
+   * @param {string} id
+   * @returns {Mark | null}
+   */
+  of(id) {
+    const { session, runs } = this.#editor;
+    const job = session.job === null ? undefined : runs.jobs.get(session.job);
+    if (job && (job.state === "running" || job.state === "queued")) return null;
+    const node = nodeOf(session.path, id);
+    const plan = this.#plans.get(session);
+    if (plan) return plan.nodes.get(node) ?? null;
+    return this.#judge(session, id);
+  }
+
+  /** @param {Session} session @param {string} id @returns {Mark | null} */
+  #judge(session, id) {
+    if (session.submitted === null) return null;
+    const path = session.path.join("/");
+    const { document, submitted } = session;
+    let stale = this.#stale;
+    if (!stale || stale.document !== document || stale.submitted !== submitted || stale.path !== path) {
+      stale = { document, submitted, path, nodes: staleNodes(document, submitted, session.path) };
+      this.#stale = stale;
+    }
+    const why = stale.nodes.get(id);
+    if (why !== undefined) return { state: "run", why };
+    const { state } = this.#editor.runs.node(session.job, nodeOf(session.path, id));
+    return state === "finished" || state === "cached" ? { state: "cached", why: "nothing it depends on has changed" } : null;
+  }
+
+  #later() {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => void this.#ask(), DEBOUNCE);
+  }
+
+  /** @param {string} job */
+  #ended(job) {
+    const known = this.#editor.runs.jobs.get(job);
+    return known !== undefined && FINAL.has(known.state);
+  }
+
+  async #ask() {
+    const { session } = this.#editor;
+    const { document } = session;
+    if (!this.#served || document.nodes.size === 0 || liveOf(this.#editor).connection.state !== "open") return;
+    this.#asking?.abort();
+    const asking = new AbortController();
+    this.#asking = asking;
+    try {
+      const plan = await this.#editor.api.plan({ workflow: writeGraph(document) }, asking.signal);
+      this.#plans.set(session, { document, nodes: withInstances(Object.entries(plan.nodes)) });
+    } catch (error) {
+      if (asking.signal.aborted) return;
+      this.#plans.delete(session);
+      this.#refused(session, error);
+    }
+    this.#editor.emit({ type: "run", job: session.job ?? "", node: null });
+  }
+
+  /** @param {Session} session @param {unknown} error */
+  #refused(session, error) {
+    if (!(error instanceof ApiError)) throw error;
+    if (error.status === 404 || error.status === 405) this.#served = false;
+    const live = liveOf(this.#editor);
+    // What was shown as wrong is shown as it is now; what was not is not brought up while somebody builds.
+    if (error.problems.length > 0 && live.problems.of(session.id).length > 0) live.setProblems(session, error.problems);
+  }
+}
+
+/**
+ * Add the instances of subgraphs: one runs where anything in it does.
+ * @param {readonly (readonly [string, Mark])[]} nodes
+ */
+function withInstances(nodes) {
+  const found = new Map(nodes);
+  for (const [id, mark] of nodes) {
+    for (let at = id.lastIndexOf("/"); at > 0; at = id.lastIndexOf("/", at - 1)) {
+      const outer = id.slice(0, at);
+      if (found.get(outer)?.state === "run") break;
+      found.set(outer, mark);
+    }
+  }
+  return found;
+}
