@@ -87,9 +87,12 @@ class Workflows:
         """
         return await self._do(user, lambda shelf: shelf.save(name, data, match))
 
-    async def delete(self, user: str, name: str, match: Collection[str] | None = None) -> None:
-        """Delete a workflow; its revisions stay. Raises `ApiError` 404, or 412 as `save` does."""
-        await self._do(user, lambda shelf: shelf.delete(name, match))
+    async def delete(self, user: str, name: str, match: Collection[str] | None = None) -> str:
+        """Delete a workflow, whose revisions stay, and return its name as lists have it.
+
+        Raises `ApiError` 404, or 412 as `save` does.
+        """
+        return await self._do(user, lambda shelf: shelf.delete(name, match))
 
     async def revisions(self, user: str, name: str) -> tuple[Revision, ...]:
         """Return the revisions of a workflow, newest first; raise `ApiError` 404 where there never was one."""
@@ -153,13 +156,14 @@ class _Shelf:
         self._record(name, data)
         return _bare(self.read(name)), now is None
 
-    def delete(self, name: str, match: Collection[str] | None) -> None:
+    def delete(self, name: str, match: Collection[str] | None) -> str:
         if self._asked(name, match) is None:
             raise not_found(f"workflow {shown_name(name)}")
         path = self._path(name)
         path.unlink()
         sync_folder(path.parent)
         self._record(name, None)
+        return _plain(name)
 
     def revisions(self, name: str) -> list[Revision]:
         """Return the revisions from the oldest to the newest; one that only the document holds yet is among them."""

@@ -112,8 +112,8 @@ async def thumbnail(request: web.Request, query: SizeQuery) -> web.StreamRespons
 
 async def delete(request: web.Request) -> None:
     """Remove a file of the user's own."""
-    user, name = principal(request).user, request.match_info["name"]
-    await request.app[INPUTS].remove(user, name)
+    user = principal(request).user
+    name = await request.app[INPUTS].remove(user, request.match_info["name"])
     request.app[HUB].publish("file.removed", {"name": name}, user=user)
 
 

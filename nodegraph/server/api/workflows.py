@@ -103,9 +103,9 @@ async def save(request: web.Request) -> web.Response:
 
 async def delete(request: web.Request) -> None:
     """Delete a workflow; it can be restored."""
-    user, name = principal(request).user, request.match_info["name"]
-    await request.app[WORKFLOWS].delete(user, name, expected(request))
-    request.app[HUB].publish("workflow.deleted", {"name": name.removesuffix(".json")}, user=user)
+    user = principal(request).user
+    name = await request.app[WORKFLOWS].delete(user, request.match_info["name"], expected(request))
+    request.app[HUB].publish("workflow.deleted", {"name": name}, user=user)
 
 
 async def revisions(request: web.Request, query: NameQuery) -> RevisionList:

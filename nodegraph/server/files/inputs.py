@@ -100,8 +100,11 @@ class Inputs:
             below = PurePosixPath(parent, path.name) if parent else PurePosixPath(path.name)
             return await asyncio.to_thread(_told, path, str(below), True), new
 
-    async def remove(self, user: str, name: str) -> None:
-        """Remove a file of the user's own; raise `ApiError` 404 where there is none, 403 for one of another folder."""
+    async def remove(self, user: str, name: str) -> str:
+        """Remove a file of the user's own and return its name as lists have it.
+
+        Raise `ApiError` 404 where there is none, 403 for one of another folder.
+        """
         found = await self.find(user, name)
         path = self.folder(user) / name.replace("\\", "/")
         if not await asyncio.to_thread(_is_the, path, found):
@@ -109,6 +112,7 @@ class Inputs:
         with told_to_clients():
             await asyncio.to_thread(path.unlink, missing_ok=True)
         await self._thumbnails.forget(f"input/{found}")
+        return path.relative_to(self.folder(user)).as_posix()
 
     def _list(self, user: str) -> Iterator[InputFile]:
         own = self.folder(user)
