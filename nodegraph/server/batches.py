@@ -6,7 +6,6 @@ import csv
 import io
 import itertools
 import json
-import math
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final, NoReturn
 
@@ -18,12 +17,15 @@ from nodegraph.server.errors import ApiError
 Json = Any
 Inputs = dict[str, Json]
 SUFFIXES: Final = (".txt", ".csv", ".json", ".jsonl")
+TOO_MANY_TO_TELL: Final = 10**15
 
 
 def product(lists: Mapping[str, Sequence[Json]], most: int) -> list[Inputs]:
     """Return each combination of the values, the last name's varying fastest."""
     _filled(lists, "product")
-    count = math.prod(len(values) for values in lists.values())
+    count = 1
+    for values in lists.values():
+        count = min(count * len(values), TOO_MANY_TO_TELL)  # of half a million lists the product has as many digits
     _bounded(count, most, "product")
     return [dict(zip(lists, values, strict=True)) for values in itertools.product(*lists.values())]
 
@@ -147,7 +149,7 @@ def _bounded(count: int, most: int, field: str) -> None:
 
 
 def _many(count: int) -> str:
-    return str(count) if count < 10**15 else "more than 10^15"
+    return str(count) if count < TOO_MANY_TO_TELL else "more than 10^15"
 
 
 def _refuse(field: str, code: str, message: str) -> NoReturn:

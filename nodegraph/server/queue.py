@@ -227,8 +227,9 @@ class Queue:
         items, queued = list[Mapping[str, Json]](), 0
         async for item in jobs:
             items.append(item)
-            queued += str(item.get("state")) not in FINAL
-            self._admission.check(user, queued)
+            if str(item.get("state")) not in FINAL:
+                queued += 1
+                self._admission.check(user, queued)
         with self._admitted(user, queued):
             try:
                 imported = await self._holding.written(self._store.import_jobs(user, items))

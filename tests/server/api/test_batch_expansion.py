@@ -80,6 +80,7 @@ Call = Callable[[], object]
         (lambda: product({"a": [1], "b": []}, 9), "empty", '"b" is empty'),
         (lambda: product({"a": [1] * 5, "b": [1] * 2}, 9), "too_many", "10 items; a batch has at most 9"),
         (lambda: product({str(n): [0] * 1000 for n in range(50)}, 9), "too_many", "more than 10^15"),
+        (lambda: product({str(n): [0] * 2 for n in range(500_000)}, 9), "too_many", "more than 10^15"),
         (lambda: zipped({"a": [1, 2], "b": [1]}, 9), "unequal_lengths", "'a' has 2, 'b' has 1"),
         (lambda: listed([], 9), "empty", "no item"),
         (lambda: listed([{}] * 10, 9), "too_many", "10 items"),
