@@ -111,15 +111,21 @@ async def _followed(client: Client, job: Job, options: argparse.Namespace) -> Jo
                     job = await client.answer(job.id, answers)
         finally:
             stop.cancel()
+            await asyncio.gather(stop, return_exceptions=True)
 
 
 async def _cancel_on(client: Client, id: str, token: CancelToken, loop: asyncio.AbstractEventLoop) -> None:
-    """Cancel the job when the token is; signals set it."""
+    """Cancel the job when the token is, which signals see to; raise `ClientError`, having said so, where that fails."""
+    from nodegraph.remote import ClientError
+
     asked = asyncio.Event()
     forget = token.listen(lambda: loop.call_soon_threadsafe(asked.set))
     try:
         await asked.wait()
         await client.cancel(id)
+    except ClientError as error:
+        sys.stderr.write(f"the job goes on, it was not cancelled: {error}; 'nodegraph jobs cancel {id}' tries again\n")
+        raise
     finally:
         forget()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -14,6 +15,10 @@ from typing import Any
 import pytest
 
 from nodegraph.cli import main
+from nodegraph.cli.submit import _cancel_on
+from nodegraph.client import Client
+from nodegraph.engine.context import CancelToken
+from nodegraph.remote import ClientError
 from tests.server.conftest import Shared
 
 Command = Callable[..., tuple[int, str, str]]
@@ -56,7 +61,7 @@ def test_submit_waits_and_tells_files_and_values(command: Command, shared: Share
     assert (code, value) == (0, "sum = 7")
     assert Path(file).is_file()
     assert Path(file).parent == shared.data / "output"
-    assert err.startswith("job ")
+    assert "\njob " in f"\n{err}"  # the server is in this process, and may just have warned of a plugin
     assert "done in " in err
     assert "2 nodes ran; 0 reused; 1 file" in err
 
@@ -179,3 +184,12 @@ def test_an_interrupt_cancels_the_job(command: Command, shared: Shared, tmp_path
         process.kill()
         process.wait()
     assert "state\tcancelled" in command("jobs", "show", job)[1]
+
+
+async def test_a_cancel_that_does_not_reach_the_server_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    token = CancelToken()
+    token.cancel()
+    async with Client("http://127.0.0.1:9", patience=0.0) as client:
+        with pytest.raises(ClientError):
+            await _cancel_on(client, "a-job", token, asyncio.get_running_loop())
+    assert "'nodegraph jobs cancel a-job' tries again" in capsys.readouterr().err
