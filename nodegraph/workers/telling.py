@@ -192,7 +192,7 @@ class Teller:
         width, height = _size(event.value, path, media)
         self._channel.tell(
             "file", job=self._job, node=node, ordinal=ordinal, kind=kind, media=media, width=width, height=height,
-            file=path.relative_to(self._folders[kind]).as_posix(), path=str(path),
+            file=path.relative_to(self._folders[kind]).as_posix(),
         )  # fmt: skip
 
     def _header(self, event: Event) -> dict[str, Any]:
