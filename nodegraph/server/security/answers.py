@@ -15,7 +15,7 @@ from nodegraph.server.errors import ApiError, problem_json
 from nodegraph.server.metrics import METER
 from nodegraph.server.security.headers import REQUEST_ID
 from nodegraph.server.security.principal import KEY
-from nodegraph.server.store.errors import AlreadyError, CursorError, ImportedError, StoreFullError
+from nodegraph.server.store.errors import AlreadyError, CursorError, ImportedError, StoreBusyError, StoreFullError
 
 Next = Callable[[web.Request], Awaitable[web.StreamResponse]]
 CODES: Final = {404: "not_found", 405: "method_not_allowed", 413: "too_large"}
@@ -75,6 +75,10 @@ async def _answered(request: web.Request, handler: Next) -> web.StreamResponse:
         return _respond(request, 422, document)
     except ConnectionError:
         raise
+    except StoreBusyError as error:  # whose text names the process
+        log.warning("%s", error)
+        busy = ApiError(503, "store_busy", "another program holds the server's store", headers={"Retry-After": "5"})
+        return _respond(request, busy.status, busy.document, busy.headers)
     except Exception as error:  # noqa: BLE001 - whatever it is, its text stays in the log
         return _unforeseen(request, error)
 

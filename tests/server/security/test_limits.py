@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
 
+from nodegraph.server.keys import STORE
 from nodegraph.server.security.limits import IN_USE
 from nodegraph.server.settings import Limits
 
@@ -180,3 +183,15 @@ async def raw(served: Any, head: str, *, trickle: bytes = b"", known: bool = Tru
             return bytes(await answer)
     finally:
         writer.close()
+
+
+async def test_a_store_that_another_program_holds_may_be_asked_again_later(serve: Any) -> None:
+    served = await serve()
+    served.app[STORE]._database._connection.execute("PRAGMA busy_timeout = 50")
+    with closing(sqlite3.connect(served.app[STORE].path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        async with served.session.post(f"{served.url}/api/v1/users", json={"name": "ann"}) as response:
+            assert (response.status, response.headers["Retry-After"]) == (503, "5")
+            assert (await response.json())["error"]["code"] == "store_busy"
+            assert "process" not in await response.text()
+    await served.json("POST", "/api/v1/users", 201, json={"name": "ann"})
