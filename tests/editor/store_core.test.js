@@ -42,7 +42,8 @@ test("the bundled workflow is written as it was read", () => {
 });
 
 test("what is no workflow is refused in words", () => {
-  for (const json of [null, [], {}, { format: 2, nodes: {} }, { nodes: { a: 5 } }, { nodes: { "a.b": { type: "X" } } }]) {
+  const wrong = [null, [], {}, { format: 2, nodes: {} }, { nodes: { a: 5 } }, { nodes: { "a.b": { type: "X" } } }];
+  for (const json of wrong) {
     assert.throws(() => readGraph(json), DocumentError);
   }
 });

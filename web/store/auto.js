@@ -21,9 +21,9 @@ export function autoConnect(graph, ids, catalogue) {
   const set = [...new Set(ids)].filter((id) => graph.nodes.has(id));
   let result = graph;
   for (const target of endsOf(graph, set, catalogue, "inputs")) {
-    const sources = endsOf(result, set, catalogue, "outputs").filter((source) => fits(result, source, target, catalogue));
-    const [source] = sources;
-    if (source && sources.length === 1 && !hasRival(graph, source, target, catalogue)) {
+    const sources = endsOf(result, set, catalogue, "outputs");
+    const [source, ...others] = sources.filter((one) => fits(result, one, target, catalogue));
+    if (source && !others.length && !hasRival(graph, source, target, catalogue)) {
       result = connect(result, join(source.node, source.port.name), join(target.node, target.port.name));
     }
   }

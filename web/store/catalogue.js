@@ -62,9 +62,9 @@ export class Catalogue {
   }
 
   /**
-   * Tells the type of a node: of the catalogue, the outside of its subgraph, or what can be told of one that is missing.
-   * Inputs that are typed or wired without being the type's stand at its end, so that nothing of a file is hidden.
-   * The same node in the same surroundings gives the same object.
+   * Tells the type of a node: of the catalogue, the outside of its subgraph, or what is known of one that is missing.
+   * Inputs that are typed or wired without being the type's stand at its end, so that nothing of a file is
+   * hidden. The same node in the same surroundings gives the same object.
    * @param {Node} node
    * @param {Graph} graph that it is in
    * @returns {NodeType}
@@ -160,6 +160,7 @@ function readType(id, schema) {
   const properties = parts(schema.properties);
   const params = parts(parts(properties.params).properties);
   const links = parts(parts(properties.links).properties);
+  const given = Object.entries(parts(schema["x-outputs"]));
   /** @type {Map<string, Port>} */
   const inputs = new Map();
   for (const [name, port] of Object.entries(parts(schema["x-inputs"]))) {
@@ -182,7 +183,7 @@ function readType(id, schema) {
     category: text(schema["x-category"], ""),
     plugin: text(schema["x-plugin"], ""),
     inputs,
-    outputs: new Map(Object.entries(parts(schema["x-outputs"])).map(([name, type]) => [name, output(name, text(type, "any"))])),
+    outputs: new Map(given.map(([name, type]) => [name, output(name, text(type, "any"))])),
     sink: schema["x-sink"] === true,
     deprecated: typeof schema["x-deprecated"] === "string" ? schema["x-deprecated"] : null,
     missing: null,

@@ -8,6 +8,7 @@ import { join, split } from "./names.js";
 /** @import {Catalogue} from "./catalogue.js" */
 
 /** @typedef {{fit: "whole" | "each"} | {reason: string}} Verdict */
+/** @typedef {{name: string, fit: "whole" | "each", score: number}} Best */
 
 /**
  * Tells whether an output may be wired to an input.
@@ -89,10 +90,10 @@ export function candidates(graph, end, catalogue) {
  * @param {Catalogue} catalogue
  * @param {import("./types.js").NodeType} type
  * @param {{source: string} | {target: string}} end the type's name of the output, or of the input, that is wired
- * @returns {{name: string, fit: "whole" | "each", score: number} | null} null where nothing fits; a higher score is better
+ * @returns {Best | null} null where nothing fits; a higher score is better
  */
 export function bestPort(catalogue, type, end) {
-  /** @type {{name: string, fit: "whole" | "each", score: number} | null} */
+  /** @type {Best | null} */
   let best = null;
   for (const port of ("source" in end ? type.inputs : type.outputs).values()) {
     const [source, target] = "source" in end ? [end.source, port.type] : [port.type, end.target];

@@ -191,7 +191,8 @@ function shift(added, at) {
   if (!at) {
     return { dx: BESIDE, dy: BESIDE };
   }
-  const corners = [...[...added.nodes.values()].map((node) => node.view), ...added.frames.values(), ...added.notes.values()];
+  const views = [...added.nodes.values()].map((node) => node.view);
+  const corners = [...views, ...added.frames.values(), ...added.notes.values()];
   const left = corners.reduce((least, corner) => Math.min(least, corner.x), Infinity);
   const top = corners.reduce((least, corner) => Math.min(least, corner.y), Infinity);
   return corners.length ? { dx: at.x - left, dy: at.y - top } : { dx: 0, dy: 0 };

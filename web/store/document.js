@@ -89,7 +89,7 @@ function readPart(json, where, depth) {
   }
   const entries = object(json.nodes, `${where}nodes`, "an object of nodes by id");
   if (json.nodes === undefined) {
-    throw new DocumentError(`This is no workflow: ${where ? `the part ${where.slice(0, -1)} has` : "it has"} no nodes.`);
+    throw new DocumentError(`This is no workflow: ${where ? where.slice(0, -1) : "it"} has no nodes.`);
   }
   const drawn = readView(isObject(json.view) ? json.view : {}, entries);
   /** @type {Map<string, Node>} */

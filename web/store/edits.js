@@ -130,10 +130,11 @@ export function setView(graph, ids, view) {
 }
 
 /**
- * @param {NodeView} a
- * @param {NodeView} b
+ * How a node is drawn is nothing but JSON.
+ * @param {unknown} a
+ * @param {unknown} b
  */
-const same = (a, b) => equal(/** @type {Json} */ (/** @type {unknown} */ (a)), /** @type {Json} */ (/** @type {unknown} */ (b)));
+const same = (a, b) => equal(/** @type {Json} */ (a), /** @type {Json} */ (b));
 
 /**
  * Gives a node a title of its own; an empty one gives it its type's again.

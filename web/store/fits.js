@@ -4,7 +4,12 @@ import { isObject } from "./json.js";
 
 /** @import {Fit, Json} from "./types.js" */
 
-/** @typedef {Map<string, Map<string, Fit>>} FitTable by the output's type, then the input's; what is missing does not fit */
+/**
+ * What the server knows of fits.
+ * @typedef {Object} FitTable
+ * @property {ReadonlyMap<string, ReadonlyMap<string, Fit>>} rows by the output's type, then the input's
+ * @property {ReadonlySet<string>} targets types of inputs that something fits
+ */
 
 const LIST = /^list\[(.*)\]$/s;
 
@@ -23,30 +28,32 @@ export function itemOf(type) {
 export const listOf = (type) => `list[${type}]`;
 
 /**
- * Reads the table that comes with the node types: `{source: {target: "whole" | "each"}}`, or `{source: [targets]}`.
+ * Reads the table that comes with the node types: `{source: {target: "whole" | "each"}}`.
  * @param {Json | undefined} json
  * @returns {FitTable}
  */
 export function readFits(json) {
-  /** @type {FitTable} */
-  const table = new Map();
+  /** @type {Map<string, Map<string, Fit>>} */
+  const rows = new Map();
+  /** @type {Set<string>} */
+  const targets = new Set();
   for (const [source, row] of Object.entries(isObject(json) ? json : {})) {
     /** @type {Map<string, Fit>} */
     const fits = new Map();
-    if (Array.isArray(row)) {
-      row.forEach((target) => fits.set(String(target), "whole"));
-    }
     for (const [target, fit] of Object.entries(isObject(row) ? row : {})) {
-      fits.set(target, fit === "whole" ? "whole" : fit === "each" || fit === "mapped" ? "each" : null);
+      if (fit === "whole" || fit === "each") {
+        fits.set(target, fit);
+        targets.add(target);
+      }
     }
-    table.set(source, fits);
+    rows.set(source, fits);
   }
-  return table;
+  return { rows, targets };
 }
 
 /**
- * Tells how an output fits an input. The table knows the types of the nodes' ports; of lists that come of running a node
- * once an item, and of types that are not there any more, the names tell.
+ * Tells how an output fits an input. The table knows the types of the nodes' ports; of others, such as those of nodes
+ * that are not there any more, the names tell.
  * @param {FitTable} table
  * @param {string} source
  * @param {string} target
@@ -57,11 +64,8 @@ export function fitOf(table, source, target) {
     return "whole";
   }
   const item = itemOf(source);
-  const row = table.get(source);
-  if (row?.get(target) === "each" || (item !== null && accepts(table, item, target))) {
-    return "each";
-  }
-  return null;
+  const told = table.rows.get(source)?.get(target) === "each";
+  return told || (item !== null && accepts(table, item, target)) ? "each" : null;
 }
 
 /**
@@ -74,12 +78,8 @@ function accepts(table, source, target) {
   if (source === target || source === "any" || target === "any") {
     return true;
   }
-  const known = table.get(source)?.get(target);
-  if (known === "whole") {
-    return true;
-  }
-  if (table.has(source) && table.has(target)) {
-    return false;
+  if (table.rows.has(source) && table.targets.has(target)) {
+    return table.rows.get(source)?.get(target) === "whole";
   }
   const [sources, targets] = [members(source), members(target)];
   if (sources.length > 1) {

@@ -11,7 +11,10 @@ import { split } from "./names.js";
 /** Subgraphs whose outsides are being found, so that one that holds itself is noticed. @type {Set<Graph>} */
 const open = new Set();
 
-/** Where each way from one map of subgraphs to the one around it leads. @type {WeakMap<object, WeakMap<object, object>>} */
+/**
+ * Where each way from one map of subgraphs to the one around it leads.
+ * @type {WeakMap<object, WeakMap<object, object>>}
+ */
 const steps = new WeakMap();
 const OUTSIDE = {};
 
@@ -108,6 +111,7 @@ function outside(catalogue, graph, name) {
  * @returns {Port}
  */
 function inputPort(catalogue, graph, name, places) {
+  /** @type {{node: Node, port: Port}[]} */
   const found = [];
   for (const place of places) {
     const [id, input] = split(place);
@@ -122,15 +126,23 @@ function inputPort(catalogue, graph, name, places) {
     return output(name, "any");
   }
   const typed = found.find(({ port }) => port.field) ?? first;
+  // What fits one of them must fit all: a number that goes to an `int` and a `float` is an `int`.
+  const narrow = found.find(({ port }) => found.every((one) => catalogue.fit(port.type, one.port.type) === "whole"));
   return {
     name,
-    type: first.port.type,
-    required: found.some(({ node, port }) => port.required && !node.params.has(port.name) && !node.links.has(port.name)),
+    type: (narrow ?? first).port.type,
+    required: found.some(isOpen),
     lazy: first.port.lazy,
     field: typed.port.field && withDefault(typed.port.field, typed.node, typed.port.name),
     wired: found.every(({ port }) => port.wired),
   };
 }
+
+/**
+ * @param {{node: Node, port: Port}} place
+ * @returns {boolean} whether something must be given there, and is not
+ */
+const isOpen = ({ node, port }) => port.required && !node.params.has(port.name) && !node.links.has(port.name);
 
 /**
  * What was typed inside is what an instance has until something else is typed there.

@@ -79,8 +79,8 @@ function movedRoutes(graph, items, moved) {
     const source = split(graph.nodes.get(id)?.links.get(input) ?? "")[0];
     const whole = nodes.has(id) && nodes.has(source);
     if (whole || points.some((_, index) => items.has(`route:${target}:${index}`))) {
-      const next = points.map((point, index) => (whole || items.has(`route:${target}:${index}`) ? moved(point) : point));
-      routes.set(target, next);
+      const goes = (/** @type {number} */ index) => whole || items.has(`route:${target}:${index}`);
+      routes.set(target, points.map((point, index) => (goes(index) ? moved(point) : point)));
     }
   }
   return routes;
@@ -149,7 +149,8 @@ export function place(graph, points) {
  * Removes things, and all that leads to them.
  * @param {Graph} graph
  * @param {Iterable<Item>} items
- * @param {{dissolve?: boolean, catalogue?: Catalogue}} [options] `dissolve`: who reads a removed node reads what it read
+ * @param {{dissolve?: boolean, catalogue?: Catalogue}} [options] `dissolve`: who reads a removed node then reads what
+ *   it read
  * @returns {Graph}
  */
 export function remove(graph, items, { dissolve = false, catalogue } = {}) {

@@ -1,13 +1,19 @@
 /** How types of wires are told apart: by colour and shape, so that neither is needed alone. */
 
 /** @typedef {"circle" | "square" | "diamond" | "triangle" | "hexagon"} Shape */
-/** @typedef {{readonly hue: number, readonly shape: Shape, readonly list: boolean}} Look `hue` counts the style's colours of ports, 0 to 11. */
+/**
+ * `hue` counts the style's colours of ports, 0 to 11.
+ * @typedef {{readonly hue: number, readonly shape: Shape, readonly list: boolean}} Look
+ */
 
 const HUES = 12;
 /** @type {readonly Shape[]} */
 const SHAPES = ["circle", "square", "diamond", "triangle", "hexagon"];
 
-/** Types that stand side by side in most workflows look as different as can be. @type {ReadonlyMap<string, [number, Shape]>} */
+/**
+ * Types that stand side by side in most workflows look as different as can be.
+ * @type {ReadonlyMap<string, [number, Shape]>}
+ */
 const KNOWN = new Map([
   ["Image", [0, "circle"]],
   ["Latent", [1, "square"]],

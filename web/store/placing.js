@@ -49,7 +49,8 @@ export function depthsOf(nodes) {
     while (stack.length) {
       const id = stack[stack.length - 1];
       const sources = [...(nodes.get(id)?.links.values() ?? [])].map((link) => split(link)[0]);
-      const waiting = depths.has(id) || open.has(id) ? [] : sources.filter((s) => nodes.has(s) && !depths.has(s) && !open.has(s));
+      const isNew = !depths.has(id) && !open.has(id);
+      const waiting = isNew ? sources.filter((s) => nodes.has(s) && !depths.has(s) && !open.has(s)) : [];
       open.add(id);
       if (waiting.length) {
         stack.push(...waiting);

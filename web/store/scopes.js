@@ -1,8 +1,8 @@
 /**
  * Which subgraphs are in reach of a graph: its own, and those of the graphs that it is defined in.
  *
- * A graph alone does not tell where it is defined, since an edit would have to copy all that is in it. Whoever goes into
- * a subgraph tells it here; a graph of which nothing was told is a whole document.
+ * A graph alone does not tell where it is defined, since an edit would have to copy all that is in it. Whoever goes
+ * into a subgraph tells it here; a graph of which nothing was told is a whole document.
  */
 
 /** @import {Graph} from "./types.js" */

@@ -2,12 +2,19 @@
 
 import { emptyGraph } from "./document.js";
 import { item, parseItem } from "./names.js";
+import { followPorts, renamedPorts } from "./ports.js";
 import { follow, putGraph, scopeOf } from "./scopes.js";
 
 /** @import {EditorEvent, Graph, Item} from "./types.js" */
+/** @import {Scope} from "./scopes.js" */
 
 /** @typedef {{readonly x: number, readonly y: number, readonly zoom: number}} View What of the canvas is seen. */
-/** @typedef {{readonly document: Graph, readonly path: readonly string[], readonly selection: ReadonlySet<Item>}} State */
+/**
+ * @typedef {Object} State
+ * @property {Graph} document
+ * @property {readonly string[]} path
+ * @property {ReadonlySet<Item>} selection
+ */
 /** @typedef {{label: string, before: State, after: State, merge: string | null, time: number}} Step */
 /** @typedef {(event: EditorEvent) => void} Listener */
 
@@ -126,7 +133,7 @@ export class Session {
     const graph = this.graph;
     const scope = scopeOf(graph);
     const edited = edit(graph);
-    const document = edited === graph ? this.#state.document : putGraph(scope, edited);
+    const document = edited === graph ? this.#state.document : putEdited(scope, edited);
     return this.#step(label, document, this.#state.path, edited, options);
   }
 
@@ -315,6 +322,18 @@ export class Session {
       listener(event);
     }
   }
+}
+
+/**
+ * Puts an edited graph into its document; where ports of a subgraph got other names, its instances follow.
+ * @param {Scope} scope of the graph as it was
+ * @param {Graph} edited
+ * @returns {Graph} the document
+ */
+function putEdited(scope, edited) {
+  const document = putGraph(scope, edited);
+  const renamed = scope.outer ? renamedPorts(scope.graph, edited) : null;
+  return renamed ? followPorts(document, scope, renamed) : document;
 }
 
 /**

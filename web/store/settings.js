@@ -4,7 +4,10 @@ import { isObject, parse, stringify } from "./json.js";
 
 /** @import {Json, JsonObject} from "./types.js" */
 
-/** @typedef {{getItem(key: string): string | null, setItem(key: string, value: string): void}} Store as `localStorage` */
+/**
+ * As `localStorage` is.
+ * @typedef {{getItem(key: string): string | null, setItem(key: string, value: string): void}} Store
+ */
 
 /**
  * @typedef {Object} Values
