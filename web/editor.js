@@ -6,6 +6,7 @@
  */
 
 import { Commands } from "./store/commands.js";
+import { Keys } from "./store/keys.js";
 
 /** @typedef {import("./store/types.js").EditorEvent} EditorEvent */
 /** @typedef {import("./store/types.js").Graph} Graph */
@@ -16,9 +17,10 @@ import { Commands } from "./store/commands.js";
 /** @typedef {import("./store/runs.js").Runs} Runs */
 /** @typedef {import("./store/settings.js").Settings} Settings */
 /** @typedef {import("./api/client.js").Api} Api */
+/** @typedef {import("./views/shell/panels.js").Panels} Panels */
 
 /**
- * What the user is told at the edge of the page, in words that say what to do next. An error stays until it is put away.
+ * What the user is told at the edge of the page, in words that say what to do next. An error stays until put away.
  * @typedef {Object} Notice
  * @property {string} text
  * @property {"info" | "warn" | "error"} [kind]
@@ -76,6 +78,8 @@ export class Editor {
   #early = [];
   /** @type {Presenter | null} */
   #presenter = null;
+  /** @type {Panels | null} */
+  #panels = null;
 
   /** @param {{api: Api, catalogue: Catalogue, runs: Runs, settings: Settings}} parts */
   constructor({ api, catalogue, runs, settings }) {
@@ -84,8 +88,20 @@ export class Editor {
     this.runs = runs;
     this.settings = settings;
     this.commands = new Commands();
+    const mac = /Mac|iP(?:ad|hone)/.test(navigator.platform);
+    this.keys = new Keys(() => this.commands.all(), () => ownKeys(settings), mac);
     /** @type {Canvas | null} set by the canvas when it is mounted */
     this.canvas = null;
+  }
+
+  /** The panels at the sides; they are there before any view is mounted. @returns {Panels} */
+  get panels() {
+    if (this.#panels === null) throw new Error("the shell is not there yet");
+    return this.#panels;
+  }
+
+  set panels(panels) {
+    this.#panels = panels;
   }
 
   // Tabs
@@ -265,4 +281,17 @@ export class Editor {
     this.#presenter = presenter;
     for (const notice of this.#early.splice(0)) presenter.notify(notice);
   }
+}
+
+/**
+ * The keys that the user chose, by the command's id.
+ * @param {Settings} settings
+ * @returns {Map<string, string[]>}
+ */
+function ownKeys(settings) {
+  const found = new Map();
+  for (const [id, keys] of Object.entries(settings.get("keys"))) {
+    if (Array.isArray(keys)) found.set(id, keys.filter((key) => typeof key === "string"));
+  }
+  return found;
 }

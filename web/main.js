@@ -1,1 +1,75 @@
 /** Start the editor: make its parts, mount its views, open what is to be shown. */
+
+import { Api } from "./api/client.js";
+import { appCommands } from "./commands/app.js";
+import { editCommands } from "./commands/edit.js";
+import { Editor } from "./editor.js";
+import { openEmpty, openFirst } from "./start.js";
+import { Catalogue } from "./store/catalogue.js";
+import { Runs } from "./store/runs.js";
+import { Settings } from "./store/settings.js";
+import { find } from "./views/dom.js";
+import { mountShell } from "./views/shell/shell.js";
+import { expose } from "./views/state.js";
+
+/** @typedef {{destroy(): void}} View */
+/** @typedef {(editor: Editor, host: HTMLElement) => View} Mount */
+
+/** Views with a place of their own on the page, by that place. @type {readonly (readonly [string, Mount])[]} */
+const VIEWS = [];
+
+/** Panels of the drawer on the left and the dock on the right, from top to bottom.
+ * @type {readonly import("./views/shell/panels.js").Panel[]} */
+const PANELS = [];
+
+/** @returns {Storage | null} null where the browser lets nothing be stored */
+function storage() {
+  try {
+    return localStorage;
+  } catch {
+    return null;
+  }
+}
+
+/** Make the editor, with an empty tab. */
+function makeEditor() {
+  const parts = { api: new Api(), catalogue: new Catalogue(null), runs: new Runs(), settings: new Settings(storage()) };
+  const editor = new Editor(parts);
+  editor.commands.add([...editCommands(), ...appCommands()]);
+  openEmpty(editor);
+  return editor;
+}
+
+/**
+ * A view that cannot be mounted must not keep the others from it.
+ * @param {Editor} editor
+ */
+function mountViews(editor) {
+  for (const [selector, mount] of VIEWS) {
+    try {
+      mount(editor, find(selector));
+    } catch (error) {
+      editor.fail(`A part of the page did not start (${selector})`, error);
+    }
+  }
+  for (const panel of PANELS) editor.panels.add(panel);
+}
+
+/** Ask for the node types, and show what there is before they are there. @param {Editor} editor */
+async function readCatalogue(editor) {
+  const answer = await editor.api.nodes();
+  if (answer === null) return;
+  editor.catalogue = new Catalogue(answer.json);
+  editor.emit({ type: "catalogue" });
+}
+
+async function main() {
+  const editor = makeEditor();
+  mountShell(editor);
+  mountViews(editor);
+  await readCatalogue(editor).catch((error) => editor.fail("The node types could not be read", error));
+  await openFirst(editor);
+  expose(editor);
+}
+
+await main();

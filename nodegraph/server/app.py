@@ -44,8 +44,8 @@ from nodegraph.server.workflows import Workflows
 
 log = logging.getLogger(__name__)
 RESOURCES = (jobs, batches, queue, nodes, workflows, templates, models, files, outputs, events, system, users)
-PAGES = "/{name:(?!api/).+}"
-"""All else is a page's name; never below `/api/`, where a wrong method must be told as such."""
+PAGES = "/{name:(?!api/v[0-9]).+}"
+"""All else is a page's name; never below `/api/v1`, where a wrong method must be told as such."""
 
 
 STOPPING = 0.8

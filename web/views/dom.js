@@ -139,12 +139,14 @@ export function fill(element, ...children) {
   append(element, children);
 }
 
+const UNTYPED = new Set(["checkbox", "radio", "range", "button", "submit", "file", "color"]);
+
 /**
  * Tell whether keys typed now are text for a field.
  * @param {EventTarget | null} target
  */
 export function isTyping(target) {
-  if (target instanceof HTMLInputElement) return !["checkbox", "radio", "range", "button", "file", "color"].includes(target.type);
+  if (target instanceof HTMLInputElement) return !UNTYPED.has(target.type);
   if (target instanceof HTMLTextAreaElement || target instanceof HTMLSelectElement) return true;
   return target instanceof HTMLElement && target.isContentEditable;
 }

@@ -1,0 +1,131 @@
+/** Commands of the page: tabs, theme, what helps to find one's way, the server. */
+
+import { openEmpty } from "../start.js";
+import { askText } from "../views/shell/dialogs.js";
+import { titleOf } from "../views/shell/tabs.js";
+
+/** @typedef {import("../editor.js").Editor} Editor */
+/** @typedef {import("../store/types.js").Command} Command */
+
+/** @returns {Command[]} */
+export function appCommands() {
+  return [...tabCommands(), ...themeCommands(), ...helpCommands()];
+}
+
+/** @returns {Command[]} */
+function tabCommands() {
+  const several = (/** @type {Editor} */ editor) => editor.sessions.length > 1;
+  return [
+    { id: "tab.new", title: "New workflow", group: "Tabs", keys: ["Mod+Alt+T"], run: (editor) => openEmpty(editor),
+      typing: true },
+    { id: "tab.close", title: "Close tab", group: "Tabs", keys: ["Mod+Alt+W"], run: close, typing: true },
+    { id: "tab.closeOthers", title: "Close other tabs", group: "Tabs", keys: [], when: several, run: closeOthers },
+    { id: "tab.next", title: "Next tab", group: "Tabs", keys: ["Mod+Alt+ArrowRight"], when: several, typing: true,
+      run: (editor) => step(editor, 1) },
+    { id: "tab.previous", title: "Previous tab", group: "Tabs", keys: ["Mod+Alt+ArrowLeft"], when: several,
+      typing: true, run: (editor) => step(editor, -1) },
+    { id: "tab.moveRight", title: "Move tab right", group: "Tabs", keys: [], when: several,
+      run: (editor, id) => shift(editor, id, 1) },
+    { id: "tab.moveLeft", title: "Move tab left", group: "Tabs", keys: [], when: several,
+      run: (editor, id) => shift(editor, id, -1) },
+    { id: "tab.rename", title: "Rename tab", group: "Tabs", keys: [], run: rename },
+    { id: "tab.duplicate", title: "Copy into a new tab", group: "Tabs", keys: [], run: duplicate },
+  ];
+}
+
+/** @param {Editor} editor @param {unknown} id */
+function tabOf(editor, id) {
+  return (typeof id === "string" ? editor.sessionById(id) : null) ?? editor.session;
+}
+
+/** @param {Editor} editor @param {number} by */
+function step(editor, by) {
+  const at = editor.sessions.indexOf(editor.session) + by;
+  editor.select(editor.sessions.at(at % editor.sessions.length)?.id ?? "");
+}
+
+/** @param {Editor} editor @param {unknown} id @param {number} by */
+function shift(editor, id, by) {
+  const tab = tabOf(editor, id);
+  editor.moveTab(tab.id, editor.sessions.indexOf(tab) + by);
+}
+
+/**
+ * What is not saved is asked for; the last tab gives way to an empty one.
+ * @param {Editor} editor
+ * @param {unknown} [id]
+ */
+async function close(editor, id) {
+  const tab = tabOf(editor, id);
+  if (tab.dirty && tab.document.nodes.size > 0) {
+    const answer = await editor.ask({
+      title: `Close “${titleOf(tab)}”?`,
+      body: "It has changes that are not saved.",
+      choices: [
+        { value: "cancel", title: "Keep it open" },
+        { value: "close", title: "Close without saving", kind: "danger" },
+        { value: "save", title: "Save and close", kind: "primary" },
+      ],
+    });
+    if (answer === "save") {
+      editor.select(tab.id);
+      await editor.perform("file.save");
+      if (tab.dirty) return;
+    } else if (answer !== "close") return;
+  }
+  if (editor.sessions.length === 1) openEmpty(editor);
+  editor.close(tab.id);
+}
+
+/** @param {Editor} editor @param {unknown} id */
+async function closeOthers(editor, id) {
+  const kept = tabOf(editor, id);
+  for (const tab of editor.sessions.filter((other) => other !== kept)) await close(editor, tab.id);
+  editor.select(kept.id);
+}
+
+/** @param {Editor} editor @param {unknown} id */
+async function rename(editor, id) {
+  const tab = tabOf(editor, id);
+  if (tab.name !== null && editor.commands.get("file.rename")) {
+    await editor.perform("file.rename", tab.id);
+    return;
+  }
+  const title = await askText({ title: "Rename tab", label: "Title", value: titleOf(tab), action: "Rename" });
+  if (title) tab.title = title;
+  editor.emit({ type: "sessions" });
+}
+
+/** @param {Editor} editor @param {unknown} id */
+function duplicate(editor, id) {
+  const tab = tabOf(editor, id);
+  const copy = openEmpty(editor);
+  copy.title = `${titleOf(tab)} copy`;
+  copy.replace(tab.document, "Copy of another tab");
+}
+
+/** @returns {Command[]} */
+function themeCommands() {
+  const group = "View";
+  const themes = /** @type {const} */ ({ auto: "Theme of the system", light: "Light theme", dark: "Dark theme" });
+  const choices = /** @type {("auto" | "light" | "dark")[]} */ (Object.keys(themes));
+  return [
+    ...choices.map((theme) => ({ id: `theme.${theme}`, title: themes[theme], group, keys: [],
+      run: (/** @type {Editor} */ { settings }) => settings.set("theme", theme) })),
+    { id: "theme.toggle", title: "Light or dark theme", group, keys: ["Mod+Alt+L"], run: toggleTheme },
+    { id: "theme.contrast", title: "High contrast", group, keys: [],
+      run: ({ settings }) => settings.set("contrast", !settings.get("contrast")) },
+  ];
+}
+
+/** @param {Editor} editor */
+function toggleTheme({ settings }) {
+  const theme = settings.get("theme");
+  const dark = theme === "auto" ? matchMedia("(prefers-color-scheme: dark)").matches : theme === "dark";
+  settings.set("theme", dark ? "light" : "dark");
+}
+
+/** @returns {Command[]} */
+function helpCommands() {
+  return [];
+}

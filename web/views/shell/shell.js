@@ -1,0 +1,22 @@
+/** The shell: all that is around the canvas and belongs to no one panel. */
+
+import { find } from "../dom.js";
+import { mount as mountBar } from "./bar.js";
+import { mount as mountKeyboard } from "./keyboard.js";
+import { Panels } from "./panels.js";
+import { mount as mountTabs } from "./tabs.js";
+import { mount as mountTheme } from "./theme.js";
+import { mount as mountTips } from "./tips.js";
+import { mount as mountToasts } from "./toasts.js";
+
+/** @param {import("../../editor.js").Editor} editor */
+export function mountShell(editor) {
+  mountTheme(editor);
+  mountToasts(editor, find("#toasts"));
+  mountBar(editor, { tools: find("#tools"), rail: find("#rail .rail-tools") });
+  const rails = { drawer: find("#rail .rail-panels"), dock: find("#dockrail .rail-panels") };
+  editor.panels = new Panels(editor, { rails, drawer: find("#drawer"), dock: find("#dock") });
+  mountTabs(editor, find("#tabs"));
+  mountTips(editor);
+  mountKeyboard(editor);
+}
