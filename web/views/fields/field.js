@@ -112,6 +112,13 @@ export class FieldView {
     if (plain && (OWN.has(event.key) || event.key.length === 1)) event.stopPropagation();
   }
 
+  /** Take the value away, so that the default holds. */
+  reset() {
+    this.control.split();
+    this.control.commit(undefined);
+    this.control.show();
+  }
+
   /** @param {boolean} disabled */
   disable(disabled) {
     this.control.disable(disabled);

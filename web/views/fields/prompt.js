@@ -49,6 +49,22 @@ export class PromptControl extends TypedControl {
     this.#decorate();
   }
 
+  /**
+   * Change the text around the selection, as a step of undo of its own.
+   * @param {(text: string, start: number, end: number) => {text: string, start: number, end: number}} change
+   */
+  weigh(change) {
+    const { value, selectionStart, selectionEnd } = this.input;
+    const { text, start, end } = change(value, selectionStart, selectionEnd);
+    if (text === value) return;
+    this.split();
+    this.input.value = text;
+    this.input.setSelectionRange(start, end);
+    this.commit(text);
+    this.split();
+    this.#decorate();
+  }
+
   /** Say how long the text is, and tint what is weighted. */
   #decorate() {
     const text = this.input.value;
