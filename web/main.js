@@ -9,6 +9,7 @@ import { Catalogue } from "./store/catalogue.js";
 import { Runs } from "./store/runs.js";
 import { Settings } from "./store/settings.js";
 import { find } from "./views/dom.js";
+import { COMMANDS as fieldCommands } from "./views/fields/commands.js";
 import { mountShell } from "./views/shell/shell.js";
 import { expose } from "./views/state.js";
 
@@ -35,7 +36,7 @@ function storage() {
 function makeEditor() {
   const parts = { api: new Api(), catalogue: new Catalogue(null), runs: new Runs(), settings: new Settings(storage()) };
   const editor = new Editor(parts);
-  editor.commands.add([...editCommands(), ...appCommands()]);
+  editor.commands.add([...editCommands(), ...appCommands(), ...fieldCommands]);
   openEmpty(editor);
   return editor;
 }

@@ -18,7 +18,7 @@ const ZOOM = { least: 0.05, most: 32 };
 /**
  * Let the user paint a mask.
  * @param {Editor} editor
- * @param {{source: string | null, plain?: boolean}} options `source`: the picture to paint on
+ * @param {{source: string | null}} options `source`: the picture to paint on
  * @returns {Promise<Painted | null>} null where nothing shall be kept
  */
 export async function paintMask(editor, { source }) {

@@ -25,7 +25,7 @@ export class FileControl extends ComboControl {
   #takeFiles() {
     const { host, box } = this;
     const tabindex = host.roomy ? null : -1;
-    this.paint = el("button", {
+    const paint = host.field.kind === "mask" && el("button", {
       class: "field-button", type: "button", tabindex, title: "Paint a mask", data: { action: "paint" },
       "aria-label": `${host.label}: paint a mask`, on: { click: () => void this.#paint() },
     }, icon("brush"));
@@ -39,7 +39,8 @@ export class FileControl extends ComboControl {
       if (file) void this.send(file);
       if (this.chooser) this.chooser.value = "";
     });
-    box.append(this.paint, send, this.chooser, this.busy);
+    if (paint) box.append(paint);
+    box.append(send, this.chooser, this.busy);
     box.addEventListener("dragover", (event) => this.#over(event));
     box.addEventListener("dragleave", () => box.classList.remove("over"));
     box.addEventListener("drop", (event) => this.#dropped(event));
@@ -100,7 +101,7 @@ export class FileControl extends ComboControl {
   async #paint() {
     const { paintMask } = await import("../mask.js");
     const name = typeof this.value === "string" ? this.value : null;
-    const file = await paintMask(this.host.editor, { source: name, plain: this.host.field.kind === "mask" });
+    const file = await paintMask(this.host.editor, { source: name });
     if (file) await this.send(file.blob, file.name);
   }
 
@@ -139,12 +140,6 @@ export class FileControl extends ComboControl {
     const told = super.problem();
     if (told === null || typeof this.value !== "string") return told;
     return `There is no file “${shown(this.value)}” in ${this.host.field.folder ?? INPUT}`;
-  }
-
-  /** @override */
-  show() {
-    super.show();
-    this.paint?.toggleAttribute("hidden", this.host.field.kind !== "mask" && typeof this.value !== "string");
   }
 
   /** @override */
