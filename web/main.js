@@ -3,13 +3,17 @@
 import { Api } from "./api/client.js";
 import { appCommands } from "./commands/app.js";
 import { editCommands } from "./commands/edit.js";
+import { graphCommands } from "./commands/graph.js";
+import { viewCommands } from "./commands/view.js";
 import { Editor } from "./editor.js";
 import { openEmpty, openFirst } from "./start.js";
 import { Catalogue } from "./store/catalogue.js";
 import { Runs } from "./store/runs.js";
 import { Settings } from "./store/settings.js";
+import { mount as mountCanvas } from "./views/canvas/canvas.js";
 import { find } from "./views/dom.js";
 import { COMMANDS as fieldCommands } from "./views/fields/commands.js";
+import { LIVE_COMMANDS, LIVE_PANELS, LIVE_VIEWS } from "./views/live.js";
 import { mountShell } from "./views/shell/shell.js";
 import { expose } from "./views/state.js";
 
@@ -17,11 +21,11 @@ import { expose } from "./views/state.js";
 /** @typedef {(editor: Editor, host: HTMLElement) => View} Mount */
 
 /** Views with a place of their own on the page, by that place. @type {readonly (readonly [string, Mount])[]} */
-const VIEWS = [];
+const VIEWS = [...LIVE_VIEWS];
 
 /** Panels of the drawer on the left and the dock on the right, from top to bottom.
  * @type {readonly import("./views/shell/panels.js").Panel[]} */
-const PANELS = [];
+const PANELS = [...LIVE_PANELS];
 
 /** @returns {Storage | null} null where the browser lets nothing be stored */
 function storage() {
@@ -36,7 +40,7 @@ function storage() {
 function makeEditor() {
   const parts = { api: new Api(), catalogue: new Catalogue(null), runs: new Runs(), settings: new Settings(storage()) };
   const editor = new Editor(parts);
-  editor.commands.add([...editCommands(), ...appCommands(), ...fieldCommands]);
+  editor.commands.add([...editCommands(), ...graphCommands(), ...viewCommands(), ...appCommands(), ...fieldCommands, ...LIVE_COMMANDS]);
   openEmpty(editor);
   return editor;
 }

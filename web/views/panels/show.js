@@ -4,7 +4,5 @@
 
 /** @param {Editor} editor @param {string} id */
 export function showPanel(editor, id) {
-  const shown = document.querySelector(`.panel[data-panel="${CSS.escape(id)}"]`);
-  if (shown instanceof HTMLElement && shown.checkVisibility()) return;
-  editor.perform(`panel.${id}`);
+  editor.panels.show(id, { focus: true });
 }
