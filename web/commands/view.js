@@ -1,0 +1,56 @@
+/** Commands that change what of the canvas is seen. */
+
+/** @import {Editor} from "../editor.js" */
+/** @import {Command} from "../store/types.js" */
+
+const STEP = 1.25;
+const PAN = 80;
+
+/** @param {(canvas: import("../views/canvas/canvas.js").Canvas, editor: Editor) => unknown} run */
+const onCanvas = (run) => (/** @type {Editor} */ editor) => (editor.canvas ? run(editor.canvas, editor) : undefined);
+
+/** @returns {Command[]} */
+export function viewCommands() {
+  return [...zooms(), ...pans(), ...settings()];
+}
+
+/** @returns {Command[]} */
+function zooms() {
+  const group = "View";
+  const some = (/** @type {Editor} */ editor) => editor.session.selection.size > 0;
+  return [
+    { id: "view.zoomIn", title: "Zoom in", group, keys: ["Mod+=", "Alt+="], run: onCanvas((canvas) => canvas.camera.zoomBy(STEP)) },
+    { id: "view.zoomOut", title: "Zoom out", group, keys: ["Mod+-", "Alt+-"], run: onCanvas((canvas) => canvas.camera.zoomBy(1 / STEP)) },
+    { id: "view.zoomReset", title: "Zoom to 100 %", group, keys: ["Mod+0", "Alt+0"],
+      run: onCanvas((canvas) => canvas.camera.zoomBy(1 / canvas.camera.view.zoom)) },
+    { id: "view.fit", title: "Show everything", group, keys: ["Home", "Shift+1"], run: onCanvas((canvas) => canvas.fit()) },
+    { id: "view.fitSelection", title: "Show the selection", group, keys: [".", "Shift+2"],
+      run: onCanvas((canvas, editor) => canvas.fit(some(editor) ? editor.session.selection : undefined)) },
+  ];
+}
+
+/** Where nothing is selected, arrows move the view. @returns {Command[]} */
+function pans() {
+  const none = (/** @type {Editor} */ editor) => editor.session.selection.size === 0;
+  const pan = (/** @type {string} */ name, /** @type {number} */ x, /** @type {number} */ y) => ({
+    id: `view.pan${name}`, title: `Move the view ${name.toLowerCase()}`, group: "View", keys: [`Arrow${name}`], when: none,
+    run: onCanvas((canvas) => canvas.camera.pan(-x * PAN, -y * PAN)),
+  });
+  return [pan("Left", -1, 0), pan("Right", 1, 0), pan("Up", 0, -1), pan("Down", 0, 1)];
+}
+
+/** @returns {Command[]} */
+function settings() {
+  const group = "View";
+  const toggle = (/** @type {"minimap" | "snap" | "guides"} */ name) => (/** @type {Editor} */ editor) => {
+    const on = !editor.settings.get(name);
+    editor.settings.set(name, on);
+    editor.emit({ type: "settings" });
+    return on;
+  };
+  return [
+    { id: "view.minimap", title: "Show or hide the map", group, keys: ["Alt+M"], run: toggle("minimap") },
+    { id: "view.snap", title: "Snap to the grid, or not", group, keys: [], run: toggle("snap") },
+    { id: "view.guides", title: "Line up with other nodes, or not", group, keys: [], run: toggle("guides") },
+  ];
+}

@@ -1,0 +1,378 @@
+/** The canvas: the scene of the open tab, drawn, and all that is asked of it by commands and panels. */
+
+import { COLORS } from "../../store/types.js";
+import { nodeOf } from "../../store/runs.js";
+import { idsOf } from "../../store/names.js";
+import { el } from "../dom.js";
+import { heightOfMedia, markOf, problemOf } from "./bodies.js";
+import { Camera } from "./camera.js";
+import { FrameLayer } from "./frames.js";
+import { hit } from "./hit.js";
+import { NodeLayer } from "./nodes.js";
+import { paintMarks } from "./overlay.js";
+import { paint } from "./paint.js";
+import { Pointer } from "./pointer.js";
+import { Scene } from "./scene.js";
+import { readTheme, watchTheme } from "./theme.js";
+import { editText } from "./typing.js";
+
+/** @import {Editor} from "../../editor.js" */
+/** @import {Box, EditorEvent, Item, NodeRun, Point} from "../../store/types.js" */
+/** @import {View} from "../../geometry/transform.js" */
+/** @import {Marks} from "./overlay.js" */
+/** @import {NodeView} from "./node.js" */
+
+/** @type {ReadonlySet<string>} */
+const NONE = new Set();
+
+/**
+ * Put the canvas into its place.
+ * @param {Editor} editor @param {HTMLElement} host
+ */
+export function mount(editor, host) {
+  const canvas = new Canvas(editor, host);
+  editor.canvas = canvas;
+  return canvas;
+}
+
+/** What commands and panels ask; `point` is on the canvas, `place` in its element, `client` in the window. */
+export class Canvas {
+  /** @param {Editor} editor @param {HTMLElement} host */
+  constructor(editor, host) {
+    this.editor = editor;
+    this.host = host;
+    this.ground = el("canvas", { class: "canvas-ground", "aria-hidden": "true" });
+    this.below = el("div", { class: "canvas-layer" });
+    this.layer = el("div", { class: "canvas-layer" });
+    this.above = el("canvas", { class: "canvas-above", "aria-hidden": "true", hidden: true });
+    this.hint = el("div", { class: "canvas-hint", hidden: true });
+    host.classList.add("canvas");
+    host.tabIndex = 0;
+    host.setAttribute("role", "application");
+    host.setAttribute("aria-label", "Canvas");
+    host.append(this.ground, this.below, this.layer, this.above, this.hint);
+    this.camera = new Camera((view) => this.onView(view));
+    this.frames = new FrameLayer(this.below);
+    this.nodes = new NodeLayer({
+      editor,
+      look: (type) => editor.catalogue.look(type),
+      read: (id, output) => this.isRead(id, output),
+      decorate: (node) => this.decorate(node),
+    }, this.layer);
+    this.scene = this.newScene();
+    this.path = "";
+    this.theme = readTheme(COLORS);
+    /** @type {Marks} what the gesture of the moment shows */
+    this.marks = {};
+    /** @type {ReadonlySet<string>} links that are being moved away */
+    this.faint = NONE;
+    /** @type {ReadonlySet<string>} */
+    this.lit = NONE;
+    /** @type {((node: NodeView) => void) | null} */
+    this.decoration = null;
+    this.frame = 0;
+    this.measuring = 0;
+    this.hurry = true;
+    this.pointer = new Pointer(this);
+    this.offs = this.listen();
+    this.resize();
+    this.show();
+  }
+
+  listen() {
+    const { editor } = this;
+    const observer = new ResizeObserver(() => this.resize());
+    observer.observe(this.host);
+    const offs = [
+      editor.on("document", () => this.follow()),
+      editor.on("selection", () => this.onSelection()),
+      editor.on("scope", () => this.show()),
+      editor.on("session", () => this.show()),
+      editor.on("catalogue", () => this.follow({ retype: true })),
+      editor.on("run", (event) => this.onRun(event)),
+      editor.on("preview", () => this.remeasure()),
+      editor.on("outputs", () => this.remeasure()),
+      editor.on("problems", () => this.showStates()),
+      editor.settings.onChange(() => this.invalidate()),
+      watchTheme(() => this.retheme()),
+      () => observer.disconnect(),
+    ];
+    return offs;
+  }
+
+  newScene() {
+    const { editor } = this;
+    return new Scene({
+      type: (node, graph) => editor.catalogue.type(node, graph),
+      settled: (node) => node.graph === null && editor.catalogue.find(node.type ?? "") !== undefined,
+      fit: (source, target) => editor.catalogue.fit(source, target),
+      look: (type) => editor.catalogue.look(type),
+      media: (id, width) => heightOfMedia(editor, id, width),
+    });
+  }
+
+  // What happens in the editor
+
+  /** Show the open tab's graph from its start. */
+  show() {
+    const { session } = this.editor;
+    this.pointer.cancel();
+    this.nodes.clear();
+    this.scene = this.newScene();
+    this.path = `${session.id}/${session.path.join("/")}`;
+    this.scene.update(session.graph);
+    this.scene.touched.clear();
+    this.hurry = true;
+    this.onSelection();
+    if (session.view) this.camera.set(session.view);
+    else this.fit(undefined, { animate: false });
+  }
+
+  /** Take over what changed in the document. @param {{retype?: boolean, remeasure?: boolean}} [options] */
+  follow(options) {
+    const { session } = this.editor;
+    if (this.path !== `${session.id}/${session.path.join("/")}`) return this.show();
+    this.scene.update(session.graph, options);
+    for (const id of this.scene.touched) this.nodes.get(id)?.refresh();
+    this.scene.touched.clear();
+    this.relight();
+    this.invalidate();
+  }
+
+  onSelection() {
+    const ids = idsOf(this.editor.session.selection, "node");
+    this.scene.raise(ids);
+    const last = [...ids].at(-1);
+    if (last !== undefined) this.nodes.rove(last);
+    this.relight();
+    this.invalidate();
+  }
+
+  /** Links of selected nodes are seen first. */
+  relight() {
+    const ids = idsOf(this.editor.session.selection, "node");
+    if (!ids.size || ids.size > 50) {
+      this.lit = NONE;
+      return;
+    }
+    const lit = new Set();
+    for (const id of ids) for (const key of this.scene.around.get(id) ?? []) lit.add(key);
+    this.lit = lit;
+  }
+
+  /** @param {EditorEvent} event */
+  onRun(event) {
+    if (event.type === "run" && event.job !== this.editor.session.job) return;
+    this.showStates();
+    this.remeasure();
+  }
+
+  /** Show what nodes do, would do, and what is wrong with them. */
+  showStates() {
+    for (const node of this.nodes.shown.values()) this.showState(node);
+    this.invalidate();
+  }
+
+  /** @param {NodeView} node */
+  showState(node) {
+    const { editor } = this;
+    node.show(this.runOf(node.id), markOf(editor, node.id), problemOf(editor, node.id));
+  }
+
+  /** A picture more or less makes nodes higher or lower; asked often, done once a frame. */
+  remeasure() {
+    this.measuring ||= requestAnimationFrame(() => {
+      this.measuring = 0;
+      this.follow({ remeasure: true });
+    });
+  }
+
+  /** @param {View} view */
+  onView(view) {
+    this.editor.session.setView(view);
+    this.invalidate();
+  }
+
+  retheme() {
+    this.theme = readTheme(COLORS);
+    this.invalidate();
+  }
+
+  resize() {
+    const { width, height } = this.host.getBoundingClientRect();
+    const ratio = window.devicePixelRatio || 1;
+    this.camera.size = { width: Math.max(1, width), height: Math.max(1, height) };
+    this.ratio = ratio;
+    for (const canvas of [this.ground, this.above]) {
+      canvas.width = Math.max(1, Math.round(width * ratio));
+      canvas.height = Math.max(1, Math.round(height * ratio));
+    }
+    this.draw();
+  }
+
+  // Drawing
+
+  /** Have everything drawn in the next frame. */
+  invalidate() {
+    if (!this.frame) this.frame = requestAnimationFrame(() => this.draw());
+  }
+
+  draw() {
+    cancelAnimationFrame(this.frame);
+    this.frame = 0;
+    const { scene, theme, lit, faint } = this;
+    const { view, size } = this.camera;
+    const ratio = this.ratio ?? 1;
+    const { selection } = this.editor.session;
+    const near = `translate(${whole(view.x, ratio)}px, ${whole(view.y, ratio)}px) scale(${view.zoom})`;
+    this.layer.style.transform = near;
+    this.below.style.transform = near;
+    this.frames.sync(scene, selection);
+    const run = (/** @type {string} */ id) => this.runOf(id);
+    const { boxes, done } = this.nodes.sync({ scene, view, size, selection, hurry: this.hurry });
+    this.hurry = false;
+    const state = (/** @type {string} */ id) => run(id).state;
+    const context = this.ground.getContext("2d", { alpha: false });
+    if (context) paint(context, { scene, view, size, ratio, theme, selection, boxes, lit, faint, state });
+    this.drawMarks();
+    if (!done) this.invalidate();
+  }
+
+  drawMarks() {
+    const empty = Object.keys(this.marks).length === 0;
+    if (empty && this.above.hidden) return;
+    this.above.hidden = empty;
+    const context = this.above.getContext("2d");
+    const { view, size } = this.camera;
+    const ratio = this.ratio ?? 1;
+    if (context) paintMarks(context, this.marks, { scene: this.scene, view, size, ratio, theme: this.theme });
+  }
+
+  /** Show what a gesture does; {} when it is over. @param {Marks} marks */
+  mark(marks) {
+    this.marks = marks;
+    this.invalidate();
+  }
+
+  /** Say something beside the pointer; null takes it away. @param {string | null} text @param {Point} [client] @param {"plain" | "refused"} [kind] */
+  say(text, client, kind = "plain") {
+    this.hint.hidden = text === null;
+    if (text === null || !client) return;
+    const place = this.placeOf(client);
+    this.hint.textContent = text;
+    this.hint.dataset.kind = kind;
+    this.hint.style.translate = `${Math.min(place.x + 16, this.camera.size.width - 240)}px ${place.y + 18}px`;
+  }
+
+  /** @param {NodeView} node */
+  decorate(node) {
+    this.showState(node);
+    this.decoration?.(node);
+  }
+
+  /** Mark all nodes that are seen, now and as they come; null ends it. @param {((node: NodeView) => void) | null} decoration */
+  decorateAll(decoration) {
+    this.decoration = decoration;
+    if (decoration) for (const node of this.nodes.shown.values()) decoration(node);
+  }
+
+  // Questions
+
+  /** @param {string} id @returns {NodeRun} */
+  runOf(id) {
+    const { session, runs } = this.editor;
+    return runs.node(session.job, nodeOf(session.path, id));
+  }
+
+  /** @param {string} id @param {string} output */
+  isRead(id, output) {
+    for (const key of this.scene.around.get(id) ?? []) {
+      const wire = this.scene.wires.get(key);
+      if (wire?.source === id && wire.output === output) return true;
+    }
+    return false;
+  }
+
+  /** @param {Point} client @returns {Point} in this element */
+  placeOf(client) {
+    const { left, top } = this.host.getBoundingClientRect();
+    return { x: client.x - left, y: client.y - top };
+  }
+
+  /** @param {Point} client @returns {Point} on the canvas */
+  pointOf(client) {
+    return this.camera.toCanvas(this.placeOf(client));
+  }
+
+  /** @param {Point} point on the canvas @returns {Point} in the window */
+  clientOf(point) {
+    const { left, top } = this.host.getBoundingClientRect();
+    const place = this.camera.toScreen(point);
+    return { x: place.x + left, y: place.y + top };
+  }
+
+  /** @param {Point} client */
+  hitAt(client) {
+    return hit(this.scene, this.pointOf(client), this.camera.view.zoom);
+  }
+
+  /** Where the pointer is on the canvas, or the middle of what is seen. @returns {Point} */
+  get here() {
+    return this.pointer.over ? this.pointOf(this.pointer.last) : this.middle;
+  }
+
+  /** @returns {Point} */
+  get middle() {
+    return this.camera.toCanvas(this.camera.middle);
+  }
+
+  /** @param {Item} item @returns {Box | null} */
+  boxOf(item) {
+    return this.scene.itemBox(item);
+  }
+
+  // What is asked for
+
+  /** Show items, or everything. @param {Iterable<Item>} [items] @param {{animate?: boolean}} [options] */
+  fit(items, { animate = true } = {}) {
+    this.camera.fit(this.scene.extent(items), animate);
+  }
+
+  /** Move the view so that items are seen. @param {Iterable<Item>} items */
+  reveal(items) {
+    const box = this.scene.extent(items);
+    if (box) this.camera.reveal(box);
+  }
+
+  /** Go to a node: select it, show it, give it the focus. @param {string} id */
+  goTo(id) {
+    this.editor.session.select([`node:${id}`]);
+    this.reveal([`node:${id}`]);
+    this.focus(id);
+  }
+
+  /** Give a node the focus, or the canvas. @param {string} [id] */
+  focus(id) {
+    this.draw();
+    const element = id === undefined ? null : this.nodes.get(id)?.element;
+    if (id !== undefined) this.nodes.rove(id);
+    (element ?? this.host).focus({ preventScroll: true });
+  }
+
+  /** Type a title or a text where it stands. @param {Item} item @returns {boolean} */
+  rename(item) {
+    return editText(this, item);
+  }
+
+  destroy() {
+    for (const off of this.offs) off();
+    cancelAnimationFrame(this.frame);
+    this.pointer.destroy();
+    this.nodes.clear();
+    this.host.replaceChildren();
+    this.editor.canvas = null;
+  }
+}
+
+/** A place on whole device pixels, so that text is sharp. @param {number} value @param {number} ratio */
+const whole = (value, ratio) => Math.round(value * ratio) / ratio;

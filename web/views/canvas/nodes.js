@@ -1,0 +1,136 @@
+/** The layer of the nodes that are in view. Making elements takes time, so it is spread over frames. */
+
+import { visible } from "../../geometry/transform.js";
+import { BOX_ZOOM } from "./hit.js";
+import { NodeView } from "./node.js";
+
+/** @import {Item} from "../../store/types.js" */
+/** @import {View, Size} from "../../geometry/transform.js" */
+/** @import {Placed, Scene} from "./scene.js" */
+/** @import {RowHost} from "./rows.js" */
+
+/** Milliseconds of a frame that new nodes may take. */
+const BUDGET = 5;
+/** Pixels around the view in which nodes are made, and are kept. */
+const MARGIN = 60;
+const KEPT = 400;
+/** Nodes out of view whose elements are kept for when they come back. */
+const SPARE = 120;
+
+/** Shows and hides nodes as the view moves. */
+export class NodeLayer {
+  /** @param {RowHost} host @param {HTMLElement} element */
+  constructor(host, element) {
+    this.host = host;
+    this.element = element;
+    /** @type {Map<string, NodeView>} */
+    this.shown = new Map();
+    /** @type {Map<string, NodeView>} those out of view, the longest unseen first */
+    this.spare = new Map();
+    /** @type {string | null} the node that Tab comes to */
+    this.focused = null;
+  }
+
+  /**
+   * Bring the elements up to what is in view.
+   * @param {{scene: Scene, view: View, size: Size, selection: ReadonlySet<Item>, hurry?: boolean}} shown
+   * @returns {{boxes: Placed[], done: boolean}} the nodes to be drawn as boxes, and whether that is how it stays
+   */
+  sync(shown) {
+    const { scene, view, size, hurry = false } = shown;
+    const far = view.zoom < BOX_ZOOM;
+    this.element.hidden = far;
+    const ids = scene.nodeGrid.query(visible(view, size, far ? 0 : MARGIN));
+    if (far) return { boxes: placedOf(scene, ids), done: true };
+    this.drop(scene, visible(view, size, KEPT));
+    const end = performance.now() + (hurry ? 1000 : BUDGET);
+    const boxes = [];
+    for (const id of ids) {
+      const placed = scene.nodes.get(id);
+      if (!placed) continue;
+      const known = this.shown.get(id);
+      if (known) this.refresh(known, placed, shown);
+      else if (performance.now() < end) this.attach(placed, shown);
+      else boxes.push(placed);
+    }
+    return { boxes, done: boxes.length === 0 };
+  }
+
+  /** @param {NodeView} node @param {Placed} placed @param {{scene: Scene, selection: ReadonlySet<Item>}} shown */
+  refresh(node, placed, { scene, selection }) {
+    const order = scene.order.get(placed.id) ?? 0;
+    if (node.placed !== placed || node.element.style.zIndex !== String(order)) node.update(placed, order);
+    node.select(selection.has(`node:${placed.id}`));
+  }
+
+  /** @param {Placed} placed @param {{scene: Scene, selection: ReadonlySet<Item>}} shown */
+  attach(placed, shown) {
+    const node = this.spare.get(placed.id) ?? new NodeView(this.host, placed.id);
+    this.spare.delete(placed.id);
+    this.shown.set(placed.id, node);
+    node.element.tabIndex = placed.id === this.focused ? 0 : -1;
+    this.refresh(node, placed, shown);
+    node.refresh();
+    this.host.decorate(node);
+    this.element.append(node.element);
+  }
+
+  /** @param {Scene} scene @param {import("../../store/types.js").Box} kept */
+  drop(scene, kept) {
+    const near = scene.nodeGrid.query(kept);
+    for (const [id, node] of this.shown) {
+      const gone = !scene.nodes.has(id);
+      if (near.has(id) || (!gone && node.element.contains(document.activeElement))) continue;
+      this.shown.delete(id);
+      if (gone) node.destroy();
+      else this.store(id, node);
+    }
+    for (const [id, node] of this.spare) {
+      if (scene.nodes.has(id) && this.spare.size <= SPARE) continue;
+      this.spare.delete(id);
+      node.destroy();
+    }
+  }
+
+  /** @param {string} id @param {NodeView} node */
+  store(id, node) {
+    node.element.remove();
+    this.spare.set(id, node);
+  }
+
+  /** @param {string} id */
+  get(id) {
+    return this.shown.get(id) ?? null;
+  }
+
+  /** Let Tab come to a node. @param {string | null} id */
+  rove(id) {
+    if (id === this.focused) return;
+    const last = this.focused === null ? undefined : this.shown.get(this.focused);
+    if (last) last.element.tabIndex = -1;
+    this.focused = id;
+    const next = id === null ? undefined : this.shown.get(id);
+    if (next) next.element.tabIndex = 0;
+  }
+
+  /** Draw all ports again. */
+  refreshPorts() {
+    for (const node of this.shown.values()) node.refresh();
+  }
+
+  clear() {
+    for (const node of [...this.shown.values(), ...this.spare.values()]) node.destroy();
+    this.shown.clear();
+    this.spare.clear();
+  }
+}
+
+/** @param {Scene} scene @param {Iterable<string>} ids @returns {Placed[]} */
+function placedOf(scene, ids) {
+  const found = [];
+  for (const id of ids) {
+    const placed = scene.nodes.get(id);
+    if (placed) found.push(placed);
+  }
+  return found;
+}
