@@ -21,7 +21,7 @@ import { expose } from "./views/state.js";
 /** @typedef {(editor: Editor, host: HTMLElement) => View} Mount */
 
 /** Views with a place of their own on the page, by that place. @type {readonly (readonly [string, Mount])[]} */
-const VIEWS = [...LIVE_VIEWS];
+const VIEWS = [["#canvas", mountCanvas], ...LIVE_VIEWS];
 
 /** Panels of the drawer on the left and the dock on the right, from top to bottom.
  * @type {readonly import("./views/shell/panels.js").Panel[]} */
