@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from nodegraph import resources
 from nodegraph.diffusion import registry as diffusion
+from nodegraph.engine.aim import aimed
 from nodegraph.engine.cache import Entry, NoCache
 from nodegraph.engine.check import check
 from nodegraph.engine.errors import WorkflowError
@@ -196,14 +197,21 @@ class Runtime:
         return read_api(document, self.registry) if is_api(document) else None
 
     def check(
-        self, source: Source, inputs: Mapping[str, Json] | None = None, *, folders: Places | None = None
+        self,
+        source: Source,
+        inputs: Mapping[str, Json] | None = None,
+        *,
+        folders: Places | None = None,
+        targets: Collection[str] | None = None,
     ) -> Graph:
         """Return the graph of a workflow with its exposed inputs set; raise `WorkflowError` with every problem.
 
-        `folders` stand in for the runtime's own of these kinds (`input`, say).
+        `folders` stand in for the runtime's own of these kinds (`input`, say). That nothing is left to run, since nodes
+        are muted, is a problem too, unless there are `targets` that a run is to reach instead.
         """
         workflow = self.load(source)
         graph = check(workflow, self.registry, folders=self._placed(folders), inputs=inputs)
+        graph = graph if targets is not None else aimed(graph)
         return replace(graph, document=Forms(graph.document, self.registry))
 
     def plan(self, graph: Graph) -> Plan:
@@ -231,7 +239,7 @@ class Runtime:
         from nodegraph.engine.graph import Graph
         from nodegraph.recording import Recorder
 
-        graph = source if isinstance(source, Graph) else self.check(source, inputs, folders=folders)
+        graph = source if isinstance(source, Graph) else self.check(source, inputs, folders=folders, targets=targets)
         self._resolve_placement(graph)
         recorder = Recorder(self.plugins, emit)
         executor = self.executor if folders is None else self.executor.within(self._placed(folders))

@@ -33,7 +33,8 @@ def main(options: argparse.Namespace) -> Exit:
         write_json({"ok": False, "problems": [plain(asdict(problem)) for problem in error.problems]})
         return Exit.INVALID
     if options.json:
-        write_json({"ok": True, "problems": [], "nodes": len(graph.nodes), "targets": list(graph.targets)})
+        told = {"nodes": len(graph.nodes), "targets": list(graph.targets), "left_out": dict(graph.left_out)}
+        write_json({"ok": True, "problems": [], **told})
     else:
         _tell(options.file, workflow, graph, runtime)
     return Exit.DONE
@@ -42,6 +43,8 @@ def main(options: argparse.Namespace) -> Exit:
 def _tell(file: str, workflow: Workflow, graph: Graph, runtime: Runtime) -> None:
     name = "the workflow on stdin" if file == files.STDIN else file
     write_line(f"{name}: ok, {several(len(graph.nodes), 'node')}, reaching for {', '.join(graph.targets)}")
+    for node, reason in graph.left_out.items():
+        write_line(f"{node} is left out: {reason}")
     names = settable(workflow, runtime.registry)
     listed = names or parameters(workflow, runtime.registry)
     if listed:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, TextIO
 
 from nodegraph.cli.output import Results, plain
@@ -62,7 +63,7 @@ def as_json(outputs: Outputs) -> Json:
     }
 
 
-def tell(outputs: Outputs, seconds: float, stream: TextIO) -> None:
+def tell(outputs: Outputs, seconds: float, stream: TextIO, left_out: Sequence[str] = ()) -> None:
     """Write what failed and why, what else went on, the time that all of it took, and peak memory."""
     result = outputs.result
     for error in result.failures.values():
@@ -71,7 +72,11 @@ def tell(outputs: Outputs, seconds: float, stream: TextIO) -> None:
         stream.write(f"{question_line(asked)}\n")
     word = "cancelled" if result.cancelled else "failed" if result.failures else "waiting" if result.waiting else "done"
     word = f"{word} after" if word == "waiting" else f"{word} in"
-    stream.write(f"{word} {duration(seconds)}: {'; '.join(_counts(outputs, result))}\n")
+    stream.write(f"{word} {duration(seconds)}: {'; '.join(_counts(outputs, result, left_out))}\n")
+
+
+def _named(names: Sequence[str]) -> str:
+    return ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
 
 
 def question_line(asked: Question) -> str:
@@ -83,7 +88,7 @@ def question_line(asked: Question) -> str:
     )
 
 
-def _counts(outputs: Outputs, result: Result) -> list[str]:
+def _counts(outputs: Outputs, result: Result, left_out: Sequence[str]) -> list[str]:
     ran = len(result.timings.keys() - result.failures.keys())
     parts = [f"{several(ran, 'node')} ran" if ran else "no node ran"]
     if result.failures:
@@ -91,12 +96,12 @@ def _counts(outputs: Outputs, result: Result) -> list[str]:
     if result.waiting:
         parts.append(f"{len(result.waiting)} waiting for an answer")
     if result.skipped:
-        names = list(result.skipped)
         lacking = "failed" if result.failures else "waits"
-        more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-        parts.append(f"{len(names)} could not run for want of what {lacking} ({', '.join(names[:SHOWN])}{more})")
+        parts.append(f"{len(result.skipped)} could not run for want of what {lacking} ({_named(list(result.skipped))})")
     if result.reused:
         parts.append(f"{len(result.reused)} reused")
+    if left_out:
+        parts.append(f"{len(left_out)} left out, muted or bypassed ({_named(left_out)})")
     if outputs.files:
         parts.append(f"{several(len(outputs.files), 'file')} saved")
     peak = [f"{size(count)} ({device})" for device, count in outputs.peak_memory.items() if count]

@@ -48,7 +48,7 @@ def main(options: argparse.Namespace) -> Exit:
         results.json(outcome.as_json(outputs))
     else:
         outcome.write_results(outputs, results)
-    outcome.tell(outputs, time.monotonic() - started, sys.stderr)
+    outcome.tell(outputs, time.monotonic() - started, sys.stderr, list(graph.left_out))
     if outputs.result.cancelled:
         return Exit.CANCELLED
     if outputs.result.failures:
@@ -64,6 +64,8 @@ def _runtime(options: argparse.Namespace) -> Runtime:
 def _explain(runtime: Runtime, graph: Graph) -> None:
     for decision in runtime.plan(graph).explain():
         sys.stderr.write(f"{decision}\n")
+    for node, reason in graph.left_out.items():
+        sys.stderr.write(f"{node}: left out, {reason}\n")
 
 
 def _run(runtime: Runtime, graph: Graph, options: argparse.Namespace, results: Results) -> Outputs:

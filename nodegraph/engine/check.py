@@ -10,13 +10,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from nodegraph.engine.dissolve import Dissolver, Given, Leaf, Scope, Target
+from nodegraph.engine.dissolve import OPEN, Dissolver, Given, Leaf, Scope, Target
 from nodegraph.engine.document import Place, Workflow
 from nodegraph.engine.errors import SHOWN, Problems, told
 from nodegraph.engine.exposed import with_inputs
 from nodegraph.engine.folders import Folders
 from nodegraph.engine.graph import Body, Graph, Instance, Source
 from nodegraph.engine.jsontext import Limits
+from nodegraph.engine.modes import settle
 from nodegraph.engine.order import cycles, in_order
 from nodegraph.engine.registry import Registry
 from nodegraph.engine.spec import InputPort, Json, NodeSpec, OutputPort, PortType
@@ -78,10 +79,19 @@ class _Checker:
         """Check a whole workflow; the graph is good only if there are no problems."""
         dissolver = Dissolver(self.limits, self.problems, self.dropped)
         part = _Part(dissolver, dissolver.open(workflow))
+        settle(dissolver, self.registry)
         nodes = self._nodes(part)
         found = {name: dissolver.output(part.scope, name) for name in workflow.outputs}
         outputs = {name: source for name, source in found.items() if source is not None}
-        return Graph(nodes, _targets(nodes, outputs.values()), outputs, workflow.dump())
+        targets = _targets(nodes, outputs.values(), self._wanted_more(dissolver, workflow, outputs))
+        return Graph(nodes, targets, outputs, workflow.dump(), dissolver.left_out)
+
+    def _wanted_more(self, dissolver: Dissolver, workflow: Workflow, outputs: Mapping[str, Source]) -> bool:
+        """Tell whether what a run would reach is left out: then nothing else is run in its place."""
+        if len(outputs) < len(workflow.outputs):
+            return True
+        specs = (self.registry.get(type) for type in dissolver.types_left_out)
+        return any(spec is not None and spec.output for spec in specs)
 
     def _nodes(self, part: _Part) -> dict[str, Instance]:
         self._ports(part)
@@ -114,13 +124,15 @@ class _Checker:
         """Check where the inputs and outputs of the workflow and its subgraphs lead."""
         leaves, dissolver = part.dissolver.leaves, part.dissolver
         for scope in dissolver.scopes:
+            if scope.off is not None:
+                continue
             for name in scope.part.inputs:
                 for target in dissolver.targets(scope, name):
                     part.fed.setdefault(target, (scope, name))
                     self._port(scope, name, leaves.get(target.node), target.port)
             for name in scope.part.outputs:
                 source = dissolver.output(scope, name)
-                if source is not None:
+                if source is not None and source.node != OPEN:
                     self._output(part, source, scope, scope.place, scope.owner, f"outputs.{name}")
 
     def _port(self, scope: Scope, name: str, leaf: Leaf | None, port: str) -> None:
@@ -284,9 +296,22 @@ class _Checker:
             return None
         self._bodies[scope.place] = None
         opened = {name: tuple(dissolver.targets(scope, name)) for name in scope.part.inputs}
+        opened = settle(dissolver, self.registry, opened)
         part = _Part(dissolver, scope, frozenset(target for targets in opened.values() for target in targets))
-        self._bodies[scope.place] = _body(part, opened, self._nodes(part), prefix)
+        nodes = self._nodes(part)
+        self._given_back(part)
+        self._bodies[scope.place] = _body(part, opened, nodes, prefix)
         return self._bodies[scope.place]
+
+    def _given_back(self, part: _Part) -> None:
+        """Report outputs of a body that would be its own inputs, as what makes them is bypassed."""
+        scope = part.scope
+        for name in scope.part.outputs:
+            source = part.dissolver.output(scope, name)
+            if source is not None and source.node == OPEN:
+                message = f"the subgraph {scope.chain[-1]!r} would give back its input {source.output!r} as {name!r}"
+                message += ": a node is bypassed that a body needs"
+                self._report(scope, scope.place, f"outputs.{name}", "bypassed_body", message, node=scope.owner)
 
 
 def _body(part: _Part, opened: Mapping[str, tuple[Target, ...]], nodes: Mapping[str, Instance], prefix: str) -> Body:
@@ -310,9 +335,11 @@ def _body(part: _Part, opened: Mapping[str, tuple[Target, ...]], nodes: Mapping[
     return Body(part.scope.chain[-1], inner, inputs, targets, outputs, sources)
 
 
-def _targets(nodes: Mapping[str, Instance], outputs: Iterable[Source]) -> tuple[str, ...]:
-    """Return what a run must reach: sinks and exposed outputs or, where there are none, what nothing reads."""
+def _targets(nodes: Mapping[str, Instance], outputs: Iterable[Source], wanted_more: bool) -> tuple[str, ...]:
+    """Return what a run must reach: sinks and exposed outputs or, where there were none, what nothing reads."""
     exposed = {source.node for source in outputs}
     wanted = tuple(id for id, node in nodes.items() if node.spec.output or id in exposed)
+    if wanted or wanted_more:
+        return wanted
     read = {source.node for node in nodes.values() for source in node.links.values()}
-    return wanted or tuple(id for id in nodes if id not in read)
+    return tuple(id for id in nodes if id not in read)

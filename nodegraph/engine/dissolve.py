@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Literal, NamedTuple
+from dataclasses import dataclass, field, replace
+from typing import Final, Literal, NamedTuple
 
-from nodegraph.engine.document import NodeEntry, Place, Subgraph, Workflow
+from nodegraph.engine.document import Mode, NodeEntry, Place, Subgraph, Workflow
 from nodegraph.engine.errors import Problems, told
 from nodegraph.engine.graph import Source
 from nodegraph.engine.jsontext import Limits
 from nodegraph.engine.spec import Json
+
+OPEN: Final = ""
+"""Stands in place of a node where a source is an input of the body that is dissolved."""
 
 
 class Level(NamedTuple):
@@ -40,6 +43,11 @@ class Scope:
     """Links resolved so far, by their text."""
     outputs: dict[str, Source | None] = field(default_factory=dict)
     """Its own outputs resolved so far."""
+    given: Mapping[str, Given] = field(default_factory=dict)
+    """What its instance is given."""
+    mode: Mode | None = None
+    off: Scope | None = None
+    """The outermost instance that is switched off, among this and those around it."""
 
     @property
     def owner(self) -> str | None:
@@ -71,6 +79,8 @@ class Given:
     place: Place
     node: str
     field: str
+    fallback: Given | None = None
+    """What the file says further in, which holds where this comes from a node that is left out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +92,7 @@ class Leaf:
     given: Mapping[str, Given]
     scope: Scope
     place: Place
+    mode: Mode | None = None
 
 
 class Target(NamedTuple):
@@ -98,6 +109,13 @@ class Dissolver:
         self.limits, self.problems, self.dropped = limits, problems, dropped
         self.leaves: dict[str, Leaf] = {}
         self.scopes: list[Scope] = []
+        self.switched = False
+        """Whether a node is muted or bypassed."""
+        self.left_out: dict[str, str] = {}
+        """Nodes and instances that are left out, and why; filled by `modes.settle`."""
+        self.types_left_out: set[str] = set()
+        self.passed: dict[Source, Source] = {}
+        """What outputs of bypassed nodes pass on."""
         self._full = False
         self._told: set[tuple[Place, str, str, str]] = set()
 
@@ -121,13 +139,16 @@ class Dissolver:
             if self._too_many():
                 return
             path, place = f"{scope.prefix}{id}", (*scope.place, "nodes", id)
-            given = {**self._written(scope, path, place, entry), **feeds.get(id, {})}
+            given = _laid_over(self._written(scope, path, place, entry), feeds.get(id, {}))
+            self.switched |= entry.mode is not None
             if entry.graph is None:
-                self.leaves[path] = Leaf(path, entry.type or "", given, scope, place)
+                self.leaves[path] = Leaf(path, entry.type or "", given, scope, place, entry.mode)
                 continue
             child = self._enter(scope, entry.graph, f"{path}/", path, "graph")
             if child is not None:
                 scope.instances[id] = child
+                child.given, child.mode = given, entry.mode
+                child.off = scope.off or (child if entry.mode else None)
                 self._fill(child, self._feeds(child, given))
 
     def _too_many(self) -> bool:
@@ -198,10 +219,12 @@ class Dissolver:
             return None
         id, output = found
         child = scope.instances.get(id)
-        if child is None:
+        source: Source | None = Source(f"{scope.prefix}{id}", output)
+        if f"{scope.prefix}{id}" in self.left_out:
+            source = self.passed.get(Source(f"{scope.prefix}{id}", output))
+        elif child is None:
             if scope.part.nodes[id].graph is not None:
                 return None  # an instance that could not be made, which is told already
-            source: Source | None = Source(f"{scope.prefix}{id}", output)
         elif output in child.part.outputs:
             source = self.output(child, output)
         else:
@@ -271,6 +294,17 @@ class Dissolver:
         if key not in self._told:
             self._told.add(key)
             self.problems.report(code, message, node=node, field=where, **more)
+
+
+def _laid_over(written: dict[str, Given], feeds: Mapping[str, Given]) -> dict[str, Given]:
+    """Return what is written for a node's inputs, with what comes from around its subgraph in front."""
+    for name, feed in feeds.items():
+        written[name] = _before(feed, written[name]) if name in written else feed
+    return written
+
+
+def _before(given: Given, last: Given) -> Given:
+    return replace(given, fallback=last if given.fallback is None else _before(given.fallback, last))
 
 
 def listed(names: Iterable[str], shown: int = 12) -> str:

@@ -12,6 +12,7 @@ from nodegraph.engine.spec import Json
 
 FORMAT = 1
 NodeId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_:-]+$")]
+Mode = Literal["mute", "bypass"]
 PortName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_-]*$")]
 Place = tuple[str, ...]
 """Keys that lead to something in the file: `("subgraphs", "upscale", "nodes", "resize")`."""
@@ -28,6 +29,7 @@ class NodeEntry(_Part):
     graph: str | None = Field(default=None, description="the name of a subgraph, for an instance of it")
     params: dict[str, Any] = Field(default_factory=dict, description="what was typed, by input name")
     links: dict[str, str] = Field(default_factory=dict, description="what is wired: 'node.output' by input name")
+    mode: Mode | None = Field(default=None, description="'mute': left out; 'bypass': passes on what it gets")
 
     @model_validator(mode="after")
     def _one_kind(self) -> NodeEntry:
@@ -42,6 +44,8 @@ class NodeEntry(_Part):
             document["params"] = dict(self.params)
         if self.links:
             document["links"] = dict(self.links)
+        if self.mode is not None:
+            document["mode"] = self.mode
         return document
 
 

@@ -49,6 +49,8 @@ class Graph:
     outputs: Mapping[str, Source] = field(default_factory=dict)
     """Results that the workflow exposes by name."""
     document: Mapping[str, Json] = field(default_factory=dict)
+    left_out: Mapping[str, str] = field(default_factory=dict)
+    """Nodes of the workflow that are muted or bypassed, or need such a one, and why each is left out."""
 
     @cached_property
     def network(self) -> nx.DiGraph[str]:

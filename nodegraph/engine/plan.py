@@ -57,7 +57,9 @@ def make_plan(
     """Walk back from the targets; raise `KeyError` where the graph has no such node."""
     unknown = [target for target in targets if target not in graph.nodes]
     if unknown:
-        raise KeyError(f"the graph has no node {unknown[0]!r}")
+        left_out = graph.left_out.get(unknown[0])
+        why = f"the graph has no node {unknown[0]!r}" if left_out is None else f"{unknown[0]!r} is left out: {left_out}"
+        raise KeyError(why)
     demand = Demand(cache, namer)
     tasks, needed = demand.tasks, _upstream(graph, targets)
     with _no_collection():

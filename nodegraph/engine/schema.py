@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, get_args
 
+from nodegraph.engine.document import Mode
 from nodegraph.engine.folders import FolderError, Folders
 from nodegraph.engine.marks import Multiline, Step, Widget
 from nodegraph.engine.spec import MISSING, InputPort, Json, NodeSpec
@@ -38,6 +39,7 @@ def node_schema(spec: NodeSpec, folders: Folders | None = None) -> dict[str, Jso
             "type": {"enum": [spec.id, *spec.aliases]},
             "params": {"type": "object", "properties": params, "additionalProperties": False},
             "links": {"type": "object", "properties": links, "additionalProperties": False},
+            "mode": {"enum": list(get_args(Mode))},
         },
         "required": ["type"],
         "additionalProperties": False,

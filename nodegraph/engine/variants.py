@@ -92,6 +92,8 @@ class Variants:
             for place in self._places(name):
                 written.setdefault(place[0], {})[place[1]] = value
                 for path, port in base.fed[place]:
+                    if path not in base.graph.nodes:  # it is left out
+                        continue
                     if port.body:
                         return None
                     changed = params.setdefault(path, dict(base.graph.nodes[path].params))

@@ -191,6 +191,7 @@ _WHAT = {
     "subgraphs": "an object of subgraphs by name",
     "view": "an object",
     "meta": "an object",
+    "mode": "'mute' or 'bypass'",
 }
 _KEYS = {"node": tuple(NodeEntry.model_fields), "subgraph": tuple(Subgraph.model_fields)}
 

@@ -61,6 +61,8 @@ class Checked:
     nodes: Mapping[str, str]
     """Node -> type, subgraphs dissolved; empty where no item is right."""
     items: tuple[Item, ...]
+    left_out: Mapping[str, str] = field(default_factory=dict)
+    """Nodes that are muted or bypassed, or need such a one -> why."""
 
 
 @dataclass(frozen=True)

@@ -136,7 +136,7 @@ class Host:
                 raise InvalidWorkflow(error.problems) from error
             raise
         items = (Item(tuple(item["problems"]), item["signature"], item["exposed"]) for item in result["items"])
-        return Checked(data, result["name"], result["nodes"], tuple(items))
+        return Checked(data, result["name"], result["nodes"], tuple(items), result["left_out"])
 
     async def models(self) -> dict[str, list[str]]:
         """Return the names of the model files by kind."""

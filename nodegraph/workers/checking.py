@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
+from nodegraph.engine.aim import aimed
 from nodegraph.engine.check import check
 from nodegraph.engine.errors import Problem, WorkflowError
 from nodegraph.engine.exposed import Exposed, exposed_inputs
@@ -52,18 +53,7 @@ def graph_of(
     limits: Limits,
 ) -> Graph:
     """Return the graph that runs; raise `WorkflowError` with every problem."""
-    return aimed(runtime, check(workflow, runtime.registry, folders=folders, inputs=inputs, limits=limits), targets)
-
-
-def aimed(runtime: Runtime, graph: Graph, targets: Sequence[str]) -> Graph:
-    """Return a graph that runs to the targets, if there are any; raise `WorkflowError` for those that are no nodes."""
-    unknown = [target for target in targets if target not in graph.nodes]
-    if unknown:
-        raise WorkflowError(
-            [Problem("unknown_target", f"there is no node {name!r} to reach", field="targets") for name in unknown]
-        )
-    if targets:
-        graph = replace(graph, targets=tuple(dict.fromkeys(targets)))
+    graph = aimed(check(workflow, runtime.registry, folders=folders, inputs=inputs, limits=limits), targets)
     return replace(graph, document=Forms(graph.document, runtime.registry))
 
 
@@ -83,6 +73,7 @@ class Checks:
         signatures = Signatures()
         exposed: dict[str, Exposed] | None = None
         nodes: dict[str, str] = {}
+        left_out: dict[str, str] = {}
         items: list[dict[str, Json]] = []
         failed = 0
         for given in inputs:
@@ -91,7 +82,7 @@ class Checks:
                 items.append(self._item([problem]))
                 continue
             try:
-                graph = aimed(self._runtime, variants.graph(given), targets)
+                graph = aimed(variants.graph(given), targets)
             except WorkflowError as error:
                 failed += 1
                 items.append(self._item(error.problems))
@@ -99,10 +90,12 @@ class Checks:
             if exposed is None:
                 exposed = exposed_inputs(workflow, self._runtime.registry, self._limits)
                 nodes = {id: instance.spec.id for id, instance in graph.nodes.items()}
+                left_out = dict(graph.left_out)
             items.append({"problems": [], "signature": signatures(graph), "exposed": _exposed(exposed, given)})
         name = workflow.meta.get("name") or workflow.meta.get("title") or ""
         text = json.dumps(workflow.dump(), separators=(",", ":"), ensure_ascii=False).encode("utf-8", "replace")
-        return {"name": name if isinstance(name, str) else "", "nodes": nodes, "items": items}, text
+        told = {"name": name if isinstance(name, str) else "", "nodes": nodes, "left_out": left_out, "items": items}
+        return told, text
 
     def problems(self, problems: Sequence[Problem]) -> list[dict[str, Json]]:
         """Return problems as they stand on the wire, without paths."""

@@ -131,7 +131,7 @@ def test_every_problem_of_every_node_is_told_at_once() -> None:
         "f.links.image: missing; expected a wire from an output of type Image",
         "h.links.image: got the text \"l\"; expected 'node.name': the id of a node, a dot, the name of what it has "
         "there",
-        "i.typ: unknown key 'typ'; what may stand here is type, graph, params, links (did you mean 'type'?)",
+        "i.typ: unknown key 'typ'; what may stand here is type, graph, params, links, mode (did you mean 'type'?)",
         "k.links.image: 'image' stands in params and in links; an input is either typed or wired",
     ]
 

@@ -213,7 +213,7 @@ def test_a_subgraph_that_was_wrong_in_the_file_is_not_missed_again() -> None:
     assert told(nodes, {"bad": 3}) == ["subgraphs.bad: a subgraph is an object with 'nodes'; got 3"]
     half = {"nodes": {"x": {"typ": "Blur"}}, "inputs": {"image": "x.image"}, "outputs": {"image": "x.out"}}
     assert told(nodes, {"bad": half}) == [
-        "subgraphs.bad.nodes.x.typ: unknown key 'typ'; what may stand here is type, graph, params, links "
+        "subgraphs.bad.nodes.x.typ: unknown key 'typ'; what may stand here is type, graph, params, links, mode "
         "(did you mean 'type'?)"
     ]
 

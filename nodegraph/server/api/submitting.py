@@ -52,7 +52,8 @@ async def checked(request: web.Request, work: Work, inputs: Sequence[Mapping[str
         parts.append(part)
         items += part.items
     nodes = next((part.nodes for part in parts if part.nodes), {})
-    return replace(parts[0], nodes=nodes, items=tuple(items))
+    left_out = next((part.left_out for part in parts if part.nodes), {})
+    return replace(parts[0], nodes=nodes, items=tuple(items), left_out=left_out)
 
 
 async def tried(request: web.Request, work: Work) -> CheckAnswer:
@@ -64,6 +65,7 @@ async def tried(request: web.Request, work: Work) -> CheckAnswer:
         ok=item.ok,
         name=found.name,
         nodes=dict(found.nodes),
+        left_out=dict(found.left_out),
         inputs=dict(item.exposed),
         seconds=expected.total if expected else None,
         problems=[Problem(**problem) for problem in item.problems],

@@ -283,6 +283,8 @@ class CheckAnswer(Model):
     name: str = ""
     nodes: dict[str, str] = Field(default_factory=dict)
     """Id -> type, subgraphs dissolved."""
+    left_out: dict[str, str] = Field(default_factory=dict)
+    """Nodes that are muted or bypassed, or need such a one, and why."""
     inputs: dict[str, Json] = Field(default_factory=dict)
     """What it exposes, with its values."""
     seconds: float | None = None
