@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import * as edits from "../../web/store/edits.js";
 import { copy, isPasteable, paste } from "../../web/store/clipboard.js";
-import { connectable } from "../../web/store/checks.js";
+import { candidates, connectable } from "../../web/store/checks.js";
 import { readGraph, unplaced, writeGraph } from "../../web/store/document.js";
 import { isMapped, outputType } from "../../web/store/flow.js";
 import { parse, stringify } from "../../web/store/json.js";
@@ -192,4 +192,45 @@ test("a node is run once an item of a list, and so gives lists itself", () => {
   assert.deepEqual(unplaced(json), ["r", "c", "d"]);
   const xs = [...graph.nodes.values()].map((node) => node.view.x);
   assert.ok(xs[0] < xs[1] && xs[1] < xs[2]);
+});
+
+/** Three pictures scaled one after the other: `a` reads nothing, `b` reads `a`, `c` reads `b`. */
+function scaled() {
+  const scale = (image) => ({ type: "ImageScaleBy", links: image ? { image } : {} });
+  return readGraph({ nodes: { a: scale(""), b: scale("a.out"), c: scale("b.out") } });
+}
+
+test("no link is made, and no node goes into one, where nodes would wait for each other", () => {
+  const graph = scaled();
+  assert.match(connectable(graph, "c.out", "a.image", catalogue).reason, /cycle/);
+  assert.equal(connectable(graph, "a.out", "c.image", catalogue).fit, "whole");
+  const found = candidates(graph, { input: "a.image" }, catalogue);
+  assert.match(found.get("c.out").reason, /cycle/);
+  const apart = edits.connect(graph, "a.out", "c.image");
+  assert.deepEqual(edits.insertable(edits.disconnect(apart, "b.image"), "b", "c.image", catalogue).input, "image");
+  const before = edits.disconnect(graph, "c.image");
+  const wired = edits.connect(added(before, "ImageFlip").graph, "b.out", "image_flip.image");
+  assert.equal(edits.insertable(wired, "a", "image_flip.image", catalogue), null);
+});
+
+test("dissolving nodes that wait for each other ends", () => {
+  const looped = edits.connect(scaled(), "b.out", "a.image");
+  const left = edits.remove(looped, ["node:a", "node:b"], { dissolve: true, catalogue });
+  assert.deepEqual([...left.nodes.keys()], ["c"]);
+  assert.equal(left.nodes.get("c").links.size, 0);
+});
+
+test("the bends of a removed node's links go with it", () => {
+  const graph = edits.setRoute(scaled(), "c.image", [{ x: 1, y: 1 }]);
+  assert.equal(edits.remove(graph, ["node:b"]).routes.size, 0);
+  assert.equal(edits.remove(graph, ["node:a"]).routes.size, 1);
+});
+
+test("what is typed on an instance takes the place of a link within, when it is unpacked", () => {
+  const inner = { nodes: { n: { type: "PrimitiveInt" }, c: { type: "EmptyLatentImage", links: { width: "n.out" } } } };
+  const subgraph = { ...inner, inputs: { width: "c.width" }, outputs: { out: "c.out" } };
+  const graph = readGraph({ nodes: { s: { graph: "g", params: { width: 64 } } }, subgraphs: { g: subgraph } });
+  const node = unpack(graph, "s").graph.nodes.get("c");
+  assert.equal(node.params.get("width"), 64);
+  assert.equal(node.links.has("width"), false);
 });

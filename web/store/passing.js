@@ -61,8 +61,8 @@ function sourceThrough(graph, place, ids, catalogue) {
 }
 
 /**
- * Finds the input that an output of a bypassed or dissolved node hands through: of the output's type, of the same name
- * if there is one, else the first.
+ * Finds the input that an output of a bypassed or dissolved node hands through: as the server does it, the first wired
+ * one of the output's type, else the first whose type fits.
  * @param {Graph} graph
  * @param {Node} node
  * @param {string} output
@@ -76,11 +76,17 @@ export function passedInput(graph, node, output, catalogue) {
   }
   const type = catalogue.type(node, graph);
   const wanted = type.outputs.get(output)?.type;
-  const fitting = [...type.inputs.values()].filter(
-    (port) => port.wired && wanted !== undefined && catalogue.fit(port.type, wanted) === "whole",
-  );
-  const exact = fitting.filter((port) => port.type === wanted);
-  const wired = (exact.length ? exact : fitting).filter((port) => node.links.has(port.name));
-  const found = wired.find((port) => port.name === output) ?? wired[0];
-  return found?.name ?? null;
+  if (wanted === undefined) {
+    return null;
+  }
+  const wired = [...type.inputs.values()].filter((port) => node.links.has(port.name));
+  const same = wired.find((port) => givenType(port.type) === wanted);
+  const fits = (/** @type {string} */ given) => given !== "any" && catalogue.fit(given, wanted) === "whole";
+  return (same ?? wired.find((port) => fits(givenType(port.type))))?.name ?? null;
 }
+
+/**
+ * @param {string} type
+ * @returns {string} what comes in where something does: `Image` for `Image | None`
+ */
+const givenType = (type) => type.replace(/ \| None$/, "");
