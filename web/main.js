@@ -14,6 +14,7 @@ import { mount as mountCanvas } from "./views/canvas/canvas.js";
 import { find } from "./views/dom.js";
 import { COMMANDS as fieldCommands } from "./views/fields/commands.js";
 import { LIVE_COMMANDS, LIVE_PANELS, LIVE_VIEWS } from "./views/live.js";
+import { mount as mountMinimap } from "./views/minimap.js";
 import { mountShell } from "./views/shell/shell.js";
 import { expose } from "./views/state.js";
 
@@ -21,7 +22,7 @@ import { expose } from "./views/state.js";
 /** @typedef {(editor: Editor, host: HTMLElement) => View} Mount */
 
 /** Views with a place of their own on the page, by that place. @type {readonly (readonly [string, Mount])[]} */
-const VIEWS = [["#canvas", mountCanvas], ...LIVE_VIEWS];
+const VIEWS = [["#canvas", mountCanvas], ["#minimap", mountMinimap], ...LIVE_VIEWS];
 
 /** Panels of the drawer on the left and the dock on the right, from top to bottom.
  * @type {readonly import("./views/shell/panels.js").Panel[]} */
