@@ -13,6 +13,7 @@ import { Settings } from "./store/settings.js";
 import { mount as mountCanvas } from "./views/canvas/canvas.js";
 import { find } from "./views/dom.js";
 import { COMMANDS as fieldCommands } from "./views/fields/commands.js";
+import { COMMANDS as formCommands, mount as mountForm } from "./views/form.js";
 import { LIVE_COMMANDS, LIVE_PANELS, LIVE_VIEWS } from "./views/live.js";
 import { mount as mountMinimap } from "./views/minimap.js";
 import { mountShell } from "./views/shell/shell.js";
@@ -22,7 +23,7 @@ import { expose } from "./views/state.js";
 /** @typedef {(editor: Editor, host: HTMLElement) => View} Mount */
 
 /** Views with a place of their own on the page, by that place. @type {readonly (readonly [string, Mount])[]} */
-const VIEWS = [["#canvas", mountCanvas], ["#minimap", mountMinimap], ...LIVE_VIEWS];
+const VIEWS = [["#canvas", mountCanvas], ["#minimap", mountMinimap], ["#form", mountForm], ...LIVE_VIEWS];
 
 /** Panels of the drawer on the left and the dock on the right, from top to bottom.
  * @type {readonly import("./views/shell/panels.js").Panel[]} */
@@ -41,7 +42,7 @@ function storage() {
 function makeEditor() {
   const parts = { api: new Api(), catalogue: new Catalogue(null), runs: new Runs(), settings: new Settings(storage()) };
   const editor = new Editor(parts);
-  editor.commands.add([...editCommands(), ...graphCommands(), ...viewCommands(), ...appCommands(), ...fieldCommands, ...LIVE_COMMANDS]);
+  editor.commands.add([...editCommands(), ...graphCommands(), ...viewCommands(), ...appCommands(), ...fieldCommands, ...formCommands, ...LIVE_COMMANDS]);
   openEmpty(editor);
   return editor;
 }
