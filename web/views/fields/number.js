@@ -34,7 +34,7 @@ export class NumberControl extends Control {
     this.input.addEventListener("blur", () => this.settle());
     box.addEventListener("pointerdown", (event) => this.#press(event));
     box.append(this.input);
-    if (host.roomy && !this.slider) box.append(this.#stepper(-1), this.#stepper(1));
+    if (host.roomy && !this.slider && this.drags) box.append(this.#stepper(-1), this.#stepper(1));
     box.classList.toggle("slides", this.slider);
     this.show();
   }

@@ -66,9 +66,9 @@ export class FormInputs {
     const text = typeof field?.schema.description === "string" ? field.schema.description : "";
     const note = view ? null : el("p", { class: "dim", text: port ? `${words(name)} takes a link, so it cannot be typed here.`
       : `${words(name)} leads to nothing that is there any more.` });
-    const hint = text ? `${text} (${of})` : of;
     const row = el("div", { class: "form-row", data: { input: name } }, view?.element ?? note,
-      view && el("p", { class: "form-hint dim cut", text: hint, title: hint }));
+      view && text && el("p", { class: "form-hint dim", text }));
+    row.title = of;
     return { view, row, port, places };
   }
 
