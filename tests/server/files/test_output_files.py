@@ -145,7 +145,7 @@ async def test_what_is_another_users_looks_as_if_it_was_not_there(
             async with ada.get(f"{OUTPUTS}/{id}{tail}") as response:
                 assert response.status == 404
         async with ada.delete(f"{OUTPUTS}/{id}") as response:
-            assert response.status == 404
+            assert response.status in (404, 405)  # some of these lead to where there are pages
     for who in (ada, client):
         async with who.get(f"{OUTPUTS}/{hers.id}") as response:
             assert response.status == 200
