@@ -25,6 +25,8 @@ import { Keys } from "./store/keys.js";
  * @property {string} text
  * @property {"info" | "warn" | "error"} [kind]
  * @property {{readonly title: string, readonly run: () => unknown}} [action]
+ * @property {number} [seconds] after which it goes, where that is not the usual
+ * @property {string} [id] it takes the place of an earlier one with the same
  */
 /**
  * What the user is asked; the answer is the `value` of a choice, or null where the question was put away.
@@ -40,6 +42,7 @@ import { Keys } from "./store/keys.js";
  * @property {Point} [screen] in the window, where the palette opens
  * @property {string} [output] `"node.output"` that the new node takes
  * @property {string} [input] `"node.input"` that the new node feeds
+ * @property {string} [into] `"node.input"` of the link from `output`, into which it is put
  */
 /**
  * What was pointed at: the menu lists what can be done with it.

@@ -1,6 +1,6 @@
 /** Start the editor: make its parts, mount its views, open what is to be shown. */
 
-import { Api } from "./api/client.js";
+import { Api, ApiError } from "./api/client.js";
 import { appCommands } from "./commands/app.js";
 import { editCommands } from "./commands/edit.js";
 import { graphCommands } from "./commands/graph.js";
@@ -16,7 +16,10 @@ import { COMMANDS as fieldCommands } from "./views/fields/commands.js";
 import { COMMANDS as formCommands, mount as mountForm } from "./views/form.js";
 import { LIVE_COMMANDS, LIVE_PANELS, LIVE_VIEWS } from "./views/live.js";
 import { mount as mountMinimap } from "./views/minimap.js";
+import { mount as mountHelp } from "./views/shell/help.js";
+import { openSignIn } from "./views/shell/server.js";
 import { mountShell } from "./views/shell/shell.js";
+import { offerTour } from "./views/shell/tour.js";
 import { expose } from "./views/state.js";
 
 /** @typedef {{destroy(): void}} View */
@@ -27,7 +30,10 @@ const VIEWS = [["#canvas", mountCanvas], ["#minimap", mountMinimap], ["#form", m
 
 /** Panels of the drawer on the left and the dock on the right, from top to bottom.
  * @type {readonly import("./views/shell/panels.js").Panel[]} */
-const PANELS = [...LIVE_PANELS];
+const PANELS = [
+  ...LIVE_PANELS,
+  { id: "help", title: "Help", icon: "help", side: "dock", mount: mountHelp },
+];
 
 /** @returns {Storage | null} null where the browser lets nothing be stored */
 function storage() {
@@ -42,7 +48,8 @@ function storage() {
 function makeEditor() {
   const parts = { api: new Api(), catalogue: new Catalogue(null), runs: new Runs(), settings: new Settings(storage()) };
   const editor = new Editor(parts);
-  editor.commands.add([...editCommands(), ...graphCommands(), ...viewCommands(), ...appCommands(), ...fieldCommands, ...formCommands, ...LIVE_COMMANDS]);
+  const COMMANDS = [editCommands(), graphCommands(), viewCommands(), appCommands(), fieldCommands, formCommands];
+  editor.commands.add([...COMMANDS, LIVE_COMMANDS].flat());
   openEmpty(editor);
   return editor;
 }
@@ -70,12 +77,23 @@ async function readCatalogue(editor) {
   editor.emit({ type: "catalogue" });
 }
 
+/** Open what the address names; a stranger is told how to get in. @param {Editor} editor */
+async function begin(editor) {
+  try {
+    await readCatalogue(editor);
+  } catch (error) {
+    if (error instanceof ApiError && error.status === 401) return void openSignIn();
+    editor.fail("The node types could not be read", error);
+  }
+  await openFirst(editor);
+  offerTour(editor);
+}
+
 async function main() {
   const editor = makeEditor();
   mountShell(editor);
   mountViews(editor);
-  await readCatalogue(editor).catch((error) => editor.fail("The node types could not be read", error));
-  await openFirst(editor);
+  await begin(editor);
   expose(editor);
 }
 

@@ -1,8 +1,16 @@
 /** Commands of the page: tabs, theme, what helps to find one's way, the server. */
 
 import { openEmpty } from "../start.js";
+import { find } from "../views/dom.js";
+import { openCommandList } from "../views/shell/command_list.js";
+import { openContextMenu } from "../views/shell/context_menu.js";
 import { askText } from "../views/shell/dialogs.js";
+import { openFind } from "../views/shell/find.js";
+import { openKeyHelp } from "../views/shell/key_help.js";
+import { logout, openServer } from "../views/shell/server.js";
+import { openSettings } from "../views/shell/settings.js";
 import { titleOf } from "../views/shell/tabs.js";
+import { openTour } from "../views/shell/tour.js";
 
 /** @typedef {import("../editor.js").Editor} Editor */
 /** @typedef {import("../store/types.js").Command} Command */
@@ -127,5 +135,43 @@ function toggleTheme({ settings }) {
 
 /** @returns {Command[]} */
 function helpCommands() {
-  return [];
+  const group = "Help";
+  return [
+    { id: "commands.open", title: "All commands", group, keys: ["Mod+Shift+P"], run: openCommandList, typing: true },
+    { id: "keys.open", title: "Keys", group, keys: ["?"], run: openKeyHelp },
+    { id: "find.open", title: "Find in this workflow", group: "View", keys: ["Mod+F"], run: openFind, typing: true },
+    { id: "settings.open", title: "Settings", group: "View", keys: ["Mod+,"], run: openSettings, typing: true },
+    { id: "tour.open", title: "Tour", group, keys: [], run: openTour },
+    { id: "help.node", title: "Help of the node", group, keys: ["F1"], run: ({ panels }) => panels.show("help") },
+    { id: "server.open", title: "Server and API", group, keys: [], run: openServer },
+    { id: "server.logout", title: "Log out", group, keys: [], run: logout },
+    { id: "menu.context", title: "Menu of what is selected", group: "Edit", keys: ["Shift+F10", "ContextMenu"],
+      run: openContextMenu },
+    { id: "focus.next", title: "Go to the next part of the page", group: "View", keys: ["F6"], typing: true,
+      run: (editor) => goToRegion(editor, 1) },
+    { id: "focus.previous", title: "Go to the part of the page before", group: "View", keys: ["Shift+F6"], typing: true,
+      run: (editor) => goToRegion(editor, -1) },
+  ];
+}
+
+const REGIONS = ["#bar", "#rail", "#drawer", "#canvas", "#dock", "#dockrail"];
+
+/** Give the focus to the next part of the page that is shown. @param {Editor} editor @param {number} by */
+function goToRegion(editor, by) {
+  const parts = REGIONS.map((selector) => find(selector)).filter((part) => part.checkVisibility());
+  const at = parts.findIndex((part) => part.contains(document.activeElement));
+  const part = parts.at((at < 0 ? parts.findIndex(({ id }) => id === "canvas") : at + by) % parts.length);
+  if (part?.id === "canvas") editor.canvas?.focus(editor.selectedNodes[0]);
+  else focusFirst(part);
+}
+
+/** @param {HTMLElement | undefined} part */
+function focusFirst(part) {
+  const found = part?.querySelectorAll("[tabindex='0'], button, input, select, textarea, a[href]") ?? [];
+  for (const element of found) {
+    if (element instanceof HTMLElement && element.tabIndex >= 0 && element.checkVisibility()) {
+      element.focus();
+      return;
+    }
+  }
 }

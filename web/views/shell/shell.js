@@ -2,7 +2,11 @@
 
 import { find } from "../dom.js";
 import { mount as mountBar } from "./bar.js";
+import { mount as mountClipboard } from "./clipboard.js";
+import { mount as mountConnect } from "./connect.js";
+import { mount as mountMenus } from "./context_menu.js";
 import { mount as mountKeyboard } from "./keyboard.js";
+import { mount as mountLive } from "./live_region.js";
 import { Panels } from "./panels.js";
 import { mount as mountTabs } from "./tabs.js";
 import { mount as mountTheme } from "./theme.js";
@@ -18,5 +22,9 @@ export function mountShell(editor) {
   editor.panels = new Panels(editor, { rails, drawer: find("#drawer"), dock: find("#dock") });
   mountTabs(editor, find("#tabs"));
   mountTips(editor);
+  mountConnect(editor);
   mountKeyboard(editor);
+  mountClipboard(editor);
+  mountMenus(editor);
+  mountLive(editor);
 }

@@ -8,7 +8,7 @@ import { openDialog } from "./dialogs.js";
 /** @typedef {import("../../editor.js").Notice} Notice */
 /** @typedef {import("../../editor.js").Question} Question */
 
-const SHOWN_MS = 6000;
+const SHOWN = 6;
 const MOST = 4;
 const ICONS = { info: "info", warn: "warning", error: "error" };
 
@@ -36,11 +36,11 @@ export function mount(editor, host) {
  */
 function show(host, notice, live) {
   const kind = notice.kind ?? "info";
-  const same = [...host.children].find((other) => other instanceof HTMLElement && other.dataset.text === notice.text);
-  same?.remove();
+  const id = notice.id ?? notice.text;
+  [...host.children].find((other) => other instanceof HTMLElement && other.dataset.notice === id)?.remove();
   const close = () => toast.remove();
   const { action } = notice;
-  const toast = el("div", { class: "toast", data: { kind, text: notice.text } }, icon(ICONS[kind]),
+  const toast = el("div", { class: "toast", data: { kind, notice: id } }, icon(ICONS[kind]),
     el("p", { text: notice.text }),
     action && el("button", { class: "button small", type: "button", text: action.title,
       on: { click: () => (close(), action.run()) } }),
@@ -49,16 +49,17 @@ function show(host, notice, live) {
   host.append(toast);
   while (host.children.length > MOST) host.firstElementChild?.remove();
   say(live, notice.text);
-  if (kind !== "error") fade(toast);
+  if (kind !== "error" || notice.seconds !== undefined) fade(toast, (notice.seconds ?? SHOWN) * 1000);
 }
 
 /**
  * Take a notice away after a while, but not while it is looked at.
  * @param {HTMLElement} toast
+ * @param {number} time milliseconds
  */
-function fade(toast) {
-  const end = () => (toast.matches(":hover, :focus-within") ? setTimeout(end, SHOWN_MS / 2) : toast.remove());
-  setTimeout(end, SHOWN_MS);
+function fade(toast, time) {
+  const end = () => (toast.matches(":hover, :focus-within") ? setTimeout(end, time / 2) : toast.remove());
+  setTimeout(end, time);
 }
 
 /**
