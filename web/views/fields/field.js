@@ -69,12 +69,25 @@ export class FieldView {
 
   /** @type {string | null} */
   #told = null;
+  /** Says what is wired to it. @type {HTMLElement | null} */
+  source = null;
 
   /** @param {Json | undefined} value */
   update(value) {
     this.control.update(value);
+    this.#wire(this.host.source());
     this.#fit();
     this.#mark();
+  }
+
+  /** A link counts in place of what was typed, which is kept. @param {string | null} source */
+  #wire(source) {
+    if (source === (this.source?.textContent ?? null)) return;
+    this.source?.remove();
+    this.source = source === null ? null : el("span", { class: "field-source cut", text: source, title: `Wired to ${source}` });
+    if (this.source) this.label.after(this.source);
+    this.element.toggleAttribute("data-linked", source !== null);
+    this.control.disable(source !== null);
   }
 
   /** Show what the server, or a run, says is wrong; null where it says nothing. @param {string | null} problem */
@@ -85,11 +98,11 @@ export class FieldView {
   }
 
   #fit() {
-    this.element.classList.toggle("tall", this.control.tall);
+    this.element.classList.toggle("tall", this.control.tall && this.source === null);
   }
 
   #mark() {
-    const problem = this.#told ?? this.control.problem();
+    const problem = this.#told ?? (this.source ? null : this.control.problem());
     const state = this.#told !== null ? "error" : problem === null ? "" : this.control.value === undefined ? "needed" : "wrong";
     if ((this.element.dataset.state ?? "") === state && this.box.title === (problem ?? "")) return;
     if (state) this.element.dataset.state = state;
@@ -117,12 +130,6 @@ export class FieldView {
     this.control.split();
     this.control.commit(undefined);
     this.control.show();
-  }
-
-  /** @param {boolean} disabled */
-  disable(disabled) {
-    this.control.disable(disabled);
-    this.element.toggleAttribute("data-disabled", disabled);
   }
 
   destroy() {

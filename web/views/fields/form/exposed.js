@@ -18,7 +18,6 @@ import { split } from "../../../store/names.js";
  * @property {Port | null} port null where it leads to nothing that is there
  * @property {Field | null} field null where it cannot be typed
  * @property {Json | undefined} value
- * @property {string | null} source what is wired to it, which then counts
  */
 /** @typedef {{place: string, port: Port, field: Field, name: string | null}} Candidate */
 
@@ -44,7 +43,6 @@ export function exposed(document, types) {
       port,
       field: port?.field ?? null,
       value: node?.params.get(input),
-      source: node?.links.get(input) ?? null,
     };
   });
 }

@@ -73,12 +73,10 @@ export class FormInputs {
   }
 
   /** @param {Exposed} input */
-  #show({ name, value, source, places }) {
+  #show({ name, value, places }) {
     const view = this.#rows.get(name)?.view;
     if (!view) return;
     view.update(value);
-    view.disable(source !== null);
-    view.element.title = source === null ? "" : `It is wired to ${source}, which counts`;
     const [id = "", input = ""] = split(places[0] ?? "");
     const { session } = this.editor;
     const [problem] = liveOf(this.editor).problems.at(session.id, id, input);
