@@ -79,8 +79,9 @@ def _refused() -> web.Response:
     words = "This link has been used, or is too old. On the machine that the server runs on, this makes another one:"
     text = (
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>nodegraph</title>'
-        '<link rel="stylesheet" href="/style.css"></head>'
-        f"<body><main><h1>nodegraph</h1><p>{escape(words)}</p><pre><code>nodegraph users link owner</code></pre></main>"
-        "</body></html>"
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        '<link rel="stylesheet" href="/style/tokens.css"><link rel="stylesheet" href="/style/base.css"></head><body>'
+        f'<main class="page"><h1>nodegraph</h1><p>{escape(words)}</p><pre><code>nodegraph users link owner</code></pre>'
+        "</main></body></html>"
     )
     return web.Response(status=403, text=text, content_type="text/html")

@@ -33,11 +33,37 @@ async def test_the_start_page_is_shown_to_anybody_and_kept_until_it_changes(stra
 
 async def test_the_start_page_needs_nothing_that_its_policy_forbids() -> None:
     text = (resources.web() / "index.html").read_text(encoding="utf-8")
-    assert re.search(r"<style|<script(?! src=\"/)|\sstyle=|\son\w+=|https?://", text) is None
+    assert re.search(r"<style|<script(?! type=\"module\" src=\"/)|\sstyle=|\son\w+=|https?://", text) is None
+
+
+async def test_what_the_start_page_names_is_there(stranger: Any) -> None:
+    text = (resources.web() / "index.html").read_text(encoding="utf-8")
+    named = re.findall(r'(?:href|src)="(/[^"]+)"', text)
+    assert {"/main.js", "/style/tokens.css"} <= set(named)
+    for path in named:
+        async with stranger.get(path) as response:
+            assert response.status == 200, path
+
+
+async def test_whoever_comes_with_an_old_link_is_told_how_to_get_another(stranger: Any) -> None:
+    async with stranger.get("/login?code=old") as response:
+        assert response.status == 403
+        text = await response.text()
+    assert "nodegraph users link owner" in text
+    for path in re.findall(r'href="(/[^"]+)"', text):
+        async with stranger.get(path) as response:
+            assert response.status == 200, path
 
 
 @pytest.mark.parametrize(
-    ("path", "media"), [("/style.css", "text/css"), ("/icon.svg", "image/svg+xml"), ("/index.html", "text/html")]
+    ("path", "media"),
+    [
+        ("/style/base.css", "text/css"),
+        ("/icon.svg", "image/svg+xml"),
+        ("/index.html", "text/html"),
+        ("/main.js", "text/javascript"),
+        ("/api/client.js", "text/javascript"),
+    ],
 )
 async def test_files_have_the_type_of_their_name(stranger: Any, path: str, media: str) -> None:
     async with stranger.get(path) as response:
@@ -54,9 +80,9 @@ async def test_files_have_the_type_of_their_name(stranger: Any, path: str, media
         "/..%5cpyproject.toml",
         "//etc/passwd",
         "/%2fetc%2fpasswd",
-        "/style.css%00.html",
+        "/style/base.css%00.html",
         "/C:x",
-        "/style.css/",
+        "/style/base.css/",
         "/.",
         "/__init__.py",
         "/" + "a" * 5000,

@@ -201,7 +201,7 @@ def every_route(wire: Wire) -> None:
                 filled = re.sub(r"\{[^}]+\}", "x", path)
                 answer = wire.send(method.upper(), filled, body, ["Content-Type: application/json"])
                 assert answer.status, path
-    for path in ("/", "/style.css", "/healthz", "/readyz", "/metrics", "/openapi.json", "/login?code=x"):
+    for path in ("/", "/style/base.css", "/healthz", "/readyz", "/metrics", "/openapi.json", "/login?code=x"):
         assert wire.get(path).status in (200, 403, 404, 501)
 
 

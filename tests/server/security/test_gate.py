@@ -231,7 +231,7 @@ ALWAYS = {
     ("method", "path"),
     [
         ("GET", "/"),
-        ("GET", "/style.css"),
+        ("GET", "/style/base.css"),
         ("GET", "/healthz"),
         ("GET", "/nothing"),
         ("GET", SELF),
