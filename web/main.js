@@ -3,14 +3,18 @@
 import { Api, ApiError } from "./api/client.js";
 import { appCommands } from "./commands/app.js";
 import { editCommands } from "./commands/edit.js";
+import { fileCommands } from "./commands/file.js";
 import { graphCommands } from "./commands/graph.js";
 import { viewCommands } from "./commands/view.js";
 import { Editor } from "./editor.js";
-import { openEmpty, openFirst } from "./start.js";
+import { openEmpty } from "./start.js";
 import { Catalogue } from "./store/catalogue.js";
 import { Runs } from "./store/runs.js";
 import { Settings } from "./store/settings.js";
 import { mount as mountCanvas } from "./views/canvas/canvas.js";
+import { mount as mountNotices } from "./views/documents/notices.js";
+import { openFirst } from "./views/documents/opening.js";
+import { mount as mountPath } from "./views/documents/path.js";
 import { find } from "./views/dom.js";
 import { COMMANDS as fieldCommands } from "./views/fields/commands.js";
 import { COMMANDS as formCommands, mount as mountForm } from "./views/form.js";
@@ -26,7 +30,8 @@ import { expose } from "./views/state.js";
 /** @typedef {(editor: Editor, host: HTMLElement) => View} Mount */
 
 /** Views with a place of their own on the page, by that place. @type {readonly (readonly [string, Mount])[]} */
-const VIEWS = [["#canvas", mountCanvas], ["#minimap", mountMinimap], ["#form", mountForm], ...LIVE_VIEWS];
+const VIEWS = [["#canvas", mountCanvas], ["#minimap", mountMinimap], ["#form", mountForm], ["#path", mountPath],
+  ["#banners", mountNotices], ...LIVE_VIEWS];
 
 /** Panels of the drawer on the left and the dock on the right, from top to bottom.
  * @type {readonly import("./views/shell/panels.js").Panel[]} */
@@ -48,7 +53,7 @@ function storage() {
 function makeEditor() {
   const parts = { api: new Api(), catalogue: new Catalogue(null), runs: new Runs(), settings: new Settings(storage()) };
   const editor = new Editor(parts);
-  const COMMANDS = [editCommands(), graphCommands(), viewCommands(), appCommands(), fieldCommands, formCommands];
+  const COMMANDS = [editCommands(), fileCommands(), graphCommands(), viewCommands(), appCommands(), fieldCommands, formCommands];
   editor.commands.add([...COMMANDS, LIVE_COMMANDS].flat());
   openEmpty(editor);
   return editor;

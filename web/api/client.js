@@ -220,15 +220,17 @@ export class Api {
   }
 
   /**
-   * Save a workflow over the one that `etag` stands for; null: it must be new.
+   * Save a workflow over the one that `etag` stands for; null: it must be new. `autosave`: nobody asked for it, so that
+   * it need not be a revision of its own.
    * @param {string} name
    * @param {JsonObject} json
    * @param {string | null} etag
+   * @param {{autosave?: boolean}} [options]
    * @returns {Promise<SavedWorkflow>}
    */
-  saveWorkflow(name, json, etag) {
+  saveWorkflow(name, json, etag, { autosave = false } = {}) {
     const headers = precondition(etag);
-    return ask("PUT", `/workflows/${pathOf(name)}`, { json, headers });
+    return ask("PUT", `/workflows/${pathOf(name)}`, { json, headers, query: autosave ? { autosave } : {} });
   }
 
   /** @param {string} name @param {string} [etag] @returns {Promise<null>} */
