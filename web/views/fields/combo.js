@@ -70,6 +70,7 @@ export class ComboControl extends Control {
     this.button.setAttribute("aria-expanded", "true");
     this.#list = openList({
       anchor: this.button,
+      below: this.box,
       label: this.host.label,
       choices: this.choices(),
       value: this.chosen(),

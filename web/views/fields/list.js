@@ -6,7 +6,8 @@ import { el, fill } from "../dom.js";
 /** @typedef {{readonly value: string, readonly title: string, readonly note?: string, readonly picture?: string}} Choice */
 /**
  * @typedef {Object} ListOptions
- * @property {HTMLElement} anchor
+ * @property {HTMLElement} anchor gets the keys back
+ * @property {HTMLElement} [below] what the list stands below, where that is another element
  * @property {string} label
  * @property {readonly Choice[]} choices
  * @property {string | null} value what is chosen now
@@ -163,7 +164,7 @@ export class List {
   }
 
   #place() {
-    const anchor = this.options.anchor.getBoundingClientRect();
+    const anchor = (this.options.below ?? this.options.anchor).getBoundingClientRect();
     const width = Math.max(200, Math.min(420, Math.max(anchor.width, 240), innerWidth - 16));
     const below = innerHeight - anchor.bottom - 12;
     const up = below < 220 && anchor.top > below;

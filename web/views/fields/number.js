@@ -59,6 +59,7 @@ export class NumberControl extends Control {
   draw(value) {
     const text = showNumber(value);
     this.input.value = text;
+    this.input.classList.toggle("long", text.length > 14);
     this.input.placeholder = this.host.field.optional ? "none" : "needed";
     this.input.setAttribute("aria-valuenow", text);
     if (!this.slider) return;

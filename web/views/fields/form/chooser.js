@@ -22,8 +22,14 @@ export class FormChooser {
       this.chosen, el("h3", { text: "All fields" }), this.all);
   }
 
+  /** What is drawn. @type {readonly unknown[]} */
+  #drawn = [];
+
   update() {
     const { document } = this.editor.session;
+    const now = [document.inputs, document.nodes, this.editor.catalogue];
+    if (now.every((part, at) => part === this.#drawn[at])) return;
+    this.#drawn = now;
     const focused = globalThis.document.activeElement;
     const key = focused instanceof HTMLElement && this.element.contains(focused) ? focused.dataset.key : undefined;
     fill(this.chosen, ...exposed(document, this.editor.catalogue).map(({ name, of }, at) => this.#row(name, of, at)));
