@@ -232,8 +232,9 @@ export class Canvas {
     const { boxes, done } = this.nodes.sync({ scene, view, size, selection, hurry: this.hurry });
     this.hurry = false;
     const state = (/** @type {string} */ id) => run(id).state;
+    const look = (/** @type {string} */ type) => this.editor.catalogue.look(type);
     const context = this.ground.getContext("2d", { alpha: false });
-    if (context) paint(context, { scene, view, size, ratio, theme, selection, boxes, lit, faint, state });
+    if (context) paint(context, { scene, view, size, ratio, theme, selection, boxes, lit, faint, state, look });
     this.drawMarks();
     if (!done) this.invalidate();
   }

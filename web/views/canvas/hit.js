@@ -18,8 +18,10 @@ import { join } from "../../store/names.js";
  *   | {kind: "note", id: string, part: "body" | "resize"}} Hit
  */
 
-/** Below this zoom nodes are boxes: they have no ports to take hold of. */
-export const BOX_ZOOM = 0.25;
+/** Below this zoom nodes are drawn as boxes: their texts could not be read. */
+export const BOX_ZOOM = 0.4;
+/** Below this zoom ports are too small to take hold of. */
+const PORT_ZOOM = 0.2;
 
 const PORT_REACH = 11;
 const HANDLE = 12;
@@ -57,7 +59,7 @@ export const topNode = (scene, point) => nodesAt(scene, { ...point, width: 0, he
 
 /** @param {Scene} scene @param {Point} point @param {number} zoom @returns {Hit | null} */
 function portBelow(scene, point, zoom) {
-  if (zoom < BOX_ZOOM) return null;
+  if (zoom < PORT_ZOOM) return null;
   const reach = Math.max(PORT_REACH, 7 / zoom);
   for (const placed of nodesAt(scene, { x: point.x - reach, y: point.y - reach, width: 2 * reach, height: 2 * reach })) {
     const found = nearestPort(placed, point, reach);

@@ -2,6 +2,7 @@
 
 import { HEADER } from "../../geometry/boxes.js";
 import { visible } from "../../geometry/transform.js";
+import { BOX_ZOOM } from "./hit.js";
 
 /** @import {Box, Item} from "../../store/types.js" */
 /** @import {View, Size} from "../../geometry/transform.js" */
@@ -19,10 +20,13 @@ import { visible } from "../../geometry/transform.js";
  * @property {readonly Placed[]} boxes nodes that are drawn as boxes
  * @property {ReadonlySet<string>} lit keys of the links to be seen first
  * @property {ReadonlySet<string>} faint keys of the links that are being moved away
+ * @property {(type: string) => {hue: number}} look
  * @property {(id: string) => string} state what a node does in the tab's last job
  */
 
-const FAR = 0.25;
+const NAME = 11;
+/** Below this zoom boxes have no ports. */
+const PORTS = 0.2;
 
 /** @param {CanvasRenderingContext2D} context @param {Painted} painted */
 export function paint(context, painted) {
@@ -36,40 +40,40 @@ export function paint(context, painted) {
   if (painted.boxes.length) paintBoxes(context, painted);
 }
 
-/** @type {{key: string, tile: HTMLCanvasElement} | null} */
-let dots = null;
+/** One row of dots, from which all others are copied: far cheaper than a pattern or thousands of dots. */
+const row = { canvas: /** @type {HTMLCanvasElement | null} */ (null), key: "" };
 
 /** Dots 20 apart; when small, only each fifth. @param {CanvasRenderingContext2D} context @param {Painted} painted */
 function paintDots(context, { view, size, ratio, theme }) {
   let step = 20 * view.zoom * ratio;
   while (step < 14 * ratio) step *= 5;
-  const side = Math.max(1, Math.round(step));
-  const key = `${side} ${theme.dot} ${ratio}`;
-  if (dots?.key !== key) dots = { key, tile: dotTile(side, theme.dot, ratio) };
-  const pattern = context.createPattern(dots.tile, "repeat");
-  if (!pattern) return;
-  const scale = step / side;
-  pattern.setTransform(new DOMMatrix([scale, 0, 0, scale, view.x * ratio - step / 2, view.y * ratio - step / 2]));
-  context.fillStyle = pattern;
-  context.fillRect(0, 0, Math.ceil(size.width * ratio), Math.ceil(size.height * ratio));
+  const dot = Math.max(1, Math.round(1.5 * ratio));
+  const width = Math.ceil(size.width * ratio);
+  const start = ((view.x * ratio) % step) - step / 2;
+  const strip = rowOfDots(start, step, dot, width, theme.dot);
+  if (!strip) return;
+  const first = ((view.y * ratio) % step) - step / 2;
+  for (let y = first; y < size.height * ratio; y += step) context.drawImage(strip, 0, Math.round(y));
 }
 
-/** @param {number} side @param {string} color @param {number} ratio */
-function dotTile(side, color, ratio) {
-  const tile = document.createElement("canvas");
-  tile.width = tile.height = side;
-  const context = tile.getContext("2d");
-  if (context) {
-    context.fillStyle = color;
-    context.beginPath();
-    context.arc(side / 2, side / 2, 1 * ratio, 0, 2 * Math.PI);
-    context.fill();
-  }
-  return tile;
+/** @param {number} start @param {number} step @param {number} dot @param {number} width @param {string} color */
+function rowOfDots(start, step, dot, width, color) {
+  row.canvas ??= document.createElement("canvas");
+  const key = [start, step, dot, width, color].join(" ");
+  const context = row.canvas.getContext("2d");
+  if (!context || key === row.key) return row.canvas;
+  row.key = key;
+  if (row.canvas.width !== width || row.canvas.height !== dot) {
+    row.canvas.width = width;
+    row.canvas.height = dot;
+  } else context.clearRect(0, 0, width, dot);
+  context.fillStyle = color;
+  for (let x = start; x < width; x += step) context.fillRect(Math.round(x), 0, dot, dot);
+  return row.canvas;
 }
 
 /** @param {CanvasRenderingContext2D} context @param {Painted} painted */
-function paintWires(context, { scene, view, size, theme, lit, faint }) {
+function paintWires(context, { scene, view, size, ratio, theme, lit, faint }) {
   /** @type {Wire[][]} */
   const byHue = theme.hues.map(() => []);
   const broken = /** @type {Wire[]} */ ([]);
@@ -83,9 +87,9 @@ function paintWires(context, { scene, view, size, theme, lit, faint }) {
     else byHue[wire.hue % byHue.length].push(wire);
     if (wire.list && wire.fit !== null) lists.push(wire);
   }
-  const far = view.zoom < FAR;
-  const width = Math.max(2, 1.2 / view.zoom);
-  context.lineCap = "round";
+  const far = view.zoom < BOX_ZOOM;
+  const width = Math.max(2, (far ? 1 / ratio : 1.2) / view.zoom);
+  context.lineCap = "butt";
   context.globalAlpha = lit.size ? 0.5 : far ? 0.6 : 0.85;
   byHue.forEach((wires, hue) => stroke(context, wires, theme.hues[hue], width));
   context.globalAlpha = 1;
@@ -134,7 +138,7 @@ function paintBends(context, scene, wires, theme) {
 }
 
 /** @param {CanvasRenderingContext2D} context @param {Painted} painted */
-function paintBoxes(context, { boxes, theme, view, selection, state }) {
+function paintBoxes(context, { boxes, theme, view, ratio, selection, state, look }) {
   const line = 1 / view.zoom;
   /** @type {Map<string, Box[]>} */
   const headers = new Map();
@@ -160,11 +164,11 @@ function paintBoxes(context, { boxes, theme, view, selection, state }) {
   context.beginPath();
   for (const { box } of boxes) context.rect(box.x, box.y, box.width, box.height);
   context.stroke();
-  paintMarks(context, { boxes, theme, view, selection, state });
+  paintMarks(context, { boxes, theme, view, ratio, selection, state, look });
 }
 
-/** @param {CanvasRenderingContext2D} context @param {Pick<Painted, "boxes" | "theme" | "view" | "selection" | "state">} painted */
-function paintMarks(context, { boxes, theme, view, selection, state }) {
+/** @param {CanvasRenderingContext2D} context @param {Pick<Painted, "boxes" | "theme" | "view" | "ratio" | "selection" | "state" | "look">} painted */
+function paintMarks(context, { boxes, theme, view, ratio, selection, state, look }) {
   /** @type {Map<string, string>} */
   const colors = new Map([["failed", theme.danger], ["running", theme.accent], ["finished", theme.ok], ["cached", theme.cached]]);
   for (const { id, box } of boxes) {
@@ -178,21 +182,45 @@ function paintMarks(context, { boxes, theme, view, selection, state }) {
     context.lineWidth = 2 / view.zoom;
     context.strokeRect(box.x, box.y, box.width, box.height);
   }
-  if (view.zoom >= 0.1) paintNames(context, boxes, theme, view);
+  if (view.zoom >= PORTS) paintPorts(context, boxes, theme, look);
+  if (view.zoom >= 0.1) paintNames(context, { boxes, theme, view, ratio });
 }
 
-/** Titles stay readable: they fill the box as the node gets small. @param {CanvasRenderingContext2D} context @param {readonly Placed[]} boxes @param {Theme} theme @param {View} view */
-function paintNames(context, boxes, theme, view) {
-  const size = Math.min(60, 11 / view.zoom);
-  context.font = `500 ${size}px ${theme.font}`;
+/** @param {CanvasRenderingContext2D} context @param {readonly Placed[]} boxes @param {Theme} theme @param {Painted["look"]} look */
+function paintPorts(context, boxes, theme, look) {
+  /** @type {number[][]} */
+  const byHue = theme.hues.map(() => []);
+  for (const { box, laid, type } of boxes) {
+    for (const [name, { x, y }] of laid.inputs) {
+      const port = type.inputs.get(name);
+      if (port && !port.field) byHue[look(port.type).hue].push(box.x + x, box.y + y);
+    }
+    for (const [name, { x, y }] of laid.outputs) byHue[look(type.outputs.get(name)?.type ?? "").hue].push(box.x + x, box.y + y);
+  }
+  byHue.forEach((places, hue) => {
+    context.fillStyle = theme.hues[hue];
+    for (let i = 0; i < places.length; i += 2) context.fillRect(places[i] - 5, places[i + 1] - 5, 10, 10);
+  });
+}
+
+/**
+ * Titles stay readable: of one size on the screen, however small the node. That is also by far the quickest way, as the
+ * letters have to be drawn once only.
+ * @param {CanvasRenderingContext2D} context @param {Pick<Painted, "boxes" | "theme" | "view" | "ratio">} painted
+ */
+function paintNames(context, { boxes, theme, view, ratio }) {
+  context.setTransform(ratio, 0, 0, ratio, 0, 0);
+  context.font = `500 ${NAME}px ${theme.font}`;
   context.fillStyle = theme.text;
   context.textBaseline = "middle";
   for (const { box, node, type } of boxes) {
-    if (box.height < size) continue;
+    const [width, height] = [box.width * view.zoom, box.height * view.zoom];
+    const most = Math.floor((width - NAME) / (NAME * 0.58));
+    if (most < 3 || height < NAME) continue;
     const title = node.view.title ?? type.title;
-    const most = Math.floor((box.width - size) / (size * 0.56));
-    const text = title.length > most ? `${title.slice(0, Math.max(1, most - 1))}…` : title;
-    const middle = box.height > HEADER + size * 1.4 ? box.y + HEADER + (box.height - HEADER) / 2 : box.y + box.height / 2;
-    context.fillText(text, box.x + size / 2, middle);
+    const text = title.length > most ? `${title.slice(0, most - 1)}…` : title;
+    const header = HEADER * view.zoom;
+    const middle = header > NAME ? header / 2 : height > header + NAME * 1.6 ? (header + height) / 2 : height / 2;
+    context.fillText(text, box.x * view.zoom + view.x + NAME / 2, box.y * view.zoom + view.y + middle);
   }
 }
