@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -56,10 +57,12 @@ def server(tmp_path_factory: pytest.TempPathFactory, chromium: str, serve_option
 @pytest.fixture(scope="module")
 def cookies(browser: Browser, server: Server) -> list[Any]:
     """Return what the link gives that the server shows at its start; it works once."""
-    link = re.search(r"http://\S+/login\?code=\S+", server.text())
-    assert link is not None, server.text()
+    deadline = time.monotonic() + 10  # it answers before it has printed all
+    while (link := re.search(r"http://\S+/login\?code=\S+\s", server.text())) is None:
+        assert time.monotonic() < deadline, server.text()
+        time.sleep(0.02)
     with browser.new_context() as context:
-        assert context.request.get(link[0]).status == 200
+        assert context.request.get(link[0].strip()).status == 200
         return context.cookies()
 
 
