@@ -4,7 +4,7 @@ import { fuzzy } from "../../store/search.js";
 import { openChooser } from "./chooser.js";
 
 /** @typedef {import("../../editor.js").Editor} Editor */
-/** @typedef {import("./chooser.js").Row & {id: string, more: string}} Entry */
+/** @typedef {import("./chooser.js").Row & {id: string, more: string, boost: number}} Entry */
 
 /** @param {Editor} editor */
 export function openCommandList(editor) {
@@ -21,7 +21,7 @@ export function openCommandList(editor) {
 }
 
 /**
- * All commands by their groups; those that cannot be done now are dim.
+ * All commands by their groups; those that cannot be done now are dim, and last.
  * @param {Editor} editor
  * @returns {Entry[]}
  */
@@ -29,14 +29,16 @@ function entriesOf(editor) {
   const commands = editor.commands.all().filter((command) => command.id !== "commands.open");
   const groups = [...new Set(commands.map((command) => command.group))];
   commands.sort((a, b) => groups.indexOf(a.group) - groups.indexOf(b.group));
-  return commands.map((command) => ({
+  const can = new Set(commands.filter((command) => command.when === undefined || command.when(editor)));
+  return [...can, ...commands.filter((command) => !can.has(command))].map((command) => ({
     id: command.id,
     text: command.title,
     more: `${command.group} ${command.id}`,
+    boost: can.has(command) ? 0 : -25,
     hint: "",
-    group: command.group,
+    group: can.has(command) ? command.group : "Not now",
     key: editor.keys.label(command),
-    disabled: command.when ? !command.when(editor) : false,
+    disabled: !can.has(command),
     data: { command: command.id },
   }));
 }

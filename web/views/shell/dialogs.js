@@ -32,7 +32,7 @@ let last = 0;
  */
 export function openDialog({ name, title, body, choices = [], foot, size = "normal", danger = false }) {
   const heading = `dialog-${(last += 1)}`;
-  const content = el("div", { class: "dialog-body scroll" });
+  const content = el("div", { class: "dialog-body scroll", tabindex: "-1" });
   fill(content, ...(Array.isArray(body) ? body : [/** @type {Child} */ (body)]));
   const element = el("dialog", { class: `dialog ${size}`, data: { dialog: name }, "aria-labelledby": heading });
   if (danger) element.setAttribute("role", "alertdialog");
@@ -51,7 +51,7 @@ export function openDialog({ name, title, body, choices = [], foot, size = "norm
   document.body.append(element);
   element.showModal();
   const first = buttons.find((button) => button.matches(".primary")) ?? buttons[0];
-  if (!element.querySelector("[autofocus]")) first?.focus();
+  if (!element.querySelector("[autofocus]")) (first ?? content).focus();
   return { element, body: content, result: promise, close };
 }
 

@@ -11,7 +11,8 @@ import { openChooser } from "./chooser.js";
 /** @typedef {import("../../store/types.js").Item} Item */
 /** @typedef {import("../../store/types.js").Json} Json */
 /** @typedef {import("../../store/types.js").Node} Node */
-/** @typedef {import("./chooser.js").Row & {path: readonly string[], item: Item, more: string}} Entry */
+/** @typedef {import("./chooser.js").Row & {path: readonly string[], item: Item, more: string,
+ *   values: readonly string[]}} Entry */
 
 const LONGEST = 200;
 
@@ -38,7 +39,15 @@ export function openFind(editor) {
  */
 function search(entries, query) {
   if (query === "") return entries.map((row) => ({ row, marks: [] }));
-  return fuzzy(query, entries).map(({ entry, marks }) => ({ row: entry, marks }));
+  return fuzzy(query, entries).map(({ entry, marks }) => ({ row: { ...entry, hint: hintOf(entry, query) }, marks }));
+}
+
+/** The value that the query stands in, else where it is. @param {Entry} entry @param {string} query */
+function hintOf(entry, query) {
+  const [word] = query.toLowerCase().split(/\s+/);
+  const value = entry.text.toLowerCase().includes(word) ? undefined
+    : entry.values.find((text) => text.toLowerCase().includes(word));
+  return value === undefined ? entry.hint : `${value} · ${entry.hint}`;
 }
 
 /**
@@ -84,9 +93,9 @@ function entriesOf(editor, graph, path) {
 function nodeEntry({ catalogue }, graph, path, id, node) {
   const type = catalogue.type(node, graph);
   const title = node.view.title ?? type.title;
-  const values = [...node.params].map(([name, value]) => `${name} ${shownValue(value)}`).join(" ");
+  const values = [...node.params].map(([name, value]) => `${name}: ${shownValue(value)}`);
   const lead = () => icon(node.graph === null ? "node" : "subgraph");
-  return { path, item: `node:${id}`, text: title, more: `${id} ${type.title} ${type.id} ${values}`, lead,
+  return { path, item: `node:${id}`, text: title, more: `${id} ${type.title} ${type.id} ${values.join(" ")}`, lead, values,
     hint: [...path, id].join(" / "), data: { found: [...path, id].join("/") } };
 }
 
@@ -100,7 +109,7 @@ function nodeEntry({ catalogue }, graph, path, id, node) {
 function textEntry(path, item, text, kind) {
   const [first = ""] = text.trim().split("\n", 1);
   return { path, item, text: first || `Empty ${kind}`, more: text.slice(0, LONGEST), lead: () => icon(kind), hint: kind,
-    data: { found: item } };
+    values: [], data: { found: item } };
 }
 
 /** @param {Json} value */

@@ -100,5 +100,5 @@ function legend({ catalogue }) {
   const list = portIcon({ hue: 0, shape: "circle", list: true });
   return el("article", { class: "help" }, el("p", { text: "Select a node to read what it does." }),
     el("h4", { text: "Types of links" }), el("ul", { class: "legend" }, ...items),
-    el("p", { class: "row dim" }, list, "A list: wired to a single one, the node runs for each."));
+    el("p", { class: "aside-by dim" }, list, "A list: wired to a single one, the node runs for each."));
 }

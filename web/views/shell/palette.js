@@ -36,7 +36,7 @@ const known = new WeakMap();
  * @param {PaletteDetail} [detail]
  */
 export function openPalette(editor, detail = {}) {
-  const point = detail.point ?? editor.canvas?.middle ?? { x: 0, y: 0 };
+  const point = detail.point ?? editor.canvas?.here ?? { x: 0, y: 0 };
   const end = endOf(editor, detail);
   const fits = entriesFor(editor, end);
   const entries = detail.into === undefined ? fits : passing(editor, fits, detail.into);
@@ -117,7 +117,12 @@ function makeEntries(catalogue) {
   const older = new Map();
   for (const [name, id] of catalogue.aliases) older.set(id, [...(older.get(id) ?? []), name]);
   const entries = [...catalogue.types.values()].map((type) => entryOf(type, catalogue, older.get(type.id) ?? []));
-  return entries.sort((a, b) => compare(a.hint ?? "", b.hint ?? "") || compare(a.text, b.text));
+  return entries.sort((a, b) => compare(rank(a), rank(b)) || compare(a.text, b.text));
+}
+
+/** What is for few comes last. @param {Entry} entry */
+function rank({ type }) {
+  return `${type.deprecated === null ? 0 : 1}${/^advanced\b/i.test(type.category) ? 1 : 0} ${type.category}`;
 }
 
 /** @param {string} a @param {string} b */

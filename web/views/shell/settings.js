@@ -21,9 +21,9 @@ const FILES = [
 
 /** @param {Editor} editor */
 export function openSettings(editor) {
-  const theme = choice(editor, "theme", "Theme", [["auto", "As the system"], ["light", "Light"], ["dark", "Dark"]]);
+  const theme = choice(editor, "theme", "Theme", [["auto", "System"], ["light", "Light"], ["dark", "Dark"]]);
   const seed = choice(editor, "seed", "Seeds after each run",
-    [["fixed", "Stay as they are"], ["random", "Another one"], ["next", "The next number"]]);
+    [["fixed", "Same"], ["random", "Random"], ["next", "Next"]]);
   const keys = el("button", { class: "button", type: "button", text: "Keys …", on: { click: () => {
     dialog.close();
     editor.perform("keys.open");
@@ -62,7 +62,7 @@ function toggle({ settings }, { name, title, hint }) {
 function choice({ settings }, name, title, choices) {
   const buttons = choices.map(([value, text]) => {
     const input = el("input", { type: "radio", name: `setting-${name}`, checked: settings.get(name) === value,
-      data: { setting: name, value } });
+      data: { setting: name, value }, autofocus: name === "theme" && settings.get(name) === value });
     input.addEventListener("change", () => settings.set(name, value));
     return el("label", { class: "segment" }, input, el("span", { text }));
   });

@@ -54,6 +54,7 @@ export function openTour(editor) {
   endOpen = end;
   document.body.append(ring, box);
   box.addEventListener("keydown", (event) => {
+    event.stopPropagation();
     if (event.key === "Escape") end();
     else if (event.key === "ArrowRight") go(at + 1);
     else if (event.key === "ArrowLeft" && at > 0) go(at - 1);
@@ -74,7 +75,7 @@ function show(box, ring, step, at, go, end) {
   const isLast = at === STEPS.length - 1;
   const next = el("button", { class: "button primary", type: "button", text: isLast ? "Done" : "Next",
     on: { click: () => go(at + 1) } });
-  box.replaceChildren(el("h2", { text: step.title }), el("p", { text: step.text }), el("div", { class: "row" },
+  box.replaceChildren(el("h2", { text: step.title }), el("p", { text: step.text }), el("div", { class: "aside-by" },
     el("span", { class: "dim small-text", text: `${at + 1} of ${STEPS.length}` }), el("span", { class: "spacer" }),
     el("button", { class: "button", type: "button", text: "No tour", hidden: isLast, on: { click: end } }), next));
   const target = document.querySelector(step.at)?.getBoundingClientRect();
