@@ -1,6 +1,7 @@
 /** What the server can be asked, one method each. See the server's `openapi.json` for what its answers hold. */
 
 import { parse } from "../store/json.js";
+import { fullOutput } from "../store/runs.js";
 import { ask, isObject, pathOf, request } from "./http.js";
 import { upload } from "./upload.js";
 
@@ -129,8 +130,10 @@ export class Api {
   // Outputs
 
   /** @param {Query} [query] `job`, `node`, `kind`, `cursor`, `limit` @returns {Promise<Part<Output>>} */
-  outputs(query = {}) {
-    return ask("GET", "/outputs", { query });
+  async outputs(query = {}) {
+    /** @type {{items: Output[], cursor?: string}} */
+    const { items, cursor = null } = await ask("GET", "/outputs", { query });
+    return { items: items.map(fullOutput), cursor };
   }
 
   /** @param {string} id @returns {Promise<null>} */

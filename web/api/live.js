@@ -87,12 +87,12 @@ export class Live {
   /**
    * Queue a tab's workflow as it is.
    * @param {Session} session
-   * @param {{targets?: string[], document?: Graph, name?: string}} [options]
+   * @param {{targets?: string[], document?: Graph}} [options]
    * @returns {Promise<JobAnswer>}
    */
-  async run(session, { targets, document = session.document, name } = {}) {
+  async run(session, { targets, document = session.document } = {}) {
     const workflow = writeGraph(document);
-    const errand = { workflow, targets, client: session.id, name: (name ?? session.title).slice(0, 200) };
+    const errand = { workflow, targets, client: session.id, name: nameOf(session).slice(0, 200) };
     try {
       const job = await this.submit(errand);
       this.tabs.submitted(session, job.id, document);
@@ -192,7 +192,7 @@ export class Live {
     this.#asked.add(id);
     const job = await this.#editor.api.job(id).catch(() => null);
     const known = this.#editor.runs.jobs.get(id);
-    if (job === null || known?.state !== "running" || job.left === null) return;
+    if (typeof job?.left !== "number" || known?.state !== "running") return;
     this.#editor.runs.jobs.set(id, { ...known, left: job.left, toldAt: Date.now() / 1000 });
   }
   /** @type {Set<string>} */
@@ -242,6 +242,11 @@ export class Live {
   }
 }
 
+/** What a tab's jobs are called; "" where it has no name yet. @param {Session} session */
+export function nameOf(session) {
+  return session.name ?? session.title;
+}
+
 /**
  * Return why a job failed, problem by problem.
  * @param {import("../store/runs.js").Job} job
@@ -250,7 +255,7 @@ export class Live {
 export function problemsOf({ failure }) {
   if (failure === null) return [];
   if (failure.problems.length > 0) return failure.problems;
-  return [{ code: failure.code, message: failure.message, node: failure.node, field: null }];
+  return [{ code: failure.code, message: failure.message, node: failure.node ?? null, field: null }];
 }
 
 /** @param {string} id @returns {JsonObject} */

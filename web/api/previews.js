@@ -41,6 +41,19 @@ export class Previews {
     return found;
   }
 
+  /**
+   * Return the newest picture of a node in any of some jobs.
+   * @param {string} node
+   * @param {(job: string) => boolean} among
+   * @returns {Shown | null}
+   */
+  newest(node, among) {
+    for (const shown of [...this.#shown.values()].reverse()) {
+      if ((shown.node === node || shown.node.startsWith(`${node}/`)) && among(shown.job)) return shown;
+    }
+    return null;
+  }
+
   /** @param {string} job @param {string} node */
   drop(job, node) {
     const key = keyOf(job, node);

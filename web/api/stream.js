@@ -18,6 +18,7 @@ const FIRST_WAIT = 250;
 const LONGEST_WAIT = 10_000;
 /** A stream that is silent for so long is asked whether it is alive, and given up after as long again. */
 const SILENCE = 15_000;
+const OFFLINE = 2000;
 
 export class EventStream {
   /** @param {Listener} listener */
@@ -27,6 +28,7 @@ export class EventStream {
       if (document.visibilityState === "visible") this.retryNow();
     };
     addEventListener("online", this.#onWake);
+    addEventListener("offline", this.#onOffline);
     document.addEventListener("visibilitychange", this.#onWake);
     addEventListener("pageshow", this.#onWake);
     this.#open();
@@ -34,6 +36,8 @@ export class EventStream {
 
   #listener;
   #onWake;
+  /** The browser says so of itself, so that one need not wait for silence to become long. */
+  #onOffline = () => this.#silent(OFFLINE);
   #tries = 0;
   #closed = false;
   #epoch = "";
@@ -59,6 +63,7 @@ export class EventStream {
     clearTimeout(this.#watch);
     removeEventListener("online", this.#onWake);
     removeEventListener("pageshow", this.#onWake);
+    removeEventListener("offline", this.#onOffline);
     document.removeEventListener("visibilitychange", this.#onWake);
     this.#socket?.close();
   }
@@ -120,7 +125,8 @@ export class EventStream {
     this.#watch = setTimeout(() => this.#silent(), SILENCE);
   }
 
-  #silent() {
+  /** @param {number} [patience] milliseconds */
+  #silent(patience = SILENCE) {
     const socket = this.#socket;
     if (socket === null) return;
     if (this.#asked || socket.readyState !== WebSocket.OPEN) {
@@ -130,7 +136,8 @@ export class EventStream {
     }
     this.#asked = true;
     socket.send('{"type":"ping"}');
-    this.#watch = setTimeout(() => this.#silent(), SILENCE);
+    clearTimeout(this.#watch);
+    this.#watch = setTimeout(() => this.#silent(), patience);
   }
 
   /** @param {number} code */

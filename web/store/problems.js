@@ -39,7 +39,8 @@ export class Problems {
     const told = new Map();
     for (const problem of problems) {
       const field = problem.field?.replace(/^(params|links)\./, "") ?? null;
-      told.set([problem.node, field, problem.message].join("\n"), { ...problem, field });
+      const node = problem.node ?? null; // the server leaves out what there is not
+      told.set([node, field, problem.message].join("\n"), { ...problem, node, field });
     }
     if (told.size === 0) this.#of.delete(session);
     else this.#of.set(session, [...told.values()]);

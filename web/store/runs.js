@@ -28,6 +28,9 @@ export const FINAL = new Set(["done", "failed", "cancelled"]);
 /** Ended jobs that are remembered; the history asks the server for more. */
 const REMEMBERED = 300;
 
+/** What the server leaves out where there is nothing to tell. */
+const BARE = { batch: null, index: null, retry_of: null, device: null, started: null, ended: null, failure: null };
+
 export class Runs {
   /** @type {Map<string, Job>} */
   jobs = new Map();
@@ -75,7 +78,7 @@ export class Runs {
     this.lost.delete(told.id);
     this.#setJob(told, now);
     if (told.node_states?.length) this.#nodesOf(told.id).restore(told.node_states);
-    if (told.outputs?.length) this.#outputs.set(told.id, ordered(told.outputs));
+    if (told.outputs?.length) this.#outputs.set(told.id, ordered(told.outputs.map(fullOutput)));
     return [{ type: "run", job: told.id, node: null }, { type: "queue" }, { type: "outputs" }];
   }
 
@@ -228,7 +231,7 @@ export class Runs {
    * @param {(event: EditorEvent) => unknown} tell
    */
   #takeOutput(kind, data, tell) {
-    const output = /** @type {Output} */ (/** @type {unknown} */ (data)); // as the server's API says
+    const output = fullOutput(/** @type {Output} */ (/** @type {unknown} */ (data))); // as the server's API says
     const others = this.outputs(output.job).filter(({ id }) => id !== output.id);
     this.#outputs.set(output.job, kind === "added" ? ordered([...others, output]) : others);
     tell({ type: "outputs" });
@@ -247,7 +250,7 @@ export class Runs {
     const place = told.state === "queued" ? (told.place ?? known?.place ?? null) : null;
     const time = told.left === undefined && same ? keepLeft(known, now) : { left: told.left ?? null, toldAt: now };
     const cancelling = told.cancelling ?? (same && known.cancelling);
-    this.jobs.set(told.id, { ...rest, progress, place, cancelling, ...time });
+    this.jobs.set(told.id, { ...BARE, ...rest, progress, place, cancelling, ...time });
     if (!known || FINAL.has(told.state)) this.#trim();
   }
 
@@ -285,6 +288,11 @@ export class Runs {
     const { paused, reason, queued, running, waiting } = queue;
     this.queue = { paused, reason, queued, running, waiting };
   }
+}
+
+/** Return an output with what the server leaves out where there is nothing to tell. @param {Output} output @returns {Output} */
+export function fullOutput(output) {
+  return { ...output, width: output.width ?? null, height: output.height ?? null, thumbnail: output.thumbnail ?? null };
 }
 
 /** @param {Job} job @param {number} now @returns {{left: number | null, toldAt: number}} */

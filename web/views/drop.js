@@ -98,7 +98,7 @@ export async function openFile(editor, file, place) {
     document = await readFile(file, (type) => editor.catalogue.find(type));
   } catch (error) {
     if (!(error instanceof DocumentError)) throw error;
-    editor.notify({ text: `${file.name}: ${error.message}`, kind: "error" });
+    editor.notify({ text: error.message, kind: "error" });
     return;
   }
   const picture = file.type.startsWith("image/");

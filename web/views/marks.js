@@ -12,6 +12,8 @@ import { staleNodes } from "../store/stale.js";
 /** @typedef {{readonly state: "cached" | "run", readonly why: string}} Mark */
 
 const DEBOUNCE = 400;
+/** Whether the server can be asked for a plan. */
+const PLANNED = false;
 /** @type {WeakMap<Editor, Marks>} */
 const known = new WeakMap();
 
@@ -30,14 +32,16 @@ export class Marks {
     editor.on("session", () => this.#later());
     editor.on("connection", () => this.#later());
     editor.on("run", (event) => {
-      if (event.type === "run" && event.node === null && this.#ended(event.job)) this.#later();
+      if (event.type === "run" && event.node === null && this.#hasEnded(event.job)) this.#later();
     });
     this.#later();
   }
 
   #editor;
   #timer = 0;
-  #served = true;
+  /** @type {Set<string>} */
+  #ended = new Set();
+  #served = PLANNED;
   /** @type {AbortController | null} */
   #asking = null;
   /** @type {WeakMap<Session, {document: Graph, nodes: Map<string, Mark>}>} */
@@ -81,16 +85,19 @@ export class Marks {
     this.#timer = setTimeout(() => void this.#ask(), DEBOUNCE);
   }
 
-  /** @param {string} job */
-  #ended(job) {
-    const known = this.#editor.runs.jobs.get(job);
-    return known !== undefined && FINAL.has(known.state);
+  /** Tell whether a job has ended since this was last asked. @param {string} job */
+  #hasEnded(job) {
+    const state = this.#editor.runs.jobs.get(job)?.state;
+    if (state === undefined || !FINAL.has(state) || this.#ended.has(job)) return false;
+    this.#ended.add(job);
+    return true;
   }
 
   async #ask() {
     const { session } = this.#editor;
     const { document } = session;
-    if (!this.#served || document.nodes.size === 0 || liveOf(this.#editor).connection.state !== "open") return;
+    if (!this.#served) return this.#tell(session);
+    if (document.nodes.size === 0 || liveOf(this.#editor).connection.state !== "open") return;
     this.#asking?.abort();
     const asking = new AbortController();
     this.#asking = asking;
@@ -102,6 +109,11 @@ export class Marks {
       this.#plans.delete(session);
       this.#refused(session, error);
     }
+    this.#tell(session);
+  }
+
+  /** Whoever draws nodes looks at their marks anew. @param {Session} session */
+  #tell(session) {
     this.#editor.emit({ type: "run", job: session.job ?? "", node: null });
   }
 

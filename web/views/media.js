@@ -5,7 +5,7 @@
  */
 
 import { liveOf } from "../api/live.js";
-import { FINAL, nodeOf } from "../store/runs.js";
+import { nodeOf } from "../store/runs.js";
 import { el, fill } from "./dom.js";
 import { icon } from "./icons.js";
 import { openViewer } from "./viewer.js";
@@ -55,16 +55,15 @@ export function mediaElement(editor, id) {
  * @param {string} id
  */
 function contentOf(editor, id) {
-  const { session, runs } = editor;
+  const { session } = editor;
   const live = liveOf(editor);
   const node = nodeOf(session.path, id);
   const outputs = live.tabs.results(session, node);
-  const preview = live.previews.of(session.job, node);
-  const job = session.job === null ? undefined : runs.jobs.get(session.job);
-  // A preview gives way to the picture that it led to; of a new run it stands before what the last one made.
-  const stands = preview !== null && (outputs[0]?.job !== session.job || (job !== undefined && !FINAL.has(job.state)));
-  const made = preview !== null && outputs[0]?.job === session.job;
-  return { node, outputs, preview: stands && !made ? preview : null, question: questionOf(editor, node) };
+  // A preview gives way to the picture that it led to, and stands until the next run has one.
+  const made = outputs.length > 0 && outputs[0]?.job === session.job;
+  const before = () => live.previews.newest(node, (job) => live.tabs.sessionOf(job) === session);
+  const preview = made ? null : (live.previews.of(session.job, node) ?? (outputs.length > 0 ? null : before()));
+  return { node, outputs, preview, question: questionOf(editor, node) };
 }
 
 class Media {

@@ -1,6 +1,6 @@
 /** The run button and how far the run is: in the bar, in the tab's title, in its icon. */
 
-import { liveOf } from "../api/live.js";
+import { liveOf, nameOf } from "../api/live.js";
 import { FINAL, timeLeft } from "../store/runs.js";
 import { el } from "./dom.js";
 import { Favicon } from "./favicon.js";
@@ -137,7 +137,7 @@ class RunBar {
 
   /** Tell in the tab's title and icon how it goes. @param {Job | undefined} job @param {Phase} phase @param {number} part */
   #tellOutside(job, phase, part) {
-    const name = (job && phase !== "idle" && job.name) || this.#editor.session.title || "Untitled";
+    const name = (job && phase !== "idle" && job.name) || nameOf(this.#editor.session) || "Untitled";
     const sign = phase === "running" ? percent(part) : phase === "waiting" ? "?" : phase === "idle" ? this.#news : "";
     const title = `${sign ? `${sign} ` : ""}${name} – nodegraph`;
     if (document.title !== title) document.title = title;

@@ -39,7 +39,9 @@ class QueuePanel {
     this.devices = el("ul", { class: "devices" });
     this.pending = el("ol", { class: "jobs", "aria-label": "Jobs that run and wait" });
     this.ended = el("ol", { class: "jobs", "aria-label": "Jobs that have ended" });
-    this.empty = el("p", { class: "empty dim", text: "Nothing runs. Run the workflow with Mod+Enter." });
+    const run = editor.commands.get("run.run");
+    const key = run === null ? "" : editor.keys.label(run);
+    this.empty = el("p", { class: "empty dim" }, "Nothing runs. ", key && el("kbd", { text: key }), key && " runs the workflow.");
     this.element = el("div", { class: "queue-panel" },
       el("div", { class: "panel-tools" }, this.state, el("span", { class: "spacer" }), this.pause, this.clear),
       this.devices, this.empty, this.pending, this.endedTitle, this.ended);
