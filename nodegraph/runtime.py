@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from nodegraph.engine.context import CancelToken
     from nodegraph.engine.events import Event
     from nodegraph.engine.executor import Executor
+    from nodegraph.engine.explain import History
     from nodegraph.engine.graph import Graph
     from nodegraph.engine.plan import Plan
     from nodegraph.outputs import Outputs
@@ -103,6 +104,7 @@ class Runtime:
         """
         self.options = options or Options()
         self._importing = importing
+        self._settling = Lock()
         if after is not None:
             if after.options.loading == self.options.loading:
                 self.plugins = after.plugins
@@ -216,8 +218,7 @@ class Runtime:
 
     def plan(self, graph: Graph) -> Plan:
         """Return what a run would do, and why."""
-        self._resolve_placement(graph)
-        return self.executor.plan(graph)
+        return self.placed(graph).plan(graph)
 
     def run(
         self,
@@ -229,24 +230,33 @@ class Runtime:
         targets: Collection[str] | None = None,
         answers: Answers = NO_ANSWERS,
         folders: Places | None = None,
+        history: History | None = None,
     ) -> Outputs:
         """Run a workflow; failures are told in the outputs' `result`, not raised.
 
         `targets` are the nodes to reach (None: the workflow's own; `KeyError` where one is not there). `answers` are
         what nodes that ask get, by node, or a function that asks at once. `folders` stand in, for this run, for the
-        runtime's own of these kinds: `input`, `output`, `temp`.
+        runtime's own of these kinds: `input`, `output`, `temp`. `history` stands in for what is known of earlier runs.
         """
         from nodegraph.engine.graph import Graph
         from nodegraph.recording import Recorder
 
         graph = source if isinstance(source, Graph) else self.check(source, inputs, folders=folders, targets=targets)
-        self._resolve_placement(graph)
         recorder = Recorder(self.plugins, emit)
-        executor = self.executor if folders is None else self.executor.within(self._placed(folders))
+        executor = self.placed(graph, folders, history)
         plan = executor.plan(graph, targets)
         result = executor.run(plan, emit=recorder, cancel=cancel, answers=answers)
         self._remember()
         return recorder.outputs(result)
+
+    def placed(self, graph: Graph, folders: Places | None = None, history: History | None = None) -> Executor:
+        """Return an executor for a graph whose device and precision are settled; any thread may ask."""
+        with self._settling:
+            self._resolve_placement(graph)
+            executor = self.executor
+        if folders is None and history is None:
+            return executor
+        return executor.within(self._placed(folders), history)
 
     def _placed(self, places: Places | None) -> Folders:
         return self.folders if places is None else self.folders.placed(places)

@@ -96,10 +96,18 @@ class Executor:
         chosen = default_targets(graph) if targets is None else tuple(targets)
         return make_plan(graph, chosen, self.cache, Namer(self.settings, self.folders), self.history)
 
-    def within(self, folders: Folders) -> Executor:
-        """Return an executor over other folders that shares everything else."""
+    def within(self, folders: Folders, history: History | None = None) -> Executor:
+        """Return an executor over other folders, and perhaps with another history, that shares everything else."""
+        known = self.history if history is None else history
         return Executor(
             self.cache, settings=self.settings, folders=folders, emit=self.emit,
+            check_mutation=self.check_mutation, strict=self.strict, history=known,
+        )  # fmt: skip
+
+    def over(self, cache: MutableMapping[str, Entry]) -> Executor:
+        """Return an executor over another cache that shares everything else."""
+        return Executor(
+            cache, settings=self.settings, folders=self.folders, emit=self.emit,
             check_mutation=self.check_mutation, strict=self.strict, history=self.history,
         )  # fmt: skip
 

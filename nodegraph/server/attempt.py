@@ -156,6 +156,7 @@ class Attempt:
         places = {"input": [str(path) for path in inputs], **{kind: str(path) for kind, path in folders.items()}}
         params = {
             "job": job.id,
+            "user": job.user,
             "inputs": dict(job.inputs),
             "targets": list(job.targets),
             "answers": dict(job.answers),

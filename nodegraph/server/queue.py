@@ -10,6 +10,7 @@ from typing import Any
 from nodegraph.server.admission import Admission
 from nodegraph.server.answers import check_answers
 from nodegraph.server.attempt import Attempt, Parts, retried
+from nodegraph.server.children import Child
 from nodegraph.server.dispatch import Dispatch
 from nodegraph.server.ends import Ends
 from nodegraph.server.errors import ApiError, not_found
@@ -49,13 +50,9 @@ class Queue:
         self._holding = Holding(settings, store, self._held)
         parts = Parts(settings, store, hub, self._publisher, self._estimates, self._holding.full)
         self._dispatch = Dispatch(
-            parts,
-            self._turns,
-            skip=lambda: host.skipped,
-            held=lambda: self.paused is not None,
-            on_ended=self._ended,
-            on_device=self._device,
-        )
+            parts, self._turns, skip=lambda: host.skipped, held=lambda: self.paused is not None,
+            on_ended=self._ended, on_device=self._device,
+        )  # fmt: skip
         self._outlook = Outlook(store, self._turns, self._estimates, self._dispatch)
         self._telling = Telling(store, hub, self.state)
         self._history = History(store, self._publisher, self._telling)
@@ -91,7 +88,12 @@ class Queue:
     @property
     def ready(self) -> bool:
         """Tell whether at least one worker can take a job."""
-        return any(worker.child is not None for worker in self._dispatch.workers)
+        return bool(self.children)
+
+    @property
+    def children(self) -> list[Child]:
+        """Return the workers' processes that can take jobs."""
+        return [worker.child for worker in self._dispatch.workers if worker.child is not None]
 
     async def submit(self, user: str, submissions: Sequence[Submission]) -> list[Job]:
         """Put jobs into the user's queue; raise `ApiError` 429 beyond the limit, 503 while stopping.

@@ -6,17 +6,21 @@ import json
 import logging
 import time
 from collections.abc import Mapping
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Final
 
 from nodegraph.engine.context import CancelToken
 from nodegraph.engine.errors import WorkflowError
+from nodegraph.engine.explain import History
 from nodegraph.engine.graph import Graph
 from nodegraph.engine.jsontext import Limits, json_problems
+from nodegraph.engine.plan import default_targets
 from nodegraph.engine.result import Result
 from nodegraph.outputs import Outputs
 from nodegraph.workers.channel import Channel
 from nodegraph.workers.checking import Checks, graph_of, load
+from nodegraph.workers.foresight import Histories, foresee
 from nodegraph.workers.memory import free_words, release
 from nodegraph.workers.previews import Previews
 from nodegraph.workers.setup import input_folders, open_runtime, redactor
@@ -39,6 +43,7 @@ class Jobs:
         self._limits = Limits(nodes=config["nodes"], depth=config["depth"])
         self._redact = redactor(config)
         self.previews = Previews(channel, self._runtime.plugins.manager.hook.encode_preview)
+        self.histories = Histories()
 
     def run(self, params: Mapping[str, Any], document: bytes, cancel: CancelToken) -> dict[str, Json]:
         """Run a job and return what became of it: `state`, `nodes`, `failure`, `questions`, `values`, ..."""
@@ -65,13 +70,23 @@ class Jobs:
 
     def _graph(self, params: Mapping[str, Any], document: bytes) -> tuple[Graph, dict[str, list[Path]]]:
         given = params["folders"]
-        places = {kind: [Path(given[kind])] for kind in KINDS}
+        places = {kind: [Path(given[kind])] for kind in KINDS if kind in given}
         places["input"] = input_folders(given["input"])
         folders = self._runtime.folders.placed(places)
         workflow = load(self._runtime, document, self._limits)
         targets = params.get("targets") or ()
         graph = graph_of(self._runtime, workflow, params.get("inputs") or {}, targets, folders, self._limits)
-        return graph, places
+        return graph if targets else replace(graph, targets=default_targets(graph)), places
+
+    def plan(self, params: Mapping[str, Any], document: bytes) -> list[dict[str, Json]]:
+        """Tell what a run would do with each node, and why; any thread may ask, while a job runs too."""
+        graph, places = self._graph(params, document)
+        decisions = foresee(self._runtime, graph, places, self.histories.of(params.get("user") or ""))
+        return [{**asdict(decision), "reason": self._redact(decision.reason)} for decision in decisions]
+
+    def problems(self, error: WorkflowError) -> list[dict[str, Json]]:
+        """Return what is wrong with a workflow as it stands on the wire."""
+        return Checks(self._runtime, self._redact, self._limits).problems(error.problems)
 
     def attempt(
         self,
@@ -81,9 +96,12 @@ class Jobs:
         answers: Mapping[str, Json],
         teller: Teller,
         cancel: CancelToken,
+        history: History,
     ) -> Outputs:
         """Run a graph once."""
-        return self._runtime.run(graph, emit=teller, cancel=cancel, targets=targets, answers=answers, folders=places)
+        return self._runtime.run(
+            graph, emit=teller, cancel=cancel, targets=targets, answers=answers, folders=places, history=history
+        )
 
     def release(self) -> list[str]:
         """Give back the memory of results; return in words what was done."""
@@ -109,6 +127,7 @@ class _Run:
         self._jobs, self._graph, self._places = jobs, graph, places
         self._teller, self._cancel = teller, cancel
         self._answers: Mapping[str, Json] = params.get("answers") or {}
+        self._history = jobs.histories.of(params.get("user") or "")
         self._values: dict[str, Json] = {}
         self._tried: list[str] = []
 
@@ -126,7 +145,9 @@ class _Run:
         """Run once; return None where what a node raised ended the whole run, as KeyboardInterrupt does."""
         teller = self._teller
         try:
-            outputs = self._jobs.attempt(self._graph, targets, self._places, self._answers, teller, self._cancel)
+            outputs = self._jobs.attempt(
+                self._graph, targets, self._places, self._answers, teller, self._cancel, self._history
+            )
         except BaseException as error:  # noqa: BLE001 - whatever it is, the job has an end and the worker goes on
             teller.broke(error)
             return None

@@ -7,11 +7,13 @@ import os
 import queue
 import sys
 import threading
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
 from nodegraph.engine.context import CancelToken
+from nodegraph.engine.errors import WorkflowError
 from nodegraph.machine import calm_threads, total_memory
 from nodegraph.server.protocol import Header
 from nodegraph.workers.channel import Channel
@@ -19,6 +21,8 @@ from nodegraph.workers.memory import resident
 from nodegraph.workers.setup import redactor, versions
 
 log = logging.getLogger(__name__)
+PATIENCE: Final = 10.0
+"""Seconds that a plan may wait for its turn; whoever asked has given up then."""
 GPU_FILES: Final = ("/dev/nvidiactl", "/dev/nvidia0", "/dev/kfd", "/dev/dxg")
 """What a Linux machine with a GPU has; without one torch need not be imported to know that there is none."""
 
@@ -49,6 +53,7 @@ class Worker:
         self._job: str | None = None
         self._previews_on = False
         self._runner: Any = None
+        self._plans: queue.SimpleQueue[tuple[int, dict[str, Any], bytes, float]] = queue.SimpleQueue()
 
     def receive(self, header: Header, payload: bytes) -> None:
         """Take a frame of the server's; called by the thread that reads."""
@@ -70,6 +75,8 @@ class Worker:
             with self._lock:
                 token = self._tokens[params["job"]] = CancelToken()
             self._calls.put((number, params, payload, token))
+        elif method == "plan":
+            self._plans.put((number, params, payload, time.monotonic()))
         elif method == "ping":
             self._channel.reply(number, {"job": self._job})
         else:
@@ -88,6 +95,7 @@ class Worker:
         self._runner.previews.on = self._previews_on
         if config["preload"]:
             _preload(device, config["workers"])
+        threading.Thread(target=self._plan_all, name="plan", daemon=True).start()
         self._channel.tell("warm")
 
     def run_next(self) -> None:
@@ -105,6 +113,22 @@ class Worker:
             with self._lock:
                 if self._tokens.get(job) is token:
                     del self._tokens[job]
+
+    def _plan_all(self) -> None:
+        """Tell what runs would do, one after the other, beside the job that runs."""
+        while True:
+            number, params, payload, asked = self._plans.get()
+            try:
+                if time.monotonic() - asked > PATIENCE:
+                    self._channel.refuse(number, "too_slow", "nobody waits for this any more")
+                    continue
+                self._channel.reply(number, self._runner.plan(params, payload))
+            except WorkflowError as error:
+                problems = self._runner.problems(error)
+                self._channel.refuse(number, "invalid_workflow", problems[0]["message"], problems)
+            except BaseException as error:
+                log.exception("a plan failed")
+                self._channel.refuse(number, "internal", f"{type(error).__name__} while a run was planned")
 
     def _beat(self) -> Header:
         return {"tell": "heartbeat", "memory": resident(), "job": self._job}

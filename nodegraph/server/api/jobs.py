@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from nodegraph.server.api.asking import job_of, told, whose
 from nodegraph.server.api.lines import NDJSON, read_lines, stream_lines
 from nodegraph.server.api.routing import API, Model, Query, Route, respond
-from nodegraph.server.api.submitting import prepare, same, tried
+from nodegraph.server.api.submitting import planned, prepare, same, tried
 from nodegraph.server.api.wire import (
     CheckAnswer,
     Count,
@@ -21,6 +21,7 @@ from nodegraph.server.api.wire import (
     JobSummary,
     Json,
     PageQuery,
+    PlanAnswer,
     Priority,
     WaitQuery,
     Work,
@@ -111,6 +112,11 @@ async def create(request: web.Request, query: WaitQuery, errand: Errand) -> web.
 async def try_out(request: web.Request, work: Work) -> CheckAnswer:
     """Check a workflow without queueing it."""
     return await tried(request, work)
+
+
+async def plan(request: web.Request, work: Work) -> PlanAnswer:
+    """Tell what of a workflow would run."""
+    return await planned(request, work)
 
 
 async def index(request: web.Request, query: JobsQuery) -> JobList:
@@ -210,6 +216,15 @@ ROUTES: tuple[Route, ...] = (
         errors={409: "The idempotency key stands for other work", 503: "The server is stopping or starting"},
     ),
     Route("POST", "/jobs/check", try_out, "Check a workflow without queueing it", body=Work, answer=CheckAnswer),
+    Route(
+        "POST",
+        "/jobs/plan",
+        plan,
+        "Tell what of a workflow would run and what is there already, without queueing it",
+        body=Work,
+        answer=PlanAnswer,
+        errors={503: "No worker is ready yet"},
+    ),
     Route("POST", "/jobs/prune", prune, "Remove ended jobs, not their outputs", body=Prune, answer=Count),
     Route("GET", "/jobs/export", export, "Write jobs out, one a line", query=ExportQuery, media=NDJSON),
     Route(

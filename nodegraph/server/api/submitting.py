@@ -12,10 +12,11 @@ from aiohttp import web
 
 from nodegraph.engine.jsontext import Limits as JsonLimits
 from nodegraph.engine.jsontext import parse_json
-from nodegraph.server.api.wire import CheckAnswer, Errand, Problem, Work
+from nodegraph.server.api.wire import CheckAnswer, Decision, Errand, PlanAnswer, Problem, Work
 from nodegraph.server.errors import ApiError
 from nodegraph.server.host import Checked, Item
-from nodegraph.server.keys import HOST, INPUTS, SETTINGS, STORE, WORKFLOWS
+from nodegraph.server.keys import HOST, INPUTS, QUEUE, SETTINGS, STORE, WORKFLOWS
+from nodegraph.server.planning import plan
 from nodegraph.server.records import Batch, Job, Submission
 from nodegraph.server.security.principal import principal
 from nodegraph.server.webhooks import check_webhook
@@ -58,7 +59,27 @@ async def checked(request: web.Request, work: Work, inputs: Sequence[Mapping[str
 
 async def tried(request: web.Request, work: Work) -> CheckAnswer:
     """Tell whether a workflow would run, and how long it should take."""
+    return await _told(request, await checked(request, work, [{}]))
+
+
+async def planned(request: web.Request, work: Work) -> PlanAnswer:
+    """Tell what of a workflow would run; nothing is told of one that would not run at all."""
     found = await checked(request, work, [{}])
+    answer = await _told(request, found)
+    if not answer.ok:
+        return PlanAnswer(**dict(answer))
+    user = principal(request).user
+    params = {
+        "user": user,
+        "inputs": dict(work.inputs),
+        "targets": list(work.targets),
+        "folders": {"input": [str(folder) for folder in request.app[INPUTS].folders(user)]},
+    }
+    decisions = await plan(request.app[QUEUE], params, found.document)
+    return PlanAnswer(**dict(answer), plan=[Decision(**decision) for decision in decisions])
+
+
+async def _told(request: web.Request, found: Checked) -> CheckAnswer:
     (item,) = found.items
     expected = await request.app[STORE].expected_times(item.signature) if item.ok else None
     return CheckAnswer(

@@ -292,6 +292,24 @@ class CheckAnswer(Model):
     problems: list[Problem] = Field(default_factory=list)
 
 
+class Decision(Model):
+    """What a run would do with a node, and why.
+
+    `run` it; `reuse` its result; `unneeded`: all that reads it is reused; `open`: known when something else has run.
+    """
+
+    node: str
+    type: str
+    action: Literal["run", "reuse", "unneeded", "open"]
+    reason: str
+
+
+class PlanAnswer(CheckAnswer):
+    """Whether a workflow would run, and what of it: the nodes that it would come to, empty where it would not run."""
+
+    plan: list[Decision] = Field(default_factory=list)
+
+
 class Count(Model):
     """How many there were."""
 
