@@ -20,6 +20,7 @@ import { COMMANDS as fieldCommands } from "./views/fields/commands.js";
 import { COMMANDS as formCommands, mount as mountForm } from "./views/form.js";
 import { LIVE_COMMANDS, LIVE_PANELS, LIVE_VIEWS } from "./views/live.js";
 import { mount as mountMinimap } from "./views/minimap.js";
+import { mount as mountOutline } from "./views/outline.js";
 import { mount as mountHelp } from "./views/shell/help.js";
 import { openSignIn } from "./views/shell/server.js";
 import { mountShell } from "./views/shell/shell.js";
@@ -37,6 +38,7 @@ const VIEWS = [["#canvas", mountCanvas], ["#minimap", mountMinimap], ["#form", m
  * @type {readonly import("./views/shell/panels.js").Panel[]} */
 const PANELS = [
   ...LIVE_PANELS,
+  { id: "outline", title: "Outline", icon: "outline", side: "dock", mount: mountOutline, keys: ["O"] },
   { id: "help", title: "Help", icon: "help", side: "dock", mount: mountHelp },
 ];
 

@@ -43,9 +43,9 @@ class Library {
     this.shelves = el("div", { class: "shelves", role: "radiogroup", "aria-label": "Which workflows" });
     this.list = el("ul", { class: "library-list scroll" });
     this.look = el("div", { class: "library-look" });
-    const body = el("div", { class: "library" }, el("div", { class: "row" }, this.search, this.shelves),
+    const body = el("div", { class: "library" }, el("div", { class: "library-top" }, this.search, this.shelves),
       el("div", { class: "library-parts" }, this.list, this.look));
-    const foot = el("div", { class: "row" }, this.#fileButton(),
+    const foot = el("div", { class: "library-foot" }, this.#fileButton(),
       el("button", { class: "button", type: "button", data: { action: "templates" },
         on: { click: () => (this.dialog.close(), editor.perform("file.templates")) } }, icon("template"), "Templates"));
     this.dialog = openDialog({ name: "open", title: "Open a workflow", body, size: "tall", foot });
