@@ -3,7 +3,16 @@ import { test } from "node:test";
 
 import { emptyGraph } from "../../web/store/document.js";
 import { decodePng, encodePng } from "../../web/views/fields/mask/png.js";
-import { atPart, clamp, numberProblem, partOf, rangeOf, readNumber, stepped, turned } from "../../web/views/fields/numbers.js";
+import {
+  atPart,
+  clamp,
+  numberProblem,
+  partOf,
+  rangeOf,
+  readNumber,
+  stepped,
+  turned,
+} from "../../web/views/fields/numbers.js";
 import { drawSeed, seedMode, seedsAfterRun, seedsBeforeRun, setSeedMode } from "../../web/views/fields/seeds.js";
 import { lengthWords, roughTokens, weightRuns } from "../../web/views/fields/tokens.js";
 
@@ -11,8 +20,19 @@ const LARGEST = 2n ** 64n - 1n;
 
 /** @param {Partial<import("../../web/store/types.js").Field>} more */
 const field = (more) => ({ kind: /** @type {const} */ ("integer"), element: null, default: 0, schema: {}, ...more });
-const seed = field({ kind: "seed", min: 0, max: Number(LARGEST), schema: { type: "integer", minimum: 0, maximum: LARGEST } });
-const cfg = field({ kind: "number", min: 0, max: 100, step: 0.1, schema: { type: "number", minimum: 0, maximum: 100 } });
+const seed = field({
+  kind: "seed",
+  min: 0,
+  max: Number(LARGEST),
+  schema: { type: "integer", minimum: 0, maximum: LARGEST },
+});
+const cfg = field({
+  kind: "number",
+  min: 0,
+  max: 100,
+  step: 0.1,
+  schema: { type: "number", minimum: 0, maximum: 100 },
+});
 const width = field({ min: 16, max: 16384, step: 8, schema: { type: "integer", minimum: 16, maximum: 16384 } });
 
 test("whole numbers beyond 2^53 stay exact, up to the bound that the schema has", () => {
@@ -66,7 +86,9 @@ test("dragging goes by whole steps, or finely by tenths", () => {
 });
 
 test("a slider's ends are its bounds", () => {
-  const range = rangeOf(field({ kind: "slider", min: 0, max: 1, step: 0.01, schema: { type: "number", minimum: 0, maximum: 1 } }));
+  const range = rangeOf(
+    field({ kind: "slider", min: 0, max: 1, step: 0.01, schema: { type: "number", minimum: 0, maximum: 1 } }),
+  );
   assert.equal(atPart(-1, range), 0);
   assert.equal(atPart(2, range), 1);
   assert.equal(atPart(0.333, range), 0.33);
@@ -76,14 +98,35 @@ test("a slider's ends are its bounds", () => {
 
 /** @param {number | bigint} value */
 function seeded(value) {
-  const node = { type: "KSampler", graph: null, params: new Map([["seed", value]]), links: new Map(), mode: null, view: { x: 0, y: 0 } };
-  return { ...emptyGraph(), nodes: new Map([["__proto__", node], ["other", { ...node }]]) };
+  const node = {
+    type: "KSampler",
+    graph: null,
+    params: new Map([["seed", value]]),
+    links: new Map(),
+    mode: null,
+    view: { x: 0, y: 0 },
+  };
+  return {
+    ...emptyGraph(),
+    nodes: new Map([
+      ["__proto__", node],
+      ["other", { ...node }],
+    ]),
+  };
 }
 const port = { name: "seed", type: "int", required: false, lazy: false, wired: true, field: seed };
 const types = {
   type: () => ({
-    id: "KSampler", title: "", doc: "", category: "", plugin: "", sink: false, deprecated: null, missing: null,
-    inputs: new Map([["seed", port]]), outputs: new Map(),
+    id: "KSampler",
+    title: "",
+    doc: "",
+    category: "",
+    plugin: "",
+    sink: false,
+    deprecated: null,
+    missing: null,
+    inputs: new Map([["seed", port]]),
+    outputs: new Map(),
   }),
 };
 
@@ -97,22 +140,41 @@ test("seeds are drawn or counted on where that was chosen, and only there", () =
   assert.equal(seedsAfterRun(graph, types), graph);
   const counted = seedsAfterRun(setSeedMode(seeded(LARGEST - 1n), "other", "seed", "next"), types);
   assert.equal(counted.nodes.get("other")?.params.get("seed"), LARGEST);
-  assert.equal(seedsAfterRun(counted, types).nodes.get("other")?.params.get("seed"), 0, "after the largest comes the smallest");
+  assert.equal(
+    seedsAfterRun(counted, types).nodes.get("other")?.params.get("seed"),
+    0,
+    "after the largest comes the smallest",
+  );
   const fixed = setSeedMode(graph, "__proto__", "seed", "fixed");
   assert.deepEqual(fixed.nodes.get("__proto__")?.view, { x: 0, y: 0 });
 });
 
 test("a seed that is drawn lies within the bounds", () => {
   const narrow = field({ kind: "seed", min: 5, max: 7, schema: { type: "integer", minimum: 5, maximum: 7 } });
-  assert.equal(drawSeed(narrow, (bound) => bound - 1), 7);
-  assert.equal(drawSeed(narrow, () => 0), 5);
-  assert.equal(drawSeed(seed, (bound) => bound - 1), 2 ** 32 - 1);
+  assert.equal(
+    drawSeed(narrow, (bound) => bound - 1),
+    7,
+  );
+  assert.equal(
+    drawSeed(narrow, () => 0),
+    5,
+  );
+  assert.equal(
+    drawSeed(seed, (bound) => bound - 1),
+    2 ** 32 - 1,
+  );
 });
 
 test("a prompt is cut where its weight changes", () => {
   const runs = weightRuns("a (red:1.3) \\(b\\) (c)");
   assert.deepEqual(runs.map(({ text }) => text).join(""), "a (red:1.3) \\(b\\) (c)");
-  assert.deepEqual(runs.filter(({ weight }) => weight !== 1), [{ text: "(red:1.3)", weight: 1.3 }, { text: "(c)", weight: 1.1 }]);
+  assert.deepEqual(
+    runs.filter(({ weight }) => weight !== 1),
+    [
+      { text: "(red:1.3)", weight: 1.3 },
+      { text: "(c)", weight: 1.1 },
+    ],
+  );
 });
 
 test("tokens are counted about as CLIP does", () => {
@@ -123,15 +185,24 @@ test("tokens are counted about as CLIP does", () => {
     "photograph of an astronaut riding a horse, 8k uhd, dslr, soft lighting, high quality, film grain, Fujifilm XT3",
   ];
   for (const [at, exact] of [13, 21, 27].entries()) {
-    assert.ok(Math.abs(roughTokens(prompts[at] ?? "") - exact) <= 2, `${prompts[at]}: ${roughTokens(prompts[at] ?? "")}`);
+    assert.ok(
+      Math.abs(roughTokens(prompts[at] ?? "") - exact) <= 2,
+      `${prompts[at]}: ${roughTokens(prompts[at] ?? "")}`,
+    );
   }
   assert.equal(roughTokens("(red:1.30)"), 1);
   assert.equal(lengthWords("word ".repeat(80)), "≈ 80 / 150");
 });
 
 test("a PNG keeps the colours under what is transparent", async () => {
-  const data = Uint8ClampedArray.from({ length: 5 * 3 * 4 }, (_, at) => (at % 4 === 3 ? (at % 8 === 3 ? 0 : 128) : (at * 37) % 256));
+  const data = Uint8ClampedArray.from({ length: 5 * 3 * 4 }, (_, at) =>
+    at % 4 === 3 ? (at % 8 === 3 ? 0 : 128) : (at * 37) % 256,
+  );
   const read = await decodePng(await encodePng({ width: 5, height: 3, data }));
-  assert.deepEqual(read && { width: read.width, height: read.height, data: [...read.data] }, { width: 5, height: 3, data: [...data] });
+  assert.deepEqual(read && { width: read.width, height: read.height, data: [...read.data] }, {
+    width: 5,
+    height: 3,
+    data: [...data],
+  });
   assert.equal(await decodePng(new Blob(["no picture"])), null);
 });

@@ -25,10 +25,22 @@ const forms = new WeakMap();
 
 /** @type {readonly Command[]} */
 export const COMMANDS = [
-  { id: "view.form", title: "Form or canvas", group: "View", keys: ["Mod+Alt+F"], typing: true,
-    run: (editor) => forms.get(editor)?.toggle() },
-  { id: "form.choose", title: "Choose the form's fields", group: "View", keys: [],
-    when: (editor) => editor.session.document.nodes.size > 0, run: (editor) => forms.get(editor)?.choose() },
+  {
+    id: "view.form",
+    title: "Form or canvas",
+    group: "View",
+    keys: ["Mod+Alt+F"],
+    typing: true,
+    run: (editor) => forms.get(editor)?.toggle(),
+  },
+  {
+    id: "form.choose",
+    title: "Choose the form's fields",
+    group: "View",
+    keys: [],
+    when: (editor) => editor.session.document.nodes.size > 0,
+    run: (editor) => forms.get(editor)?.choose(),
+  },
 ];
 
 /**
@@ -57,33 +69,97 @@ class FormView {
     this.results = new FormResults(editor);
     this.chooser = new FormChooser(editor, () => this.choose(false));
     this.title = el("h2", { class: "cut" });
-    this.page = el("div", { class: "form", tabindex: -1, data: { panel: "form" } }, this.#head(),
-      el("div", { class: "form-body" },
-        el("div", { class: "form-left" }, this.inputs.element, this.chooser.element, this.#run()), this.results.element));
+    this.page = el(
+      "div",
+      { class: "form", tabindex: -1, data: { panel: "form" } },
+      this.#head(),
+      el(
+        "div",
+        { class: "form-body" },
+        el("div", { class: "form-left" }, this.inputs.element, this.chooser.element, this.#run()),
+        this.results.element,
+      ),
+    );
     this.page.addEventListener("keydown", (event) => this.#keyed(event));
     host.append(this.page);
-    const types = /** @type {const} */ (["document", "session", "sessions", "scope", "catalogue", "problems", "run", "queue", "preview", "outputs"]);
+    const types = /** @type {const} */ ([
+      "document",
+      "session",
+      "sessions",
+      "scope",
+      "catalogue",
+      "problems",
+      "run",
+      "queue",
+      "preview",
+      "outputs",
+    ]);
     this.offs = types.map((type) => editor.on(type, () => this.#soon()));
     const address = new URLSearchParams(location.search);
     if (address.has("form") || matchMedia(NARROW).matches) this.show();
   }
 
   #head() {
-    return el("header", { class: "form-head" },
-      el("button", { class: "button", type: "button", data: { command: "view.form" }, title: "Back to the canvas (Escape)",
-        on: { click: () => this.hide() } }, icon("left"), "Canvas"),
-      this.title, el("span", { class: "spacer" }),
-      el("button", { class: "button", type: "button", data: { command: "form.choose" }, on: { click: () => this.choose(!this.#choosing) } },
-        icon("settings"), el("span", { text: "Choose fields" })));
+    return el(
+      "header",
+      { class: "form-head" },
+      el(
+        "button",
+        {
+          class: "button",
+          type: "button",
+          data: { command: "view.form" },
+          title: "Back to the canvas (Escape)",
+          on: { click: () => this.hide() },
+        },
+        icon("left"),
+        "Canvas",
+      ),
+      this.title,
+      el("span", { class: "spacer" }),
+      el(
+        "button",
+        {
+          class: "button",
+          type: "button",
+          data: { command: "form.choose" },
+          "aria-label": "Choose fields",
+          on: { click: () => this.choose(!this.#choosing) },
+        },
+        icon("settings"),
+        el("span", { class: "form-wide", text: "Choose fields" }),
+      ),
+    );
   }
 
   #run() {
-    this.button = el("button", { class: "button primary", type: "button", data: { command: "run.run" }, on: { click: () => this.#start() } },
-      icon("play"), el("span", { text: "Run" }));
-    this.cancel = el("button", { class: "button", type: "button", data: { command: "run.cancel" }, hidden: true,
-      on: { click: () => this.editor.perform("run.cancel") } }, icon("stop"), el("span", { text: "Cancel" }));
+    this.button = el(
+      "button",
+      { class: "button primary", type: "button", data: { command: "run.run" }, on: { click: () => this.#start() } },
+      icon("play"),
+      el("span", { text: "Run" }),
+    );
+    this.cancel = el(
+      "button",
+      {
+        class: "button",
+        type: "button",
+        data: { command: "run.cancel" },
+        hidden: true,
+        on: { click: () => this.editor.perform("run.cancel") },
+      },
+      icon("stop"),
+      el("span", { text: "Cancel" }),
+    );
     this.state = el("p", { class: "form-state", role: "status" });
-    this.line = el("span", { class: "form-line", role: "progressbar", "aria-label": "Run", "aria-valuemin": 0, "aria-valuemax": 100, hidden: true });
+    this.line = el("span", {
+      class: "form-line",
+      role: "progressbar",
+      "aria-label": "Run",
+      "aria-valuemin": 0,
+      "aria-valuemax": 100,
+      hidden: true,
+    });
     return el("div", { class: "form-run" }, this.line, this.state, this.cancel, this.button);
   }
 
@@ -103,7 +179,9 @@ class FormView {
     // What is selected could be deleted by a key, and nobody would see it.
     this.editor.session.select([]);
     const stage = this.host.parentElement;
-    this.#below = [...(stage?.children ?? [])].flatMap((one) => (one instanceof HTMLElement && one !== this.host && !one.inert ? [one] : []));
+    this.#below = [...(stage?.children ?? [])].flatMap((one) =>
+      one instanceof HTMLElement && one !== this.host && !one.inert ? [one] : [],
+    );
     for (const one of this.#below) one.inert = true;
     this.#clock = setInterval(() => this.#soon(), SECOND);
     this.update();

@@ -1,9 +1,9 @@
 /** The window in which a mask is painted on a picture. What is painted becomes transparent in a copy of it. */
 
 import { el } from "./dom.js";
-import { pictureOf } from "./fields/files.js";
-import { canvasOf, contextOf, MaskLayer } from "./fields/mask/layer.js";
-import { decodePng, encodePng } from "./fields/mask/png.js";
+import { MaskLayer } from "./fields/mask/layer.js";
+import { blank, drawn, readPicture } from "./fields/mask/picture.js";
+import { encodePng } from "./fields/mask/png.js";
 import { icon } from "./icons.js";
 
 /** @typedef {import("../editor.js").Editor} Editor */
@@ -11,8 +11,6 @@ import { icon } from "./icons.js";
 /** @typedef {import("./fields/mask/layer.js").Point} Point */
 /** @typedef {{blob: Blob, name: string}} Painted a PNG, and what it may be called */
 
-/** How wide and high a mask is that lies on no picture. */
-const EMPTY = 512;
 const ZOOM = { least: 0.05, most: 32 };
 
 /**
@@ -33,34 +31,6 @@ export async function paintMask(editor, { source }) {
   const stem = (source ?? "mask").replace(/\.[^./]*$/, "").replace(/-mask([ _(-]*\d+\)?)?$/, "");
   const painted = await new MaskPainter(editor, pixels).open();
   return painted === null ? null : { blob: await encodePng(painted), name: `${stem}-mask.png` };
-}
-
-/** @returns {Pixels} */
-function blank() {
-  return { width: EMPTY, height: EMPTY, data: new Uint8ClampedArray(EMPTY * EMPTY * 4).fill(255) };
-}
-
-/** @param {string} name @returns {Promise<Pixels>} */
-async function readPicture(name) {
-  const answer = await fetch(pictureOf(name));
-  if (!answer.ok) throw new Error(answer.status === 404 ? `there is no file “${name}”` : `the server answered ${answer.status}`);
-  const file = await answer.blob();
-  const exact = await decodePng(file);
-  if (exact) return exact;
-  const bitmap = await createImageBitmap(file);
-  const context = contextOf(canvasOf(bitmap.width, bitmap.height));
-  context.drawImage(bitmap, 0, 0);
-  const { data } = context.getImageData(0, 0, bitmap.width, bitmap.height);
-  return { width: bitmap.width, height: bitmap.height, data };
-}
-
-/** The picture without its alpha. @param {Pixels} pixels */
-function drawn(pixels) {
-  const canvas = canvasOf(pixels.width, pixels.height);
-  const opaque = new Uint8ClampedArray(pixels.data);
-  for (let i = 3; i < opaque.length; i += 4) opaque[i] = 255;
-  contextOf(canvas).putImageData(new ImageData(opaque, pixels.width, pixels.height), 0, 0);
-  return canvas;
 }
 
 class MaskPainter {
@@ -86,12 +56,25 @@ class MaskPainter {
     this.cursor = el("div", { class: "mask-cursor", "aria-hidden": "true" });
     this.paper = el("div", { class: "mask-paper" }, drawn(pixels), this.layer.canvas);
     this.layer.canvas.classList.add("mask-layer");
-    this.stage = el("div", {
-      class: "mask-stage", tabindex: 0, role: "application", data: { panel: "mask-stage" },
-      "aria-label": "Picture to paint on: arrows move the brush, Space paints, X turns to the eraser and back",
-    }, this.paper, this.cursor);
-    this.dialog = el("dialog", { class: "mask-dialog", "aria-label": "Paint a mask", data: { panel: "mask" } },
-      this.#tools(), this.stage, this.#foot());
+    this.stage = el(
+      "div",
+      {
+        class: "mask-stage",
+        tabindex: 0,
+        role: "application",
+        data: { panel: "mask-stage" },
+        "aria-label": "Picture to paint on: arrows move the brush, Space paints, X turns to the eraser and back",
+      },
+      this.paper,
+      this.cursor,
+    );
+    this.dialog = el(
+      "dialog",
+      { class: "mask-dialog", "aria-label": "Paint a mask", data: { panel: "mask" } },
+      this.#tools(),
+      this.stage,
+      this.#foot(),
+    );
   }
 
   /** @returns {Promise<Pixels | null>} */
@@ -118,37 +101,58 @@ class MaskPainter {
     this.back = this.#button("undo", "Undo (Ctrl+Z)", () => this.#take(() => this.layer.undo()));
     this.forth = this.#button("redo", "Redo (Ctrl+Shift+Z)", () => this.#take(() => this.layer.redo()));
     const most = Math.max(64, Math.round(Math.max(this.pixels.width, this.pixels.height) / 2));
-    this.sizer = el("input", {
-      type: "range", min: 1, max: most, value: String(this.size), "aria-label": "Size of the brush", data: { tool: "size" },
-      on: { input: () => this.#resize(Number(this.sizer?.value)) },
-    });
-    const soft = el("input", {
-      type: "range", min: 0, max: 100, value: "0", "aria-label": "Softness of the brush's edge", data: { tool: "soft" },
-      on: { input: () => { this.#soft = Number(soft.value) / 100; } },
-    });
+    this.sizer = range("size", "Size of the brush", [1, most, this.size], (size) => this.#resize(size));
+    const soft = range("soft", "Softness of the brush's edge", [0, 100, 0], (part) => (this.#soft = part / 100));
     this.number = el("output", { class: "mask-number" });
-    return el("div", { class: "mask-tools", role: "toolbar", "aria-label": "Tools" },
-      this.brush, this.eraser,
+    return el(
+      "div",
+      { class: "mask-tools", role: "toolbar", "aria-label": "Tools" },
+      this.brush,
+      this.eraser,
       el("label", { class: "mask-range" }, el("span", { text: "Size" }), this.sizer, this.number),
       el("label", { class: "mask-range" }, el("span", { text: "Soft edge" }), soft),
-      this.back, this.forth,
+      this.back,
+      this.forth,
       this.#button("contrast", "Invert", () => this.#take(() => this.layer.invert())),
       this.#button("trash", "Clear", () => this.#take(() => this.layer.clear())),
-      this.#button("fit", "Fit (0)", () => this.#fit()));
+      this.#button("fit", "Fit (0)", () => this.#fit()),
+    );
   }
 
   /** @param {string} name @param {string} title @param {() => void} run */
   #button(name, title, run) {
     const tool = name === "contrast" ? "invert" : name === "trash" ? "clear" : name;
-    return el("button", { class: "icon-button", type: "button", title, "aria-label": title, data: { tool }, on: { click: run } }, icon(name));
+    return el(
+      "button",
+      { class: "icon-button", type: "button", title, "aria-label": title, data: { tool }, on: { click: run } },
+      icon(name),
+    );
   }
 
   #foot() {
     const { width, height } = this.pixels;
-    return el("div", { class: "mask-foot" },
-      el("span", { class: "dim cut", text: `${width} × ${height}. What is painted is masked. Wheel zooms, Space and drag moves, [ and ] size.` }),
-      el("button", { class: "button", type: "button", text: "Cancel", data: { action: "cancel" }, on: { click: () => void this.#leave() } }),
-      el("button", { class: "button primary", type: "button", text: "Keep mask", data: { action: "keep" }, on: { click: () => this.dialog.close("keep") } }));
+    return el(
+      "div",
+      { class: "mask-foot" },
+      el("span", {
+        class: "dim cut",
+        text: `${width} × ${height}. What is painted is masked. Wheel zooms, Space and drag moves, [ and ] size.`,
+      }),
+      el("button", {
+        class: "button",
+        type: "button",
+        text: "Cancel",
+        data: { action: "cancel" },
+        on: { click: () => void this.#leave() },
+      }),
+      el("button", {
+        class: "button primary",
+        type: "button",
+        text: "Keep mask",
+        data: { action: "keep" },
+        on: { click: () => this.dialog.close("keep") },
+      }),
+    );
   }
 
   /** @param {boolean} erase */
@@ -175,7 +179,10 @@ class MaskPainter {
     if (this.layer.changed) {
       const answer = await this.editor.ask({
         title: "Throw the painted mask away?",
-        choices: [{ value: "go", title: "Throw it away", kind: "danger" }],
+        choices: [
+          { value: "stay", title: "Go on painting" },
+          { value: "go", title: "Throw it away", kind: "danger" },
+        ],
       });
       if (answer !== "go") return;
     }
@@ -189,7 +196,8 @@ class MaskPainter {
     this.paper.style.transform = `translate(${x}px, ${y}px) scale(${zoom})`;
     this.paper.classList.toggle("near", zoom >= 3);
     const across = this.size * zoom;
-    this.cursor.style.transform = `translate(${x + this.#at.x * zoom - across / 2}px, ${y + this.#at.y * zoom - across / 2}px)`;
+    const [left, top] = [x + this.#at.x * zoom - across / 2, y + this.#at.y * zoom - across / 2];
+    this.cursor.style.transform = `translate(${left}px, ${top}px)`;
     this.cursor.style.width = this.cursor.style.height = `${across}px`;
     this.cursor.classList.toggle("erases", this.#erase);
     if (this.sizer) this.sizer.value = String(this.size);
@@ -225,12 +233,18 @@ class MaskPainter {
     stage.addEventListener("pointerup", (event) => this.#up(event));
     stage.addEventListener("pointercancel", (event) => this.#up(event));
     stage.addEventListener("contextmenu", (event) => event.preventDefault());
-    stage.addEventListener("wheel", (event) => {
-      event.preventDefault();
-      this.#zoomBy(2 ** (-event.deltaY / (event.ctrlKey ? 80 : 300)), this.#within(event));
-    }, { passive: false });
+    stage.addEventListener(
+      "wheel",
+      (event) => {
+        event.preventDefault();
+        this.#zoomBy(2 ** (-event.deltaY / (event.ctrlKey ? 80 : 300)), this.#within(event));
+      },
+      { passive: false },
+    );
     this.dialog.addEventListener("keydown", (event) => this.#key(event));
-    this.dialog.addEventListener("keyup", (event) => { if (event.key === " ") this.#space = false; });
+    this.dialog.addEventListener("keyup", (event) => {
+      if (event.key === " ") this.#space = false;
+    });
     this.dialog.addEventListener("cancel", (event) => {
       event.preventDefault();
       void this.#leave();
@@ -262,7 +276,11 @@ class MaskPainter {
     } else {
       this.#doing = "paint";
       this.#at = this.#onPicture(this.#within(event));
-      this.layer.begin(this.#at, { size: this.size, soft: this.#soft, erase: this.#erase || event.button === 2 || event.altKey });
+      this.layer.begin(this.#at, {
+        size: this.size,
+        soft: this.#soft,
+        erase: this.#erase || event.button === 2 || event.altKey,
+      });
     }
     this.#show();
   }
@@ -285,9 +303,16 @@ class MaskPainter {
   #pan(id, last, point) {
     const other = [...this.#fingers].find(([key]) => key !== id)?.[1];
     const share = other ? 0.5 : 1;
-    this.#view = { ...this.#view, x: this.#view.x + (point.x - last.x) * share, y: this.#view.y + (point.y - last.y) * share };
+    this.#view = {
+      ...this.#view,
+      x: this.#view.x + (point.x - last.x) * share,
+      y: this.#view.y + (point.y - last.y) * share,
+    };
     if (!other) return;
-    const [before, after] = [Math.hypot(last.x - other.x, last.y - other.y), Math.hypot(point.x - other.x, point.y - other.y)];
+    const [before, after] = [
+      Math.hypot(last.x - other.x, last.y - other.y),
+      Math.hypot(point.x - other.x, point.y - other.y),
+    ];
     if (before > 0) this.#zoomBy(after / before, { x: (point.x + other.x) / 2, y: (point.y + other.y) / 2 });
   }
 
@@ -335,10 +360,30 @@ class MaskPainter {
     const [x, y] = ARROWS.get(event.key) ?? [0, 0];
     const step = Math.max(1, this.size / (event.shiftKey ? 1 : 4));
     const { width, height } = this.pixels;
-    this.#at = { x: Math.min(width, Math.max(0, this.#at.x + x * step)), y: Math.min(height, Math.max(0, this.#at.y + y * step)) };
+    this.#at = {
+      x: Math.min(width, Math.max(0, this.#at.x + x * step)),
+      y: Math.min(height, Math.max(0, this.#at.y + y * step)),
+    };
     this.#show();
   }
 }
 
 /** @type {ReadonlyMap<string, readonly [number, number]>} */
-const ARROWS = new Map([["ArrowLeft", [-1, 0]], ["ArrowRight", [1, 0]], ["ArrowUp", [0, -1]], ["ArrowDown", [0, 1]]]);
+const ARROWS = new Map([
+  ["ArrowLeft", [-1, 0]],
+  ["ArrowRight", [1, 0]],
+  ["ArrowUp", [0, -1]],
+  ["ArrowDown", [0, 1]],
+]);
+
+/**
+ * @param {string} tool
+ * @param {string} label
+ * @param {readonly [number, number, number]} bounds least, most, and now
+ * @param {(value: number) => void} take
+ */
+function range(tool, label, [min, max, value], take) {
+  const props = { type: "range", min, max, value: String(value), "aria-label": label, data: { tool } };
+  const input = el("input", { ...props, on: { input: () => take(Number(input.value)) } });
+  return input;
+}

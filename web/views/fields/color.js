@@ -23,17 +23,28 @@ export class ColorControl extends Control {
   constructor(host, box) {
     super(host, box);
     this.input = el("input", {
-      class: "field-input field-digits", type: "text", "aria-label": host.label, spellcheck: "false", autocomplete: "off",
+      class: "field-input field-digits",
+      type: "text",
+      "aria-label": host.label,
+      spellcheck: "false",
+      autocomplete: "off",
     });
     this.swatch = el("input", {
-      class: "field-swatch", type: "color", tabindex: host.roomy ? null : -1, "aria-label": `${host.label}: pick`,
+      class: "field-swatch",
+      type: "color",
+      tabindex: host.roomy ? null : -1,
+      "aria-label": `${host.label}: pick`,
     });
-    this.swatch.addEventListener("input", () => { this.input.value = this.swatch.value; });
+    this.swatch.addEventListener("input", () => {
+      this.input.value = this.swatch.value;
+    });
     this.swatch.addEventListener("change", () => {
       this.commit(this.swatch.value);
       this.show();
     });
-    this.input.addEventListener("input", () => { this.dirty = true; });
+    this.input.addEventListener("input", () => {
+      this.dirty = true;
+    });
     this.input.addEventListener("blur", () => this.#settle());
     this.input.addEventListener("keydown", (event) => {
       if (event.key === "Enter" && !event.ctrlKey && !event.metaKey) this.#settle();

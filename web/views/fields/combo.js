@@ -26,10 +26,20 @@ export class ComboControl extends Control {
   constructor(host, box) {
     super(host, box);
     this.label = el("span", { class: "field-chosen cut" });
-    this.button = el("button", {
-      class: "field-combo", type: "button", role: "combobox", "aria-haspopup": "listbox", "aria-expanded": "false",
-      "aria-label": host.label, on: { click: () => this.toggle(), keydown: (event) => this.#keyed(event) },
-    }, this.label, icon("down"));
+    this.button = el(
+      "button",
+      {
+        class: "field-combo",
+        type: "button",
+        role: "combobox",
+        "aria-haspopup": "listbox",
+        "aria-expanded": "false",
+        "aria-label": host.label,
+        on: { click: () => this.toggle(), keydown: (event) => this.#keyed(event) },
+      },
+      this.label,
+      icon("down"),
+    );
     box.append(this.button);
     this.show();
   }
@@ -135,7 +145,9 @@ export class BodyControl extends ComboControl {
   /** @override */
   tools() {
     if (this.values().length) return [];
-    return [el("p", { class: "field-more", text: "There is no subgraph here yet: select nodes and make one of them." })];
+    return [
+      el("p", { class: "field-more", text: "There is no subgraph here yet: select nodes and make one of them." }),
+    ];
   }
 
   /** @override */

@@ -43,7 +43,9 @@ export const COMMANDS = [
     group: GROUP,
     keys: [],
     when: () => seedsHere().length > 0,
-    run: () => { for (const seed of seedsHere()) seed.roll(); },
+    run: () => {
+      for (const seed of seedsHere()) seed.roll();
+    },
   },
 ];
 

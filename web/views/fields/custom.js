@@ -25,7 +25,10 @@ export class CustomControl extends Control {
     this.gone = false;
     const name = host.field.element ?? "";
     if (customElements.get(name)) this.#take(name);
-    else void extensionsOf(host.editor).ready(name).then((ready) => ready && !this.gone && this.#take(name));
+    else
+      void extensionsOf(host.editor)
+        .ready(name)
+        .then((ready) => ready && !this.gone && this.#take(name));
   }
 
   /** @override */
@@ -60,7 +63,10 @@ export class CustomControl extends Control {
     const { value } = event.detail;
     if (!isJson(value)) {
       const name = this.host.field.element;
-      this.host.editor.notify({ text: `The plugin's field <${name}> gave a value that is no JSON; it was not taken.`, kind: "warn" });
+      this.host.editor.notify({
+        text: `The plugin's field <${name}> gave a value that is no JSON; it was not taken.`,
+        kind: "warn",
+      });
       return;
     }
     this.commit(value);
@@ -77,7 +83,10 @@ export class CustomControl extends Control {
     try {
       super.update(value);
     } catch (error) {
-      extensionsOf(this.host.editor).tell(this.host.field.element ?? "", error instanceof Error ? error.message : String(error));
+      extensionsOf(this.host.editor).tell(
+        this.host.field.element ?? "",
+        error instanceof Error ? error.message : String(error),
+      );
     }
   }
 
@@ -111,8 +120,11 @@ export class CustomControl extends Control {
  * @returns {value is Json}
  */
 export function isJson(value) {
-  if (value === null || typeof value === "string" || typeof value === "boolean" || typeof value === "bigint") return true;
+  if (value === null || typeof value === "string" || typeof value === "boolean" || typeof value === "bigint")
+    return true;
   if (typeof value === "number") return Number.isFinite(value);
   if (Array.isArray(value)) return value.every(isJson);
-  return typeof value === "object" && Object.getPrototypeOf(value) === Object.prototype && Object.values(value).every(isJson);
+  return (
+    typeof value === "object" && Object.getPrototypeOf(value) === Object.prototype && Object.values(value).every(isJson)
+  );
 }

@@ -60,7 +60,8 @@ export class Extensions {
     if (this.#told.has(name)) return;
     this.#told.add(name);
     this.editor.notify({
-      text: `The field <${name}> of a plugin could not be drawn, so a plain one is in its place: ${why}`, kind: "warn",
+      text: `The field <${name}> of a plugin could not be drawn, so a plain one is in its place: ${why}`,
+      kind: "warn",
     });
   }
 

@@ -26,25 +26,38 @@ import { ToggleControl } from "./toggle.js";
 /** @typedef {{element: HTMLElement, update: (value: Json | undefined) => void, destroy: () => void}} FieldElement */
 
 /** @type {ReadonlyMap<FieldKind, new (host: FieldHost, box: HTMLElement) => Control>} */
-const KINDS = new Map(/** @type {[FieldKind, new (host: FieldHost, box: HTMLElement) => Control][]} */ ([
-  ["integer", NumberControl],
-  ["number", NumberControl],
-  ["slider", NumberControl],
-  ["seed", SeedControl],
-  ["text", TextControl],
-  ["multiline", PromptControl],
-  ["combo", ComboControl],
-  ["toggle", ToggleControl],
-  ["color", ColorControl],
-  ["file", FileControl],
-  ["mask", FileControl],
-  ["body", BodyControl],
-  ["json", JsonControl],
-]));
+const KINDS = new Map(
+  /** @type {[FieldKind, new (host: FieldHost, box: HTMLElement) => Control][]} */ ([
+    ["integer", NumberControl],
+    ["number", NumberControl],
+    ["slider", NumberControl],
+    ["seed", SeedControl],
+    ["text", TextControl],
+    ["multiline", PromptControl],
+    ["combo", ComboControl],
+    ["toggle", ToggleControl],
+    ["color", ColorControl],
+    ["file", FileControl],
+    ["mask", FileControl],
+    ["body", BodyControl],
+    ["json", JsonControl],
+  ]),
+);
 
 /** Keys that mean something to a field, and so nothing to what is around it. */
 const OWN = new Set([
-  "Enter", "Escape", "Backspace", "Delete", "Home", "End", "PageUp", "PageDown", "ArrowUp", "ArrowDown", "ArrowLeft", "ArrowRight",
+  "Enter",
+  "Escape",
+  "Backspace",
+  "Delete",
+  "Home",
+  "End",
+  "PageUp",
+  "PageDown",
+  "ArrowUp",
+  "ArrowDown",
+  "ArrowLeft",
+  "ArrowRight",
 ]);
 
 /** The fields that are on the page, by their elements. @type {WeakMap<Element, FieldView>} */
@@ -84,7 +97,8 @@ export class FieldView {
   #wire(source) {
     if (source === (this.source?.textContent ?? null)) return;
     this.source?.remove();
-    this.source = source === null ? null : el("span", { class: "field-source cut", text: source, title: `Wired to ${source}` });
+    this.source =
+      source === null ? null : el("span", { class: "field-source cut", text: source, title: `Wired to ${source}` });
     if (this.source) this.label.after(this.source);
     this.element.toggleAttribute("data-linked", source !== null);
     this.control.disable(source !== null);
@@ -103,7 +117,8 @@ export class FieldView {
 
   #mark() {
     const problem = this.#told ?? (this.source ? null : this.control.problem());
-    const state = this.#told !== null ? "error" : problem === null ? "" : this.control.value === undefined ? "needed" : "wrong";
+    const state =
+      this.#told !== null ? "error" : problem === null ? "" : this.control.value === undefined ? "needed" : "wrong";
     if ((this.element.dataset.state ?? "") === state && this.box.title === (problem ?? "")) return;
     if (state) this.element.dataset.state = state;
     else delete this.element.dataset.state;

@@ -16,7 +16,12 @@ export class FileControl extends ComboControl {
     super(host, box);
     this.sends = host.field.folder === INPUT || host.field.kind === "mask";
     this.files = inputFiles(host.editor);
-    this.busy = el("span", { class: "field-sent", hidden: true, role: "progressbar", "aria-label": "Sending the file" });
+    this.busy = el("span", {
+      class: "field-sent",
+      hidden: true,
+      role: "progressbar",
+      "aria-label": "Sending the file",
+    });
     if (this.sends) this.#takeFiles();
     this.show();
   }
@@ -24,23 +29,18 @@ export class FileControl extends ComboControl {
   /** Add what sends files. */
   #takeFiles() {
     const { host, box } = this;
-    const tabindex = host.roomy ? null : -1;
-    const paint = host.field.kind === "mask" && el("button", {
-      class: "field-button", type: "button", tabindex, title: "Paint a mask", data: { action: "paint" },
-      "aria-label": `${host.label}: paint a mask`, on: { click: () => void this.#paint() },
-    }, icon("brush"));
-    const send = el("button", {
-      class: "field-button", type: "button", tabindex, title: "Send a picture: choose it, or drop or paste it here",
-      "aria-label": `${host.label}: send a picture`, data: { action: "upload" }, on: { click: () => this.#choose() },
-    }, icon("upload"));
+    if (host.field.kind === "mask")
+      box.append(this.#button("paint", "brush", "Paint a mask", () => void this.#paint()));
+    box.append(
+      this.#button("upload", "upload", "Send a picture: choose it, or drop or paste it here", () => this.#choose()),
+    );
     this.chooser = el("input", { type: "file", accept: "image/*", hidden: true, tabindex: -1, "aria-hidden": "true" });
     this.chooser.addEventListener("change", () => {
       const [file] = this.chooser?.files ?? [];
       if (file) void this.send(file);
       if (this.chooser) this.chooser.value = "";
     });
-    if (paint) box.append(paint);
-    box.append(send, this.chooser, this.busy);
+    box.append(this.chooser, this.busy);
     box.addEventListener("dragover", (event) => this.#over(event));
     box.addEventListener("dragleave", () => box.classList.remove("over"));
     box.addEventListener("drop", (event) => this.#dropped(event));
@@ -51,6 +51,13 @@ export class FileControl extends ComboControl {
       event.stopPropagation();
       void this.send(file);
     });
+  }
+
+  /** @param {string} action @param {string} drawing @param {string} title @param {() => void} click */
+  #button(action, drawing, title, click) {
+    const props = { class: "field-button", type: "button", title, data: { action }, on: { click } };
+    const { label, roomy } = this.host;
+    return el("button", { ...props, tabindex: roomy ? null : -1, "aria-label": `${label}: ${title}` }, icon(drawing));
   }
 
   #choose() {
@@ -111,7 +118,9 @@ export class FileControl extends ComboControl {
     if (!this.sends) return given;
     const others = this.files.names().filter((name) => !given.includes(name));
     const all = others.length ? [...given, ...others] : given;
-    return typeof this.value === "string" && this.files.has(this.value) && !all.includes(this.value) ? [...all, this.value] : all;
+    return typeof this.value === "string" && this.files.has(this.value) && !all.includes(this.value)
+      ? [...all, this.value]
+      : all;
   }
 
   /** @override */
@@ -131,8 +140,14 @@ export class FileControl extends ComboControl {
   /** @override */
   tools() {
     if (!this.sends) return [];
-    return [el("button", { class: "button small", type: "button", data: { action: "choose" }, on: { click: () => this.#choose() } },
-      icon("upload"), "Send a picture")];
+    return [
+      el(
+        "button",
+        { class: "button small", type: "button", data: { action: "choose" }, on: { click: () => this.#choose() } },
+        icon("upload"),
+        "Send a picture",
+      ),
+    ];
   }
 
   /** @override */

@@ -30,7 +30,9 @@ export class InputFiles {
   /** @param {Editor} editor */
   constructor(editor) {
     this.editor = editor;
-    editor.on("files", () => { this.#stale = true; });
+    editor.on("files", () => {
+      this.#stale = true;
+    });
   }
 
   /** @param {string} name */
@@ -46,7 +48,9 @@ export class InputFiles {
   /** Ask the server for the list, unless it is known. @returns {Promise<void>} */
   load() {
     if (!this.#stale) return Promise.resolve();
-    this.#loading ??= this.#read().finally(() => { this.#loading = null; });
+    this.#loading ??= this.#read().finally(() => {
+      this.#loading = null;
+    });
     return this.#loading;
   }
 

@@ -33,7 +33,12 @@ export class JsonControl extends Control {
   /** @param {FieldHost} host @param {HTMLElement} box */
   constructor(host, box) {
     super(host, box);
-    this.input = el("textarea", { class: "field-text field-code", rows: 1, spellcheck: "false", "aria-label": host.label });
+    this.input = el("textarea", {
+      class: "field-text field-code",
+      rows: 1,
+      spellcheck: "false",
+      "aria-label": host.label,
+    });
     this.input.addEventListener("input", () => {
       this.dirty = true;
       this.#check();
@@ -44,9 +49,13 @@ export class JsonControl extends Control {
       event.preventDefault();
       this.#settle();
     });
-    this.input.addEventListener("wheel", (event) => {
-      if (!event.ctrlKey && document.activeElement === this.input && this.tall) event.stopPropagation();
-    }, { passive: true });
+    this.input.addEventListener(
+      "wheel",
+      (event) => {
+        if (!event.ctrlKey && document.activeElement === this.input && this.tall) event.stopPropagation();
+      },
+      { passive: true },
+    );
     box.append(this.input);
     this.show();
   }

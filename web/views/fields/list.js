@@ -3,7 +3,9 @@
 import { fuzzy } from "../../store/search.js";
 import { el, fill } from "../dom.js";
 
-/** @typedef {{readonly value: string, readonly title: string, readonly note?: string, readonly picture?: string}} Choice */
+/**
+ * @typedef {{readonly value: string, readonly title: string, readonly note?: string, readonly picture?: string}} Choice
+ */
 /**
  * @typedef {Object} ListOptions
  * @property {HTMLElement} anchor gets the keys back
@@ -51,12 +53,25 @@ export class List {
     this.list = el("div", { class: "field-options scroll", role: "listbox", id, "aria-label": options.label });
     const many = options.choices.length >= SEARCHED;
     this.search = el("input", {
-      class: many || options.query ? "input" : "input unseen", type: "text", role: "combobox", placeholder: "Search",
-      autocomplete: "off", spellcheck: "false", "aria-label": `${options.label}: search`, "aria-controls": id,
-      "aria-expanded": "true", "aria-autocomplete": "list", value: options.query ?? "",
+      class: many || options.query ? "input" : "input unseen",
+      type: "text",
+      role: "combobox",
+      placeholder: "Search",
+      autocomplete: "off",
+      spellcheck: "false",
+      "aria-label": `${options.label}: search`,
+      "aria-controls": id,
+      "aria-expanded": "true",
+      "aria-autocomplete": "list",
+      value: options.query ?? "",
     });
-    this.element = el("div", { class: "field-list", popover: "manual", data: { panel: "choices" } },
-      this.search, ...(options.tools ?? []), this.list);
+    this.element = el(
+      "div",
+      { class: "field-list", popover: "manual", data: { panel: "choices" } },
+      this.search,
+      ...(options.tools ?? []),
+      this.list,
+    );
     (options.anchor.closest("dialog") ?? document.body).append(this.element);
     this.element.showPopover();
     this.#listen();
@@ -74,12 +89,20 @@ export class List {
       const at = event.target instanceof Element ? event.target.closest("[data-at]") : null;
       if (at instanceof HTMLElement) this.#pick(Number(at.dataset.at));
     });
-    addEventListener("pointerdown", (event) => {
-      if (event.target instanceof globalThis.Node && !this.element.contains(event.target)) this.close();
-    }, { capture: true, signal });
-    addEventListener("wheel", (event) => {
-      if (event.target instanceof globalThis.Node && !this.element.contains(event.target)) this.close();
-    }, { capture: true, passive: true, signal });
+    addEventListener(
+      "pointerdown",
+      (event) => {
+        if (event.target instanceof globalThis.Node && !this.element.contains(event.target)) this.close();
+      },
+      { capture: true, signal },
+    );
+    addEventListener(
+      "wheel",
+      (event) => {
+        if (event.target instanceof globalThis.Node && !this.element.contains(event.target)) this.close();
+      },
+      { capture: true, passive: true, signal },
+    );
     addEventListener("resize", () => this.close(), { signal });
     this.element.addEventListener("focusout", (event) => {
       if (!(event.relatedTarget instanceof globalThis.Node && this.element.contains(event.relatedTarget))) this.close();
@@ -91,7 +114,13 @@ export class List {
     const query = this.search.value.trim();
     const { choices, value } = this.options;
     this.#found = query === "" ? choices : fuzzy(query, this.#entries()).map(({ entry }) => entry.choice);
-    this.#at = query === "" ? Math.max(0, choices.findIndex((choice) => choice.value === value)) : 0;
+    this.#at =
+      query === ""
+        ? Math.max(
+            0,
+            choices.findIndex((choice) => choice.value === value),
+          )
+        : 0;
     this.#draw();
   }
 
@@ -107,22 +136,32 @@ export class List {
     const shown = this.#found.slice(first, first + MOST);
     const rows = shown.map((choice, place) => this.#option(choice, first + place));
     const hidden = this.#found.length - shown.length;
-    fill(this.list, ...rows,
+    fill(
+      this.list,
+      ...rows,
       hidden > 0 && el("p", { class: "field-more", text: `${hidden} more: type to find them` }),
-      shown.length === 0 && el("p", { class: "field-more", text: "Nothing is called that" }));
+      shown.length === 0 && el("p", { class: "field-more", text: "Nothing is called that" }),
+    );
     this.#mark();
   }
 
   /** @param {Choice} choice @param {number} at */
   #option(choice, at) {
     const chosen = choice.value === this.options.value;
-    return el("div", {
-      class: "field-option", role: "option", id: `${this.list.id}-${at}`, "aria-selected": String(chosen),
-      data: { at, value: choice.value }, title: choice.title,
-    },
-    choice.picture && el("img", { src: choice.picture, alt: "", loading: "lazy", width: 32, height: 32 }),
-    el("span", { class: "cut", text: choice.title }),
-    choice.note && el("span", { class: "field-note", text: choice.note }));
+    return el(
+      "div",
+      {
+        class: "field-option",
+        role: "option",
+        id: `${this.list.id}-${at}`,
+        "aria-selected": String(chosen),
+        data: { at, value: choice.value },
+        title: choice.title,
+      },
+      choice.picture && el("img", { src: choice.picture, alt: "", loading: "lazy", width: 32, height: 32 }),
+      el("span", { class: "cut", text: choice.title }),
+      choice.note && el("span", { class: "field-note", text: choice.note }),
+    );
   }
 
   #mark() {
@@ -187,4 +226,9 @@ export class List {
   }
 }
 
-const STEPS = new Map([["ArrowDown", 1], ["ArrowUp", -1], ["PageDown", 8], ["PageUp", -8]]);
+const STEPS = new Map([
+  ["ArrowDown", 1],
+  ["ArrowUp", -1],
+  ["PageDown", 8],
+  ["PageUp", -8],
+]);

@@ -2,14 +2,24 @@
 
 import { el } from "../dom.js";
 import { icon } from "../icons.js";
+import { follow } from "./drag.js";
 import { Control } from "./host.js";
-import { atPart, numberProblem, partOf, rangeOf, rangeWords, readNumber, showNumber, stepped, turned } from "./numbers.js";
+import {
+  atPart,
+  numberProblem,
+  partOf,
+  rangeOf,
+  rangeWords,
+  readNumber,
+  showNumber,
+  stepped,
+  turned,
+} from "./numbers.js";
 
 /** @typedef {import("./host.js").FieldHost} FieldHost */
 /** @typedef {import("./numbers.js").Numeric} Numeric */
 
-/** How far the pointer goes before it drags, and for each step. */
-const SLACK = 3;
+/** How far the pointer goes for each step. */
 const PIXELS = 4;
 
 export class NumberControl extends Control {
@@ -135,10 +145,21 @@ export class NumberControl extends Control {
   /** @param {1 | -1} side */
   #stepper(side) {
     const name = side > 0 ? "more" : "less";
-    const button = el("button", {
-      class: "field-button", type: "button", tabindex: -1, "aria-label": `${this.host.label}: ${name}`,
-      on: { click: () => { if (this.settle()) this.step(side); } },
-    }, icon(side > 0 ? "plus" : "minus"));
+    const button = el(
+      "button",
+      {
+        class: "field-button",
+        type: "button",
+        tabindex: -1,
+        "aria-label": `${this.host.label}: ${name}`,
+        on: {
+          click: () => {
+            if (this.settle()) this.step(side);
+          },
+        },
+      },
+      icon(side > 0 ? "plus" : "minus"),
+    );
     return button;
   }
 
@@ -158,43 +179,21 @@ export class NumberControl extends Control {
 
   /** @param {PointerEvent} press */
   #follow(press) {
-    const { box } = this;
     const from = this.#number();
-    /** @type {Numeric | null} */
-    let found = null;
-    let [steps, fine] = [0, false];
-    let last = press.clientX;
-    const end = new AbortController();
-    const move = (/** @type {PointerEvent} */ event) => {
-      if (event.pointerId !== press.pointerId) return;
-      if (found === null && Math.abs(event.clientX - press.clientX) < SLACK) return;
-      if (found === null) box.classList.add("dragging");
-      fine ||= event.shiftKey;
-      steps += (event.clientX - last) / PIXELS * (event.shiftKey ? 0.1 : event.ctrlKey || event.metaKey ? 10 : 1);
-      last = event.clientX;
-      found = this.slider && !fine ? this.#under(event) : turned(from, steps, fine, this.range);
-      this.draw(found);
-    };
-    const stop = (/** @type {boolean} */ keep) => {
-      end.abort();
-      box.classList.remove("dragging");
-      if (found !== null && keep) this.commit(found);
-      this.show();
-    };
-    box.setPointerCapture(press.pointerId);
-    const options = { signal: end.signal };
-    box.addEventListener("pointermove", move, options);
-    box.addEventListener("pointercancel", () => stop(false), options);
-    box.addEventListener("pointerup", () => {
-      const clicked = found === null;
-      stop(true);
-      if (clicked) this.#edit();
-    }, options);
-    addEventListener("keydown", (event) => {
-      if (event.key !== "Escape") return;
-      event.stopPropagation();
-      stop(false);
-    }, { signal: end.signal, capture: true });
+    let [found, steps, fine] = [from, 0, false];
+    follow(this.box, press, {
+      move: (event, by) => {
+        fine ||= event.shiftKey;
+        steps += (by / PIXELS) * (event.shiftKey ? 0.1 : event.ctrlKey || event.metaKey ? 10 : 1);
+        found = this.slider && !fine ? this.#under(event) : turned(from, steps, fine, this.range);
+        this.draw(found);
+      },
+      end: (keep) => {
+        if (keep) this.commit(found);
+        this.show();
+      },
+      click: () => this.#edit(),
+    });
   }
 
   /** @param {PointerEvent} event */
@@ -221,4 +220,9 @@ export class NumberControl extends Control {
   }
 }
 
-const STEPS = new Map([["ArrowUp", 1], ["ArrowDown", -1], ["PageUp", 10], ["PageDown", -10]]);
+const STEPS = new Map([
+  ["ArrowUp", 1],
+  ["ArrowDown", -1],
+  ["PageUp", 10],
+  ["PageDown", -10],
+]);

@@ -10,7 +10,7 @@ import { evaluate } from "../../store/expression.js";
 /** @typedef {import("../../store/types.js").JsonObject} JsonObject */
 /** @typedef {number | bigint} Numeric */
 /**
- * What a number may be. Steps are for arrows and dragging; what is typed may lie between them, unless `multiple` is set.
+ * What a number may be. Steps are for arrows and dragging; what is typed may lie between them, but for `multiple`.
  * @typedef {Object} Range
  * @property {boolean} integer
  * @property {Numeric | null} min
@@ -82,7 +82,8 @@ export function narrow(value) {
 export function clamp(value, range) {
   let fitting = value;
   if (range.integer && typeof fitting === "number") fitting = Number.isSafeInteger(fitting) ? fitting : round(fitting);
-  if (range.multiple !== null && typeof fitting === "number") fitting = tidy(Math.round(fitting / range.multiple) * range.multiple, range.multiple);
+  if (range.multiple !== null && typeof fitting === "number")
+    fitting = tidy(Math.round(fitting / range.multiple) * range.multiple, range.multiple);
   if (range.min !== null && fitting < range.min) fitting = range.min;
   if (range.max !== null && fitting > range.max) fitting = range.max;
   return typeof fitting === "bigint" ? narrow(fitting) : fitting;

@@ -16,7 +16,10 @@ export class PromptControl extends TypedControl {
     super(host, box);
     this.count = el("span", { class: "field-count", "aria-hidden": "true" });
     this.input = el("textarea", {
-      class: "field-text", rows: 3, spellcheck: "false", "aria-label": host.label,
+      class: "field-text",
+      rows: 3,
+      spellcheck: "false",
+      "aria-label": host.label,
       "aria-keyshortcuts": "Control+ArrowUp Control+ArrowDown",
     });
     this.frame = el("span", { class: "field-frame" }, this.input);
@@ -24,10 +27,15 @@ export class PromptControl extends TypedControl {
     this.input.addEventListener("input", () => this.#decorate());
     this.input.addEventListener("scroll", () => this.#follow(), { passive: true });
     // A text that is being edited scrolls; over all others the wheel is the canvas's.
-    this.input.addEventListener("wheel", (event) => {
-      const scrolls = this.input.scrollHeight > this.input.clientHeight;
-      if (scrolls && !event.ctrlKey && !event.metaKey && document.activeElement === this.input) event.stopPropagation();
-    }, { passive: true });
+    this.input.addEventListener(
+      "wheel",
+      (event) => {
+        const scrolls = this.input.scrollHeight > this.input.clientHeight;
+        if (scrolls && !event.ctrlKey && !event.metaKey && document.activeElement === this.input)
+          event.stopPropagation();
+      },
+      { passive: true },
+    );
     box.append(this.count, this.frame);
     this.show();
   }
@@ -72,8 +80,8 @@ export class PromptControl extends TypedControl {
     this.#drawn = text;
     const tokens = roughTokens(text);
     this.count.textContent = text.trim() === "" ? "" : lengthWords(text);
-    this.count.title =
-      `About ${tokens} tokens, counted by words; a model's own count differs a little. ${CHUNK} at a time are read.`;
+    const more = `a model's own count differs a little. ${CHUNK} at a time are read.`;
+    this.count.title = `About ${tokens} tokens, counted by words; ${more}`;
     if (this.host.roomy) this.#grow();
     if (!text.includes("(") && this.#backdrop === null) return;
     this.#tint(text);

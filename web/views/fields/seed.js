@@ -19,12 +19,24 @@ export class SeedControl extends NumberControl {
   constructor(host, box) {
     super(host, box);
     const tabindex = host.roomy ? null : -1;
-    this.dice = el("button", {
-      class: "field-button", type: "button", tabindex, "aria-label": `${host.label}: another one`,
-      title: "Roll another seed (Alt+R)", data: { action: "roll" }, on: { click: () => this.roll() },
-    }, icon("dice"));
+    this.dice = el(
+      "button",
+      {
+        class: "field-button",
+        type: "button",
+        tabindex,
+        "aria-label": `${host.label}: another one`,
+        title: "Roll another seed (Alt+R)",
+        data: { action: "roll" },
+        on: { click: () => this.roll() },
+      },
+      icon("dice"),
+    );
     this.mode = el("button", {
-      class: "field-button seed-mode", type: "button", tabindex, data: { action: "mode" },
+      class: "field-button seed-mode",
+      type: "button",
+      tabindex,
+      data: { action: "mode" },
       on: { click: () => this.#turn() },
     });
     this.input.setAttribute("aria-keyshortcuts", "Alt+R Alt+L");

@@ -1,7 +1,7 @@
 /**
  * What becomes of seeds at a run: kept, drawn anew before it, or counted on after it. Pure.
  *
- * Which of them it is stands in a node's view below `seeds`, by the input's name; a seed of which nothing is said stays.
+ * Which of these it is stands in a node's view below `seeds`, by the input's name; of which nothing is said stays.
  */
 
 import { setParam, setView } from "../../store/edits.js";

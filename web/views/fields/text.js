@@ -77,7 +77,11 @@ export class TextControl extends TypedControl {
   constructor(host, box) {
     super(host, box);
     this.input = el("input", {
-      class: "field-input", type: "text", "aria-label": host.label, autocomplete: "off", spellcheck: "false",
+      class: "field-input",
+      type: "text",
+      "aria-label": host.label,
+      autocomplete: "off",
+      spellcheck: "false",
       placeholder: host.field.optional ? "none" : "",
     });
     const { maxLength } = host.field.schema;

@@ -30,7 +30,7 @@ const LETTERS = 5;
 const WORD = 9;
 
 /**
- * Count the tokens of a prompt, about: a word is one unless it is long, so is each digit, and marks that stand together.
+ * Count the tokens of a prompt, about: a word is one unless it is long, so is a digit, and marks that stand together.
  * Brackets and weights do not count.
  * @param {string} text
  */

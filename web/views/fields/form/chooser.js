@@ -16,10 +16,26 @@ export class FormChooser {
     this.editor = editor;
     this.chosen = el("ol", { class: "form-chosen" });
     this.all = el("div", { class: "form-all" });
-    this.element = el("div", { class: "form-chooser", data: { panel: "form-fields" } },
-      el("div", { class: "form-chooser-head" }, el("h3", { text: "Fields of the form" }), el("span", { class: "spacer" }),
-        el("button", { class: "button primary", type: "button", text: "Done", data: { action: "done" }, on: { click: done } })),
-      this.chosen, el("h3", { text: "All fields" }), this.all);
+    this.element = el(
+      "div",
+      { class: "form-chooser", data: { panel: "form-fields" } },
+      el(
+        "div",
+        { class: "form-chooser-head" },
+        el("h3", { text: "Fields of the form" }),
+        el("span", { class: "spacer" }),
+        el("button", {
+          class: "button primary",
+          type: "button",
+          text: "Done",
+          data: { action: "done" },
+          on: { click: done },
+        }),
+      ),
+      this.chosen,
+      el("h3", { text: "All fields" }),
+      this.all,
+    );
   }
 
   /** What is drawn. @type {readonly unknown[]} */
@@ -34,30 +50,64 @@ export class FormChooser {
     const key = focused instanceof HTMLElement && this.element.contains(focused) ? focused.dataset.key : undefined;
     fill(this.chosen, ...exposed(document, this.editor.catalogue).map(({ name, of }, at) => this.#row(name, of, at)));
     if (document.inputs.size === 0) fill(this.chosen, el("li", { class: "dim", text: "None yet: choose below." }));
-    fill(this.all, ...candidates(document, this.editor.catalogue).map(({ title, candidates: fields }) =>
-      el("fieldset", { class: "form-node" }, el("legend", { text: title }), ...fields.map((field) => this.#box(field)))));
-    const again = key === undefined ? null : [...this.element.querySelectorAll("[data-key]")].find((one) => one instanceof HTMLElement && one.dataset.key === key);
+    fill(
+      this.all,
+      ...candidates(document, this.editor.catalogue).map(({ title, candidates: fields }) =>
+        el(
+          "fieldset",
+          { class: "form-node" },
+          el("legend", { text: title }),
+          ...fields.map((field) => this.#box(field)),
+        ),
+      ),
+    );
+    const again =
+      key === undefined
+        ? null
+        : [...this.element.querySelectorAll("[data-key]")].find(
+            (one) => one instanceof HTMLElement && one.dataset.key === key,
+          );
     if (again instanceof HTMLElement) again.focus({ preventScroll: true });
   }
 
   /** @param {string} name @param {string} of @param {number} at */
   #row(name, of, at) {
-    const input = el("input", { class: "input", type: "text", value: name, "aria-label": `Name of ${name}`, data: { key: `name ${at}` } });
-    input.addEventListener("change", () => this.#rename(name, input));
-    const move = (/** @type {number} */ by) => () => this.editor.session.applyRoot("Order the form", (document) => {
-      const names = [...document.inputs.keys()];
-      names.splice(Math.max(0, at + by), 0, ...names.splice(at, 1));
-      return orderInputs(document, names);
+    const input = el("input", {
+      class: "input",
+      type: "text",
+      value: name,
+      "aria-label": `Name of ${name}`,
+      data: { key: `name ${at}` },
     });
-    const button = (/** @type {string} */ drawing, /** @type {string} */ label, /** @type {() => void} */ run) =>
-      el("button", { class: "icon-button", type: "button", "aria-label": label, title: label, data: { key: `${drawing} ${at}` }, on: { click: run } }, icon(drawing));
-    return el("li", { data: { input: name } }, input, el("span", { class: "dim cut", text: of }),
-      button("up", `${name}: further up`, move(-1)), button("down", `${name}: further down`, move(1)),
-      button("close", `Take ${name} out of the form`, () => this.editor.session.applyRoot("Take a field out of the form", (document) => {
-        const inputs = new Map(document.inputs);
-        inputs.delete(name);
-        return { ...document, inputs };
-      })));
+    input.addEventListener("change", () => this.#rename(name, input));
+    const move = (/** @type {number} */ by) => () =>
+      this.editor.session.applyRoot("Order the form", (document) => {
+        const names = [...document.inputs.keys()];
+        names.splice(Math.max(0, at + by), 0, ...names.splice(at, 1));
+        return orderInputs(document, names);
+      });
+    const button = (/** @type {string} */ drawing, /** @type {string} */ label, /** @type {() => void} */ click) => {
+      const props = { class: "icon-button", type: "button", title: label, data: { key: `${drawing} ${at}` } };
+      return el("button", { ...props, "aria-label": label, on: { click } }, icon(drawing));
+    };
+    return el(
+      "li",
+      { data: { input: name } },
+      input,
+      el("span", { class: "dim cut", text: of }),
+      button("up", `${name}: further up`, move(-1)),
+      button("down", `${name}: further down`, move(1)),
+      button("close", `Take ${name} out of the form`, () => this.#take(name)),
+    );
+  }
+
+  /** @param {string} name */
+  #take(name) {
+    this.editor.session.applyRoot("Take a field out of the form", (document) => {
+      const inputs = new Map(document.inputs);
+      inputs.delete(name);
+      return { ...document, inputs };
+    });
   }
 
   /** @param {string} name @param {HTMLInputElement} input */
@@ -76,11 +126,19 @@ export class FormChooser {
   /** @param {Candidate} candidate */
   #box({ place, port, name }) {
     const box = el("input", { type: "checkbox", checked: name !== null, data: { key: place, place } });
-    box.addEventListener("change", () => this.editor.session.applyRoot(
-      box.checked ? "Put a field into the form" : "Take a field out of the form",
-      (document) => (box.checked ? expose(document, place, freeInputName(document, port.name)) : unexpose(document, place)),
-    ));
-    return el("label", { class: "form-box" }, box, el("span", { text: words(port.name) }),
-      name !== null && name !== port.name && el("span", { class: "dim", text: `as ${name}` }));
+    box.addEventListener("change", () =>
+      this.editor.session.applyRoot(
+        box.checked ? "Put a field into the form" : "Take a field out of the form",
+        (document) =>
+          box.checked ? expose(document, place, freeInputName(document, port.name)) : unexpose(document, place),
+      ),
+    );
+    return el(
+      "label",
+      { class: "form-box" },
+      box,
+      el("span", { text: words(port.name) }),
+      name !== null && name !== port.name && el("span", { class: "dim", text: `as ${name}` }),
+    );
   }
 }

@@ -10,6 +10,7 @@ import { seedMode, SEED_MODES, setSeedMode } from "../seeds.js";
 import { exposed } from "./exposed.js";
 
 /** @typedef {import("../../../editor.js").Editor} Editor */
+/** @typedef {import("../../../store/types.js").Graph} Graph */
 /** @typedef {import("./exposed.js").Exposed} Exposed */
 /** @typedef {{view: FieldView | null, row: HTMLElement, port: unknown, places: readonly string[]}} Row */
 
@@ -53,10 +54,22 @@ export class FormInputs {
   }
 
   #empty() {
-    return el("div", { class: "form-empty" },
+    return el(
+      "div",
+      { class: "form-empty" },
       el("p", { text: "This workflow shows no fields here yet." }),
-      el("p", { class: "dim", text: "Choose which of its fields the form has. They can be set by name from the command line and the API too." }),
-      el("button", { class: "button", type: "button", text: "Choose fields", data: { command: "form.choose" }, on: { click: this.choose } }));
+      el("p", {
+        class: "dim",
+        text: "Choose which of its fields the form has. They can be set by name from the command line and the API too.",
+      }),
+      el("button", {
+        class: "button",
+        type: "button",
+        text: "Choose fields",
+        data: { command: "form.choose" },
+        on: { click: this.choose },
+      }),
+    );
   }
 
   /** @param {Exposed} input @returns {Row} */
@@ -64,10 +77,20 @@ export class FormInputs {
     const { name, field, port, places, of } = input;
     const view = field ? new FieldView(this.#host(input, field)) : null;
     const text = typeof field?.schema.description === "string" ? field.schema.description : "";
-    const note = view ? null : el("p", { class: "dim", text: port ? `${words(name)} takes a link, so it cannot be typed here.`
-      : `${words(name)} leads to nothing that is there any more.` });
-    const row = el("div", { class: "form-row", data: { input: name } }, view?.element ?? note,
-      view && text && el("p", { class: "form-hint dim", text }));
+    const note = view
+      ? null
+      : el("p", {
+          class: "dim",
+          text: port
+            ? `${words(name)} takes a link, so it cannot be typed here.`
+            : `${words(name)} leads to nothing that is there any more.`,
+        });
+    const row = el(
+      "div",
+      { class: "form-row", data: { input: name } },
+      view?.element ?? note,
+      view && text && el("p", { class: "form-hint dim", text }),
+    );
     row.title = of;
     return { view, row, port, places };
   }
@@ -91,9 +114,8 @@ export class FormInputs {
   #host({ name, places }, field) {
     const { editor } = this;
     const label = words(name);
-    const each = (/** @type {(graph: import("../../../store/types.js").Graph, id: string, input: string) => import("../../../store/types.js").Graph} */ edit) =>
-      (/** @type {import("../../../store/types.js").Graph} */ document) =>
-        places.reduce((graph, place) => edit(graph, ...split(place)), document);
+    /** @param {(graph: Graph, id: string, input: string) => Graph} edit @returns {(document: Graph) => Graph} */
+    const each = (edit) => (document) => places.reduce((graph, place) => edit(graph, ...split(place)), document);
     const [id, input] = split(places[0] ?? "");
     const node = () => editor.session.document.nodes.get(id);
     return {
@@ -114,7 +136,9 @@ export class FormInputs {
         editor.session.applyRoot(`Change what becomes of ${label}`, edit);
       },
       bodies: () => bodiesOf(editor.session.document),
-      leave: () => { if (document.activeElement instanceof HTMLElement) document.activeElement.blur(); },
+      leave: () => {
+        if (document.activeElement instanceof HTMLElement) document.activeElement.blur();
+      },
     };
   }
 

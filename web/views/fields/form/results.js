@@ -39,9 +39,12 @@ export class FormResults {
     const state = `${session.id} ${outputs.map(({ id }) => id).join(" ")}`;
     if (state === this.#shown) return;
     this.#shown = state;
-    fill(this.pictures, ...(outputs.length ? outputs.map((output, at) => this.#picture(output, at, outputs)) : [
-      el("p", { class: "form-nothing dim", text: "What a run makes is shown here." }),
-    ]));
+    fill(
+      this.pictures,
+      ...(outputs.length
+        ? outputs.map((output, at) => this.#picture(output, at, outputs))
+        : [el("p", { class: "form-nothing dim", text: "What a run makes is shown here." })]),
+    );
   }
 
   /** All that the tab's nodes wrote last, in the order of the nodes. @returns {Output[]} */
@@ -52,7 +55,8 @@ export class FormResults {
   }
 
   #ask() {
-    const found = [...this.editor.session.document.nodes.keys()].map((id) => questionOf(this.editor, id)).find(Boolean) ?? null;
+    const found =
+      [...this.editor.session.document.nodes.keys()].map((id) => questionOf(this.editor, id)).find(Boolean) ?? null;
     const asked = found === null ? "" : `${found.job} ${found.question.node}`;
     if (asked === this.#asked) return;
     this.#asked = asked;
@@ -65,7 +69,9 @@ export class FormResults {
   #preview(draws) {
     const { session } = this.editor;
     const { previews } = liveOf(this.editor);
-    const shown = draws ? [...session.document.nodes.keys()].map((id) => previews.of(session.job, id)).findLast(Boolean) : null;
+    const shown = draws
+      ? [...session.document.nodes.keys()].map((id) => previews.of(session.job, id)).findLast(Boolean)
+      : null;
     this.preview.hidden = !shown;
     if (!shown) return;
     const { bitmap } = shown;
@@ -77,15 +83,37 @@ export class FormResults {
 
   /** @param {Output} output @param {number} at @param {readonly Output[]} outputs */
   #picture(output, at, outputs) {
-    const save = el("a", { class: "icon-button", href: `${output.url}?download=true`, "aria-label": `Download ${output.name}` }, icon("download"));
-    if (!output.media.startsWith("image/")) return el("p", { class: "form-file" }, el("span", { class: "cut", text: output.name }), save);
+    const save = el(
+      "a",
+      { class: "icon-button", href: `${output.url}?download=true`, "aria-label": `Download ${output.name}` },
+      icon("download"),
+    );
+    if (!output.media.startsWith("image/"))
+      return el("p", { class: "form-file" }, el("span", { class: "cut", text: output.name }), save);
     const image = el("img", {
-      src: thumbnail(output, SIZE), alt: output.name, loading: "lazy", decoding: "async", data: { output: output.id },
+      src: thumbnail(output, SIZE),
+      alt: output.name,
+      loading: "lazy",
+      decoding: "async",
+      data: { output: output.id },
       ...(output.width && output.height ? { width: output.width, height: output.height } : {}),
     });
-    const show = el("button", { class: "form-open", type: "button", "aria-label": `Show ${output.name} large`,
-      on: { click: () => openViewer(this.editor, { outputs, at }) } }, image);
-    return el("figure", { class: "form-made" }, show, el("figcaption", {}, el("span", { class: "cut dim", text: output.name }), save));
+    const show = el(
+      "button",
+      {
+        class: "form-open",
+        type: "button",
+        "aria-label": `Show ${output.name} large`,
+        on: { click: () => openViewer(this.editor, { outputs, at }) },
+      },
+      image,
+    );
+    return el(
+      "figure",
+      { class: "form-made" },
+      show,
+      el("figcaption", {}, el("span", { class: "cut dim", text: output.name }), save),
+    );
   }
 
   destroy() {

@@ -84,7 +84,10 @@ export class MaskLayer {
     const length = Math.hypot(point.x - last.x, point.y - last.y);
     const step = Math.max(0.5, brush.size * (brush.soft > 0 ? 0.12 : 0.08));
     for (let way = step; way < length; way += step) {
-      this.#stamp({ x: last.x + ((point.x - last.x) * way) / length, y: last.y + ((point.y - last.y) * way) / length }, brush);
+      this.#stamp(
+        { x: last.x + ((point.x - last.x) * way) / length, y: last.y + ((point.y - last.y) * way) / length },
+        brush,
+      );
     }
     this.#stamp(point, brush);
     stroke.last = point;
@@ -130,7 +133,10 @@ export class MaskLayer {
     this.context.globalCompositeOperation = "source-over";
   }
 
-  /** Keep what of a part was and is. @param {number} left @param {number} top @param {number} right @param {number} bottom */
+  /**
+   * Keep what of a part was and is.
+   * @param {number} left @param {number} top @param {number} right @param {number} bottom
+   */
   #remember(left, top, right, bottom) {
     const [x, y] = [Math.max(0, Math.floor(left)), Math.max(0, Math.floor(top))];
     const [width, height] = [Math.min(this.width, Math.ceil(right)) - x, Math.min(this.height, Math.ceil(bottom)) - y];

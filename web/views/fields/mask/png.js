@@ -1,9 +1,12 @@
 /**
- * PNG files with colours and alpha apart. A canvas multiplies one by the other, so what is wholly transparent would lose
- * its colours there; under a mask they are needed. PNG, third edition (W3C, 2025).
+ * PNG files with colours and alpha apart. A canvas multiplies one by the other, so what is transparent would lose its
+ * colours; under a mask they are needed. PNG, third edition (W3C, 2025).
  */
 
-/** @typedef {{readonly width: number, readonly height: number, readonly data: Uint8ClampedArray}} Pixels RGBA, row by row */
+/**
+ * Four bytes a pixel, RGBA, row by row.
+ * @typedef {{readonly width: number, readonly height: number, readonly data: Uint8ClampedArray}} Pixels
+ */
 
 const SIGNATURE = [137, 80, 78, 71, 13, 10, 26, 10];
 const RGB = 2;
@@ -59,7 +62,12 @@ export async function encodePng({ width, height, data }) {
   new DataView(head.buffer).setUint32(4, height);
   head.set([8, RGBA], 8);
   const packed = await through(rows, new CompressionStream("deflate"));
-  const parts = [new Uint8Array(SIGNATURE), chunk("IHDR", head), chunk("IDAT", packed), chunk("IEND", new Uint8Array())];
+  const parts = [
+    new Uint8Array(SIGNATURE),
+    chunk("IHDR", head),
+    chunk("IDAT", packed),
+    chunk("IEND", new Uint8Array()),
+  ];
   return new Blob(parts, { type: "image/png" });
 }
 
@@ -90,7 +98,7 @@ function readChunks(bytes) {
   /** @type {Uint8Array<ArrayBuffer>[]} */
   const parts = [];
   let [width, height, channels] = [0, 0, 0];
-  for (let at = 8; at + 12 <= bytes.length; ) {
+  for (let at = 8; at + 12 <= bytes.length;) {
     const length = view.getUint32(at);
     const name = String.fromCharCode(...bytes.subarray(at + 4, at + 8));
     const start = at + 8;
