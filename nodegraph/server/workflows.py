@@ -4,6 +4,9 @@ Each document is a file `workflows/NAME.json`, which may be copied, edited and k
 in `workflows/.revisions/NAME.json/`, one file each: `NUMBER-SHA256.json`, and `NUMBER-deleted.json` for a deletion. The
 document itself is what counts: what another program wrote into it, or a process that died between the two, becomes a
 revision the next time that it is changed here.
+
+What an editor saves without being asked is a revision `NUMBER-SHA256-auto-SINCE.json`, which gives way to the next such
+one for `AUTO_SECONDS` from its beginning: so it does not push out what somebody saved.
 """
 
 from __future__ import annotations
@@ -27,10 +30,13 @@ from nodegraph.server.settings import Settings
 
 SUFFIX: Final = ".json"
 REVISIONS: Final = ".revisions"
-KEPT: Final = 500
+KEPT, KEPT_OF_DRAFT = 500, 20
 """Revisions of a workflow; the oldest give way."""
+DRAFTS: Final = "drafts/"
+"""What the names of workflows begin with that have not been given a name yet."""
+AUTO_SECONDS: Final = 600.0
 ANY: Final = "*"
-_REVISION: Final = re.compile(r"(\d{8})-([0-9a-f]{64}|deleted)\.json")
+_REVISION: Final = re.compile(r"(\d{8})-([0-9a-f]{64}|deleted)(?:-auto-(\d{1,12}))?\.json")
 T = TypeVar("T")
 
 
@@ -61,6 +67,14 @@ class Revision:
     etag: str | None
     modified: float
     size: int
+    since: int | None = None
+    """When what was saved by itself began to be; None: somebody saved it."""
+
+    @property
+    def file(self) -> str:
+        """Return the name of its file."""
+        auto = "" if self.since is None else f"-auto-{self.since}"
+        return f"{self.number:08}-{self.etag or 'deleted'}{auto}{SUFFIX}"
 
 
 class Workflows:
@@ -73,19 +87,24 @@ class Workflows:
         self._swept: set[str] = set()
         self._began = time.time()
 
-    async def list(self, user: str, *, deleted: bool = False) -> tuple[Entry, ...]:
-        """Return a user's workflows by name, or those that were deleted and can be restored."""
-        return await self._do(user, lambda shelf: tuple(shelf.entries(deleted)))
+    async def list(self, user: str, *, deleted: bool = False, drafts: bool = False) -> tuple[Entry, ...]:
+        """Return a user's workflows by name, or those that were deleted and can be restored; `drafts`: those alone."""
+        found = await self._do(user, lambda shelf: tuple(shelf.entries(deleted)))
+        return tuple(entry for entry in found if entry.name.startswith(DRAFTS) == drafts)
 
     async def read(self, user: str, name: str) -> Saved:
         """Return a workflow; raise `ApiError` 404 where there is none of that name."""
         return await self._do(user, lambda shelf: shelf.read(name))
 
-    async def save(self, user: str, name: str, data: bytes, match: Collection[str] | None) -> tuple[Entry, bool]:
+    async def save(
+        self, user: str, name: str, data: bytes, match: Collection[str] | None, *, auto: bool = False
+    ) -> tuple[Entry, bool]:
         """Save a workflow; return it, and whether it is new. `match`: ETags of which it must have one (`*`: any, none:
         it must not be there); None does not ask. Raises `ApiError` 412 where it is another, with what it is now.
+
+        `auto`: nobody asked for it, so it takes the place of what was saved so a few minutes before.
         """
-        return await self._do(user, lambda shelf: shelf.save(name, data, match))
+        return await self._do(user, lambda shelf: shelf.save(name, data, match, auto=auto))
 
     async def delete(self, user: str, name: str, match: Collection[str] | None = None) -> str:
         """Delete a workflow, whose revisions stay, and return its name as lists have it.
@@ -148,12 +167,14 @@ class _Shelf:
         etag = hashlib.sha256(data).hexdigest()
         return Saved(_plain(name), etag, self._number(name, etag), modified, len(data), data=data)
 
-    def save(self, name: str, data: bytes, match: Collection[str] | None) -> tuple[Entry, bool]:
+    def save(self, name: str, data: bytes, match: Collection[str] | None, *, auto: bool = False) -> tuple[Entry, bool]:
         now = self._asked(name, match)
         if now is not None and now.data == data:
+            if not auto:
+                self._keep(name)
             return _bare(now), False
         write_whole(self._path(name), data)
-        self._record(name, data)
+        self._record(name, data, auto=auto)
         return _bare(self.read(name)), now is None
 
     def delete(self, name: str, match: Collection[str] | None) -> str:
@@ -179,7 +200,7 @@ class _Shelf:
     def revision(self, name: str, number: int) -> bytes:
         for revision in self.revisions(name):
             if revision.number == number and revision.etag is not None:
-                path = self._folder(name) / _file_name(number, revision.etag)
+                path = self._folder(name) / revision.file
                 data = path.read_bytes() if path.is_file() else self.read(name).data
                 if hashlib.sha256(data).hexdigest() == revision.etag:
                     return data
@@ -216,13 +237,24 @@ class _Shelf:
         last = self._last(name)
         return last is None or last.etag != now.etag
 
-    def _record(self, name: str, data: bytes | None) -> None:
-        folder, found = self._folder(name), self._recorded(name)
+    def _record(self, name: str, data: bytes | None, *, auto: bool = False) -> None:
+        folder, found, now = self._folder(name), self._recorded(name), time.time()
         number = found[-1].number + 1 if found else 1
-        etag = "deleted" if data is None else hashlib.sha256(data).hexdigest()
-        write_whole(folder / _file_name(number, etag), data or b"")
-        for old in found[: max(0, len(found) + 1 - KEPT)]:
-            (folder / _file_name(old.number, old.etag or "deleted")).unlink(missing_ok=True)
+        etag = None if data is None else hashlib.sha256(data).hexdigest()
+        before = found[-1].since if auto and found else None
+        replaced = before is not None and 0 <= now - before < AUTO_SECONDS
+        since = (before if replaced else int(now)) if auto else None
+        write_whole(folder / Revision(number, etag, now, len(data or b""), since).file, data or b"")
+        kept = KEPT_OF_DRAFT if _plain(name).startswith(DRAFTS) else KEPT
+        for old in [*found[: max(0, len(found) + 1 - kept)], *(found[-1:] if replaced else ())]:
+            (folder / old.file).unlink(missing_ok=True)
+
+    def _keep(self, name: str) -> None:
+        """Have the newest revision stay, though it was saved by itself: somebody has saved it now."""
+        found, folder = self._recorded(name), self._folder(name)
+        if found and found[-1].since is not None:
+            (folder / found[-1].file).replace(folder / replace(found[-1], since=None).file)
+            sync_folder(folder)
 
     def _recorded(self, name: str) -> list[Revision]:
         folder = self._folder(name)
@@ -231,7 +263,8 @@ class _Shelf:
             if match := _REVISION.fullmatch(file):
                 status = (folder / file).stat()
                 etag = None if match[2] == "deleted" else match[2]
-                found.append(Revision(int(match[1]), etag, status.st_mtime, status.st_size))
+                since = None if match[3] is None else int(match[3])
+                found.append(Revision(int(match[1]), etag, status.st_mtime, status.st_size, since))
         return found
 
     def _last(self, name: str) -> Revision | None:
@@ -240,9 +273,8 @@ class _Shelf:
         files = [file for file in _files(folder) if _REVISION.fullmatch(file)]
         if not files:
             return None
-        number, _, rest = files[-1].partition("-")
-        etag = rest.removesuffix(SUFFIX)
-        return Revision(int(number), None if etag == "deleted" else etag, 0.0, 0)
+        match = _REVISION.fullmatch(files[-1])
+        return None if match is None else Revision(int(match[1]), None if match[2] == "deleted" else match[2], 0.0, 0)
 
     def _deleted(self, name: str) -> Entry:
         revisions = self._recorded(name)
@@ -269,10 +301,6 @@ def _plain(name: str) -> str:
 
 def _files(folder: Path) -> list[str]:
     return sorted(entry.name for entry in os.scandir(folder)) if folder.is_dir() else []
-
-
-def _file_name(number: int, etag: str) -> str:
-    return f"{number:08}-{etag}{SUFFIX}"
 
 
 def _documents(base: Path, *, folders: bool) -> list[str]:

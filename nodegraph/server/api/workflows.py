@@ -13,18 +13,27 @@ from nodegraph.server.api.routing import API, Model, Query, Route, json_body, re
 from nodegraph.server.errors import ApiError
 from nodegraph.server.keys import HUB, WORKFLOWS
 from nodegraph.server.security.principal import principal
-from nodegraph.server.workflows import ANY, Entry
+from nodegraph.server.workflows import ANY, Entry, Revision
 
 REVISION = "Nodegraph-Revision"
 
 
 class WorkflowsQuery(Query):
-    """Which workflows: those with `text` in their names; `deleted`: those that can be restored."""
+    """Which workflows: those with `text` in their names; `deleted`: those that can be restored; `drafts`: those below
+    `drafts/`, which are not listed otherwise.
+    """
 
     text: Annotated[str, Field(max_length=200)] = ""
     deleted: bool = False
+    drafts: bool = False
     cursor: Annotated[str, Field(max_length=2000)] | None = None
     limit: Annotated[int, Field(ge=1, le=1000)] = 200
+
+
+class SaveQuery(Query):
+    """Whether it is saved by itself: it then takes the place of what was saved so in the last ten minutes."""
+
+    autosave: bool = False
 
 
 class NameQuery(Query):
@@ -52,12 +61,13 @@ class WorkflowList(Model):
 
 
 class RevisionAnswer(Model):
-    """A version of a workflow; without `etag` it was deleted then."""
+    """A version of a workflow; without `etag` it was deleted then; `autosave`: nobody asked for it."""
 
     number: int
     etag: str | None = None
     modified: float
     size: int
+    autosave: bool = False
 
 
 class RevisionList(Model):
@@ -70,7 +80,7 @@ async def index(request: web.Request, query: WorkflowsQuery) -> WorkflowList:
     """List workflows."""
     wanted = query.text.casefold()
     after = ("", "") if query.cursor is None else (query.cursor.casefold(), query.cursor)
-    entries = await request.app[WORKFLOWS].list(principal(request).user, deleted=query.deleted)
+    entries = await request.app[WORKFLOWS].list(principal(request).user, deleted=query.deleted, drafts=query.drafts)
     found = [e for e in entries if wanted in e.name.casefold() and (e.name.casefold(), e.name) > after]
     shown = found[: query.limit]
     cursor = shown[-1].name if len(found) > len(shown) else None
@@ -87,7 +97,7 @@ async def show(request: web.Request) -> web.Response:
     return web.Response(body=saved.data, content_type="application/json", headers=headers)
 
 
-async def save(request: web.Request) -> web.Response:
+async def save(request: web.Request, query: SaveQuery) -> web.Response:
     """Save a workflow: a new one with `If-None-Match: *`, over an old one with its ETag in `If-Match`."""
     match = expected(request)
     if match is None:
@@ -97,7 +107,8 @@ async def save(request: web.Request) -> web.Response:
     if not isinstance(await json_body(request), dict):
         raise ApiError(422, "invalid_body", "a workflow is a JSON object")
     data = (await request.read()).removeprefix(b"\xef\xbb\xbf")
-    entry, new = await request.app[WORKFLOWS].save(user, request.match_info["name"], data, match)
+    name = request.match_info["name"]
+    entry, new = await request.app[WORKFLOWS].save(user, name, data, match, auto=query.autosave)
     return _told(request, user, entry, 201 if new else 200)
 
 
@@ -111,7 +122,7 @@ async def delete(request: web.Request) -> None:
 async def revisions(request: web.Request, query: NameQuery) -> RevisionList:
     """List the revisions of a workflow."""
     found = await request.app[WORKFLOWS].revisions(principal(request).user, query.name)
-    return RevisionList(items=[RevisionAnswer(**asdict(revision)) for revision in found])
+    return RevisionList(items=[_version(revision) for revision in found])
 
 
 async def revision(request: web.Request, query: NameQuery) -> web.Response:
@@ -154,6 +165,16 @@ def _told(request: web.Request, user: str, entry: Entry, status: int) -> web.Res
     return respond(told, status, headers)
 
 
+def _version(revision: Revision) -> RevisionAnswer:
+    return RevisionAnswer(
+        number=revision.number,
+        etag=revision.etag,
+        modified=revision.modified,
+        size=revision.size,
+        autosave=revision.since is not None,
+    )
+
+
 def _number(request: web.Request) -> int:
     text = request.match_info["number"]
     return int(text) if text.isascii() and text.isdigit() and len(text) <= 8 else -1
@@ -168,6 +189,7 @@ ROUTES: tuple[Route, ...] = (
         "/workflows/{name:.+}",
         save,
         "Save a workflow: `If-None-Match: *` for a new one, `If-Match` with the ETag of the one it replaces",
+        query=SaveQuery,
         answer=WorkflowAnswer,
         also={201: "It is new"},
         errors={**CHANGED, 428: "Neither If-Match nor If-None-Match was sent"},
