@@ -64,7 +64,7 @@ def workflow(count: int) -> dict[str, Any]:
             node: dict[str, Any] = {"type": "CLIPTextEncode", "params": {"text": f"picture number {index}, on a table"}}
         elif kind in {1, 2}:
             sources = {"positive": f"n{base}.out", "negative": f"n{earlier}.out", "latent_image": f"n{earlier + 1}.out"}
-            links = sources if base else {name: "n0.out" for name in ("positive", "negative")}
+            links = sources if base else dict.fromkeys(("positive", "negative"), "n0.out")
             node = {"type": "KSampler", "params": {"seed": index, "steps": 20}, "links": links}
         else:
             first, second = (base + 3, earlier + 4) if kind == 4 and base else (earlier + 3, earlier + 4)

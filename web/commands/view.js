@@ -50,6 +50,8 @@ function settings() {
   };
   return [
     { id: "view.minimap", title: "Show or hide the map", group, keys: ["Alt+M"], run: toggle("minimap") },
+    { id: "view.legend", title: "Show or hide what the ports' colours mean", group, keys: ["Alt+L"],
+      run: onCanvas((canvas) => canvas.legend.toggle()) },
     { id: "view.snap", title: "Snap to the grid, or not", group, keys: [], run: toggle("snap") },
     { id: "view.guides", title: "Line up with other nodes, or not", group, keys: [], run: toggle("guides") },
   ];

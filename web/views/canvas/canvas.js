@@ -8,6 +8,7 @@ import { heightOfMedia, markOf, problemOf } from "./bodies.js";
 import { Camera } from "./camera.js";
 import { FrameLayer } from "./frames.js";
 import { hit } from "./hit.js";
+import { Legend } from "./legend.js";
 import { NodeLayer } from "./nodes.js";
 import { paintMarks } from "./overlay.js";
 import { paint } from "./paint.js";
@@ -51,6 +52,8 @@ export class Canvas {
     host.setAttribute("role", "application");
     host.setAttribute("aria-label", "Canvas");
     host.append(this.ground, this.below, this.layer, this.above, this.hint);
+    this.legend = new Legend(this);
+    host.append(this.legend.element);
     this.camera = new Camera((view) => this.onView(view));
     this.frames = new FrameLayer(this.below);
     this.nodes = new NodeLayer({
@@ -123,6 +126,7 @@ export class Canvas {
     this.scene.update(session.graph);
     this.scene.touched.clear();
     this.hurry = true;
+    this.legend.update();
     this.onSelection();
     if (session.view) this.camera.set(session.view);
     else this.fit(undefined, { animate: false });
@@ -136,6 +140,7 @@ export class Canvas {
     for (const id of this.scene.touched) this.nodes.get(id)?.refresh();
     this.scene.touched.clear();
     this.relight();
+    this.legend.update();
     this.invalidate();
   }
 
