@@ -77,6 +77,34 @@ test("a snapshot shows a running job at once, and jobs that it does not hold are
   assert.equal(runs.lost.size, 0);
 });
 
+test("an answer that was written before the events that came meanwhile changes nothing", () => {
+  const runs = new Runs();
+  runs.apply(jobEvent("a", "running", { attempts: 1 }), 101);
+  runs.apply(nodeEvent("a", "progress", { node: "n", value: 1, total: 2, progress: 0.5 }), 101);
+  assert.deepEqual(runs.applyJob(job("a", "queued", { attempts: 0 })), []);
+  assert.equal(runs.jobs.get("a").progress, 0.5);
+  runs.apply(jobEvent("a", "done", { attempts: 1 }), 102);
+  runs.applyJob(job("a", "running", { attempts: 1 }));
+  assert.equal(runs.jobs.get("a").state, "done");
+});
+
+test("a job that was asked for again, or answered, is queued anew", () => {
+  const runs = new Runs();
+  runs.apply(jobEvent("a", "waiting", { attempts: 1 }), 101);
+  runs.applyJob(job("a", "queued", { attempts: 1 }));
+  assert.equal(runs.jobs.get("a").state, "queued");
+  runs.apply(jobEvent("a", "running", { attempts: 2 }), 101);
+  assert.equal(runs.jobs.get("a").state, "running");
+});
+
+test("a cancelled job's answer leaves no node asking", () => {
+  const runs = new Runs();
+  runs.apply(jobEvent("a", "waiting"), 101);
+  const node_states = [{ node: "n", type: "T", state: "waiting", value: null, total: null, message: "", seconds: 0 }];
+  runs.applyJob({ ...job("a", "cancelled"), node_states });
+  assert.equal(runs.node("a", "n").state, "cancelled");
+});
+
 test("an instance of a subgraph does what is in it, at any depth", () => {
   const runs = new Runs();
   runs.apply(jobEvent("a", "running"), 101);

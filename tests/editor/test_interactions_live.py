@@ -317,7 +317,7 @@ def test_35_history_filter_compare_seed_again_delete(editor: Editor) -> None:
     shown = tiles.count()
     tiles.first.hover()
     tiles.first.locator('[data-action="delete"]').click()
-    editor.page.get_by_role("alertdialog").or_(editor.page.get_by_role("dialog")).get_by_role("button", name="Delete").click()
+    editor.page.locator("dialog").get_by_role("button", name="Delete").click()
     editor.wait_until(lambda: tiles.count() == shown - 1, "it is gone")
 
 
@@ -458,7 +458,7 @@ def test_a_question_is_answered_on_its_node(editor: Editor) -> None:
     assert asked.locator("img").count() == 1
     assert editor.page.title().startswith("? ")
     asked.get_by_role("button", name="yes").click()
-    assert editor.ended(job["id"])["state"] == "done"
+    editor.wait_until(lambda: editor.server.job(job["id"])["state"] == "done", "the job goes on", 30)
     assert editor.server.job(job["id"])["answers"] == {"look": "yes"}
     editor.wait_until(lambda: asked.count() == 0, "the question is gone")
 
@@ -477,6 +477,7 @@ def test_pictures_are_chosen_on_the_node(editor: Editor) -> None:
     asked.locator('[data-choice="2"]').click()
     asked.locator('[data-choice="0"]').click()
     asked.get_by_role("button", name="Choose 2").click()
-    job = editor.ended(job["id"])
-    assert (job["state"], job["answers"]) == ("done", {"pick": [0, 2]})
+    editor.wait_until(lambda: editor.server.job(job["id"])["state"] == "done", "the job goes on", 30)
+    job = editor.server.job(job["id"])
+    assert job["answers"] == {"pick": [0, 2]}
     assert len(job["outputs"]) >= 2

@@ -131,9 +131,9 @@ export class Api {
 
   /** @param {Query} [query] `job`, `node`, `kind`, `cursor`, `limit` @returns {Promise<Part<Output>>} */
   async outputs(query = {}) {
-    /** @type {{items: Output[], cursor?: string}} */
-    const { items, cursor = null } = await ask("GET", "/outputs", { query });
-    return { items: items.map(fullOutput), cursor };
+    /** @type {Part<Output>} */
+    const { items, cursor } = await ask("GET", "/outputs", { query });
+    return { items: items.map(fullOutput), cursor: cursor ?? null };
   }
 
   /** @param {string} id @returns {Promise<null>} */

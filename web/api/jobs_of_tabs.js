@@ -27,8 +27,8 @@ export class JobsOfTabs {
   #adopted = new WeakMap();
   /** @type {WeakMap<Session, {outputs: Map<string, Output[]>}>} */
   #results = new WeakMap();
-  /** @type {Set<string>} */
-  #looked = new Set();
+  /** What jobs of others run. @type {Map<string, Promise<JsonObject | null>>} */
+  #workflows = new Map();
 
   /** A tab's jobs, newest first. @param {Session} session @returns {Job[]} */
   jobsOf(session) {
@@ -87,15 +87,13 @@ export class JobsOfTabs {
 
   /** A job that runs what an open tab holds is that tab's, if nobody else shows it: the page was opened meanwhile. */
   async recognize() {
-    const { runs, sessions } = this.#editor;
-    for (const job of runs.pending().slice(0, 8)) {
-      if (job.state === "queued" || this.#looked.has(job.id) || this.sessionOf(job.id) !== null) continue;
-      const free = sessions.filter((session) => session.job === null && session.document.nodes.size > 0);
-      if (free.length === 0) return;
-      this.#looked.add(job.id);
-      const workflow = await this.#editor.api.jobWorkflow(job.id).catch(() => null);
-      const found = workflow && free.find((session) => session.job === null && alike(writeGraph(session.document), workflow));
-      if (!found) continue;
+    for (const job of this.#editor.runs.pending().slice(0, 8)) {
+      if (job.state === "queued" || this.sessionOf(job.id) !== null) continue;
+      const asked = this.#workflows.get(job.id) ?? this.#editor.api.jobWorkflow(job.id).catch(() => null);
+      this.#workflows.set(job.id, asked);
+      const workflow = await asked;
+      const found = workflow && this.#editor.sessions.find((session) => isFree(session) && runsThis(session, workflow));
+      if (!found || this.sessionOf(job.id) !== null) continue;
       this.adopt(found, job.id);
       this.#editor.emit({ type: "run", job: job.id, node: null });
     }
@@ -155,9 +153,15 @@ function andOuter(id) {
   return parts.map((_, at) => parts.slice(0, at + 1).join("/"));
 }
 
-/** Tell whether two workflows give the same, however they are drawn. @param {JsonObject} a @param {JsonObject} b */
-function alike(a, b) {
-  return equal(a.nodes ?? {}, b.nodes ?? {}) && equal(withoutViews(a.subgraphs), withoutViews(b.subgraphs));
+/** @param {Session} session */
+function isFree(session) {
+  return session.job === null && session.document.nodes.size > 0;
+}
+
+/** Tell whether a tab gives what a workflow gives, however they are drawn. @param {Session} session @param {JsonObject} other */
+function runsThis({ document }, other) {
+  const own = writeGraph(document);
+  return equal(own.nodes ?? {}, other.nodes ?? {}) && equal(withoutViews(own.subgraphs), withoutViews(other.subgraphs));
 }
 
 /** @param {Json | undefined} subgraphs @returns {Json} */

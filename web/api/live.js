@@ -236,8 +236,10 @@ export class Live {
       if (this.#met.has(session)) continue;
       this.#met.add(session);
       this.#seen.set(session, session.document);
-      if (session.job !== null && !this.#editor.runs.jobs.has(session.job)) void this.fetchJob(session.job);
-      void this.tabs.recognize();
+      this.tabs.changed();
+      // Events told of its outputs, and of its nodes, only since the page is there.
+      if (session.job !== null) void this.fetchJob(session.job);
+      else void this.tabs.recognize();
     }
   }
 }

@@ -76,9 +76,12 @@ export class Runs {
    */
   applyJob(told, now = Date.now() / 1000) {
     this.lost.delete(told.id);
+    // An answer may have been written before the events that came meanwhile.
+    if (isOlder(told, this.jobs.get(told.id))) return [];
     this.#setJob(told, now);
     if (told.node_states?.length) this.#nodesOf(told.id).restore(told.node_states);
     if (told.outputs?.length) this.#outputs.set(told.id, ordered(told.outputs.map(fullOutput)));
+    if (FINAL.has(told.state)) this.#nodesOf(told.id).settle(told.state);
     return [{ type: "run", job: told.id, node: null }, { type: "queue" }, { type: "outputs" }];
   }
 
@@ -288,6 +291,18 @@ export class Runs {
     const { paused, reason, queued, running, waiting } = queue;
     this.queue = { paused, reason, queued, running, waiting };
   }
+}
+
+/**
+ * Tell whether a job was as it is told before it was as it is known: an attempt runs, asks, waits for the next one.
+ * @param {JobSummary} told
+ * @param {Job | undefined} known
+ */
+function isOlder(told, known) {
+  if (known === undefined || FINAL.has(told.state)) return false;
+  if (FINAL.has(known.state) || told.attempts < known.attempts) return true;
+  const order = ["running", "waiting", "queued"];
+  return told.attempts === known.attempts && order.indexOf(told.state) < order.indexOf(known.state);
 }
 
 /** Return an output with what the server leaves out where there is nothing to tell. @param {Output} output @returns {Output} */

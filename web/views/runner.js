@@ -4,6 +4,7 @@ import { liveOf } from "../api/live.js";
 import { ApiError } from "../api/http.js";
 import { FINAL } from "../store/runs.js";
 import { staleNodes } from "../store/stale.js";
+import { placeOf } from "./panels/problems.js";
 import { showPanel } from "./panels/show.js";
 import { seedsAfterRun, seedsBeforeRun } from "./fields/seeds.js";
 
@@ -98,11 +99,12 @@ export class Runner {
     const editor = this.#editor;
     if (error instanceof DOMException && error.name === "AbortError") return;
     if (!(error instanceof ApiError)) throw error;
+    const [first] = error.problems;
+    if (first === undefined) throw error;
     const count = error.problems.length;
-    if (count === 0) throw error;
-    const text = count === 1 ? "The workflow cannot run: " : `The workflow cannot run, for ${count} reasons; the first: `;
+    const text = count === 1 ? "The workflow cannot run. " : `The workflow cannot run, for ${count} reasons; the first: `;
     editor.notify({
-      text: text + error.problems[0]?.message,
+      text: `${text}${placeOf(first)}: ${first.message}`,
       kind: "error",
       action: { title: "Show", run: () => showPanel(editor, "problems") },
     });

@@ -10,8 +10,7 @@ export function mount(editor) {
   const draw = () => {
     frame = 0;
     const pending = editor.runs.pending();
-    const asks = pending.some(({ state }) => state === "waiting");
-    editor.panels.badge("queue", text(pending.length), asks ? "error" : "info");
+    editor.panels.badge("queue", text(pending.length));
     editor.panels.badge("problems", text(liveOf(editor).problems.of(editor.session.id).length), "error");
   };
   const soon = () => {

@@ -46,7 +46,7 @@ function warningsOf({ session, runs }) {
 /** @param {Editor} editor @param {Problem} problem @param {"error" | "warning"} kind */
 function row(editor, problem, kind) {
   const { node, field, message } = problem;
-  const place = node === null ? "The workflow" : field === null ? node : `${node} · ${field}`;
+  const place = placeOf(problem);
   const parts = [icon(kind), el("span", { class: "problem-text" }, el("span", { class: "problem-message", text: message }),
     el("span", { class: "problem-place dim cut", text: place }))];
   const content = node === null ? el("div", { class: "problem" }, ...parts)
@@ -55,4 +55,11 @@ function row(editor, problem, kind) {
   content.dataset.kind = kind;
   if (node !== null) content.dataset.problem = node;
   return el("li", {}, content);
+}
+
+/** Where a problem is, in words. @param {Problem} problem */
+export function placeOf({ node, field }) {
+  if (!node) return "The workflow";
+  const own = field?.replace(/^(params|links)\./, "");
+  return own ? `${node} · ${own}` : node;
 }
