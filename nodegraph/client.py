@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import re
 import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Mapping
@@ -288,4 +289,6 @@ def _safe_parts(name: str) -> list[str]:
 
 
 def _said(error: Exception) -> str:
+    if isinstance(error, aiohttp.ClientConnectorError) and error.errno:  # its own text has `ssl:default` for http too
+        return (os.strerror(error.errno) if error.errno > 0 else str(error.strerror)).lower()
     return str(error) or type(error).__name__

@@ -15,8 +15,8 @@ from nodegraph.cli.connection import open_client, refusals
 from nodegraph.cli.exits import CommandError, Exit
 from nodegraph.cli.output import write_json, write_line, write_table
 from nodegraph.cli.questions import meant
-from nodegraph.cli.text import duration, size
-from nodegraph.server.records import State
+from nodegraph.cli.text import among, duration, size
+from nodegraph.server.records import NodeRun, State
 
 if TYPE_CHECKING:
     from nodegraph.client import Client
@@ -78,6 +78,11 @@ def _row(job: Job) -> tuple[str, ...]:
     return (job.id, job.state.value, _when(job.created), duration(job.seconds) if job.seconds else "", job.name, what)
 
 
+def _node(run: NodeRun) -> str:
+    spent = f", {duration(run.seconds)}" if run.state in ("finished", "failed") else ""
+    return f"{run.node} ({run.type}): {run.state}{spent}{f'; {run.message}' if run.message else ''}"
+
+
 def _when(seconds: float | None) -> str:
     return "" if seconds is None else time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
 
@@ -105,8 +110,8 @@ async def _show(client: Client, options: argparse.Namespace) -> None:
         "failure": "" if job.failure is None else f"{job.failure.code}: {job.failure.message}",
     }
     rows = [(name, value) for name, value in facts.items() if value]
-    rows += [("asks", f"{asked.node}: {asked.question} {list(asked.choices) or ''}") for asked in job.questions]
-    rows += [("node", f"{run.node} ({run.type}): {run.state}, {duration(run.seconds)}") for run in job.node_states]
+    rows += [("asks", f"{asked.node}: {asked.question}{among(asked.choices)}") for asked in job.questions]
+    rows += [("node", _node(run)) for run in job.node_states]
     rows += [("output", f"{output.name}, {size(output.size)}, {client.url}{output.url}") for output in job.outputs]
     rows += [("value", f"{name} = {json.dumps(value, ensure_ascii=False)}") for name, value in job.values.items()]
     write_table(("what", "value"), rows)
@@ -143,4 +148,5 @@ async def _import(client: Client, options: argparse.Namespace) -> None:
     except FileNotFoundError as error:
         raise CommandError(f"{options.file}: no such file") from error
     counts = await client.import_jobs(lines)
-    write_line(", ".join(f"{count} {name}" for name, count in counts.items()))
+    meaning = {"history": "into the history", "queued": "queued", "skipped": "skipped: they are there already"}
+    write_line(", ".join(f"{count} {meaning.get(name, name)}" for name, count in counts.items()))

@@ -11,6 +11,9 @@ SERVE_EXAMPLES = """examples:
   nodegraph serve --data /srv/nodegraph --devices cuda:0,cuda:1
   NODEGRAPH_TOKEN=... nodegraph serve --host 0.0.0.0 --allow-host pictures.example.org
 """
+_HOST = re.compile(r"\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+")
+_HOST_PORT = re.compile(rf"({_HOST.pattern})(?::([0-9]{{1,5}}))?")
+_DEVICE = re.compile(r"(cpu|cuda|mps)(:[0-9]+)?")
 _UNITS = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
 
 
@@ -53,6 +56,7 @@ def _address(group: argparse._ArgumentGroup) -> None:
         "--allow-host",
         metavar="NAME",
         dest="hosts",
+        type=_host,
         action="append",
         default=[],
         help="a further name under which browsers reach the server; may be given several times",
@@ -60,6 +64,7 @@ def _address(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--webhooks",
         metavar="HOST[:PORT]",
+        type=_host_port,
         action="append",
         default=[],
         help="a host that is told when jobs end, if they ask for it; may be given several times",
@@ -146,9 +151,22 @@ def _kept(text: str) -> int:
     return int(text)
 
 
+def _host(text: str) -> str:
+    if not _HOST.fullmatch(text):
+        raise argparse.ArgumentTypeError(f"got {text!r}, expected a name alone, such as pictures.example.org")
+    return text
+
+
+def _host_port(text: str) -> str:
+    match = _HOST_PORT.fullmatch(text)
+    if match is None or not 0 < int(match[2] or 1) < 65536:
+        raise argparse.ArgumentTypeError(f"got {text!r}, expected HOST or HOST:PORT, such as 127.0.0.1:9000")
+    return text
+
+
 def _names(text: str) -> tuple[str, ...]:
     names = tuple(name.strip() for name in text.split(","))
-    if not all(names):
+    if not all(_DEVICE.fullmatch(name) for name in names):
         raise argparse.ArgumentTypeError(f"got {text!r}, expected devices with commas between them, such as cuda:0,cpu")
     return names
 

@@ -19,7 +19,7 @@ from nodegraph.cli.interrupts import cancelling
 from nodegraph.cli.output import Results
 from nodegraph.cli.questions import Person
 from nodegraph.cli.remote_events import engine_event
-from nodegraph.cli.text import duration, several
+from nodegraph.cli.text import among, duration, several
 from nodegraph.engine.context import CancelToken
 from nodegraph.engine.errors import Cancelled, Waiting, WorkflowError
 from nodegraph.engine.questions import Question
@@ -185,10 +185,10 @@ def _tell(job: Job, write: Any) -> None:
         where = f"node {job.failure.node!r} ({job.failure.type}): " if job.failure.node else ""
         write(f"{where}{job.failure.message}\n")
     for asked in job.questions if job.state.value == "waiting" else ():
-        among = " or ".join(json.dumps(choice, ensure_ascii=False) for choice in asked.choices)
-        write(f"{asked.node} asks: {asked.question}{f' ({among})' if among else ''}; ")
+        write(f"{asked.node} asks: {asked.question}{among(asked.choices)}; ")
         write(f"answer with 'nodegraph jobs answer {job.id} {asked.node}=...'\n")
     ran = [node for node in job.node_states if node.state == "finished"]
     reused = [node for node in job.node_states if node.state == "cached"]
     parts = [f"{several(len(ran), 'node')} ran", f"{len(reused)} reused", several(len(job.outputs), "file")]
-    write(f"{job.state.value} in {duration(job.seconds)}: {'; '.join(parts)}\n")
+    head = "waiting for an answer" if job.state.value == "waiting" else f"{job.state.value} in {duration(job.seconds)}"
+    write(f"{head}: {'; '.join(parts)}\n")

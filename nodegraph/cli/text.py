@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
+
 
 def duration(seconds: float) -> str:
     """Return a time span: `0.35 s`, `4.2 s`, `2 min 05 s`, `1 h 02 min`."""
@@ -42,3 +45,8 @@ def rate(per_second: float) -> str:
 def several(count: int, one: str, many: str | None = None) -> str:
     """Return a count with its noun: `1 node`, `3 nodes`."""
     return f"{count} {one if count == 1 else many or one + 's'}"
+
+
+def among(choices: Sequence[object]) -> str:
+    """Return what may be chosen, to stand after a question: ` ("go on" or "stop")`; nothing where all may."""
+    return f" ({' or '.join(json.dumps(choice, ensure_ascii=False) for choice in choices)})" if choices else ""

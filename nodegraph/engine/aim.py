@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from nodegraph.engine.errors import Problem, WorkflowError
 from nodegraph.engine.graph import Graph
+from nodegraph.engine.nearest import nearest
 
 
 def aimed(graph: Graph, targets: Sequence[str] = ()) -> Graph:
@@ -26,7 +27,8 @@ def _wrong(graph: Graph, targets: Sequence[str]) -> Iterator[Problem]:
             message = f"{name!r} is to be reached, but is left out: {graph.left_out[name]}"
             yield Problem("target_left_out", message, node=name, field="targets")
         elif name not in graph.nodes:
-            yield Problem("unknown_target", f"there is no node {name!r} to reach", field="targets")
+            message = f"there is no node {name!r} to reach"
+            yield Problem("unknown_target", message, field="targets", got=name, nearest=nearest(name, graph.nodes))
     if targets or not graph.left_out:
         return
     from nodegraph.engine.plan import default_targets  # what a mere check need not import

@@ -14,9 +14,8 @@ class InvalidWorkflow(ApiError):  # noqa: N818 - called what it is about, as Wor
     """A workflow that cannot be read at all; `problems` tells why."""
 
     def __init__(self, problems: Sequence[Mapping[str, Any]]) -> None:
-        count = len(problems)
-        message = "the workflow has 1 problem" if count == 1 else f"the workflow has {count} problems"
-        super().__init__(422, "invalid_workflow", message, problems=problems)
+        first = problems[0]["message"] if problems else "it cannot be read"
+        super().__init__(422, "invalid_workflow", f"the workflow cannot run: {first}", problems=problems)
 
 
 class Refused(ApiError):  # noqa: N818 - an answer

@@ -105,6 +105,9 @@ def _listen(settings: Settings) -> socket.socket:
             raise
     except (OSError, OverflowError) as error:
         why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        if isinstance(error, socket.gaierror):
+            next_step = "--host takes an address or a name of this machine"
+            raise PortError(f"cannot listen on {host}:{port}: {why.lower()}; {next_step}") from error
         other = port + 1 if 0 < port < 65535 else 8189
         next_step = f"`nodegraph serve --port {other}` would listen on another port"
         raise PortError(f"cannot listen on {host}:{port}: {why.lower()}; {next_step}") from error

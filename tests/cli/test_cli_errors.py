@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from nodegraph.cli.arguments import build_parser
 from nodegraph.cli.guard import guarded
 
 Command = Callable[..., Any]
@@ -69,3 +70,25 @@ def test_a_device_that_is_not_there_is_told_before_anything_runs(
 
 def test_no_device_is_needed_where_no_node_runs_on_one(command: Command, sums: Path) -> None:
     assert command("run", sums, "--device", "banana").code == 0
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "fits"),
+    [
+        ("--webhooks", "http://127.0.0.1/told", "HOST or HOST:PORT"),
+        ("--webhooks", "127.0.0.1:port", "HOST or HOST:PORT"),
+        ("--webhooks", "127.0.0.1:70000", "HOST or HOST:PORT"),
+        ("--allow-host", "https://pictures.example.org", "a name alone"),
+        ("--devices", "gpu", "such as cuda:0,cpu"),
+    ],
+)
+def test_a_server_is_not_begun_with_what_it_could_not_use(command: Command, option: str, value: str, fits: str) -> None:
+    code, _, err = command("serve", option, value)
+    assert (code, f"argument {option}: got {value!r}, expected " in err, fits in err) == (2, True, True)
+
+
+def test_what_a_server_can_use_is_taken() -> None:
+    hosts = ["--webhooks", "[::1]:9000", "--webhooks", "example.org", "--allow-host", "pictures.example.org"]
+    options = build_parser().parse_args(["serve", *hosts, "--devices", "cuda:0, cpu"])
+    assert (options.webhooks, options.hosts) == (["[::1]:9000", "example.org"], ["pictures.example.org"])
+    assert options.devices == ("cuda:0", "cpu")

@@ -107,6 +107,10 @@ def test_a_question_is_answered_beforehand_or_told(command: Command, tmp_path: P
     line = next(line for line in err.splitlines() if line.startswith("gate asks"))
     job = line.split("jobs answer ")[1].split()[0]
     assert line == f'gate asks: Go on? ("go on" or "stop"); answer with \'nodegraph jobs answer {job} gate=...\''
+    assert "waiting for an answer: " in err
+    assert 'asks\tgate: Go on? ("go on" or "stop")\n' in command("jobs", "show", job)[1]
+    code, _, err = command("jobs", "answer", job, "gate=maybe")
+    assert (code, 'gate: got the text "maybe"; expected "go on" or "stop"' in err) == (3, True)
     assert command("jobs", "answer", job, "gate=stop")[0] == 0
 
 
@@ -125,6 +129,8 @@ def test_the_server_and_the_token_may_be_named(
     code, _, err = command("submit", path, *url)
     assert code == 1
     assert "--token-file FILE or NODEGRAPH_TOKEN" in err
+    (tmp_path / "old").write_text("not-a-token")
+    assert "nobody has this token" in command("submit", path, *url, "--token-file", tmp_path / "old")[2]
     (tmp_path / "token").write_text(f"{shared.token}\n")
     code, out, _ = command("submit", path, *url, "--token-file", tmp_path / "token")
     assert code == 0
@@ -163,7 +169,7 @@ def test_jobs_are_exported_and_imported(command: Command, tmp_path: Path) -> Non
     count = len((tmp_path / "history.ndjson").read_text().splitlines())
     assert count >= 1
     code, out, _ = command("jobs", "import", tmp_path / "history.ndjson")
-    assert (code, f"{count} skipped" in out) == (0, True)
+    assert (code, f"{count} skipped: they are there already" in out) == (0, True)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are sent otherwise on Windows")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
@@ -14,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from nodegraph.engine.errors import WorkflowError
 from nodegraph.engine.jsontext import Limits as JsonLimits
 from nodegraph.engine.jsontext import parse_json
+from nodegraph.server.api.misfits import misfit
 from nodegraph.server.errors import ApiError, problem_json
 from nodegraph.server.keys import SETTINGS
 
@@ -115,7 +115,7 @@ async def body(model: type[M], request: web.Request) -> M:
     try:
         return model.model_validate(document)
     except ValidationError as error:
-        raise ApiError(422, "invalid_body", "the body does not fit", problems=list(_problems(error))) from error
+        raise misfit("body", model, error) from error
 
 
 async def json_body(request: web.Request) -> Any:
@@ -141,16 +141,4 @@ def _query(model: type[Q], request: web.Request) -> Q:
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        raise ApiError(422, "invalid_query", "the query does not fit", problems=list(_problems(error))) from error
-
-
-def _problems(error: ValidationError) -> Iterable[dict[str, Any]]:
-    for found in error.errors(include_url=False, include_context=False):
-        place = ".".join(str(part) for part in found["loc"])
-        message = "expected a JSON object" if found["type"] == "model_type" else found["msg"]
-        problem = {"code": found["type"], "message": message, "field": place}
-        try:
-            shown = json.dumps(found["input"])
-        except (TypeError, ValueError):
-            shown = type(found["input"]).__name__
-        yield {**problem, "got": shown if len(shown) <= 100 else f"{shown[:97]}..."}
+        raise misfit("query", model, error) from error

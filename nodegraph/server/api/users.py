@@ -9,7 +9,7 @@ from pydantic import Field
 
 from nodegraph.server.accounts import AccountError
 from nodegraph.server.api.routing import Model, Route, respond
-from nodegraph.server.errors import ApiError, not_found
+from nodegraph.server.errors import ApiError
 from nodegraph.server.keys import ACCOUNTS
 from nodegraph.server.records import User
 
@@ -98,7 +98,7 @@ async def link(request: web.Request) -> LinkAnswer:
 
 def _refused(error: AccountError) -> ApiError:
     if error.code == "unknown":
-        return not_found("user of that name")
+        return ApiError(404, "not_found", str(error))
     return ApiError(STATUSES[error.code], f"user_{error.code}", str(error))
 
 

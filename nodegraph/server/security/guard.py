@@ -15,6 +15,10 @@ from nodegraph.server.security.origins import check_host, check_site
 from nodegraph.server.security.principal import KEY, OWNER, Principal
 from nodegraph.server.settings import Settings
 
+NO_TOKEN: Final = "a token is needed: send it as `Authorization: Bearer ...`, or open a link of `nodegraph users link`"
+UNKNOWN_TOKEN: Final = (
+    "nobody has this token: the owner's is a new one at each start, and `nodegraph users token NAME` makes another"
+)
 Next = Callable[[web.Request], Awaitable[web.StreamResponse]]
 PUBLIC: Final = web.AppKey("PUBLIC", set[tuple[str, str]])
 """Methods and paths (as they were registered) that are open to everybody who may reach the server."""
@@ -66,7 +70,7 @@ async def _identify(request: web.Request) -> Principal:
     if found is None and not sent and settings.open_access:
         return Principal(OWNER, admin=True, via="open")
     if found is None:
-        message = "a token is needed: send it as `Authorization: Bearer ...`, or open a link of `nodegraph users link`"
+        message = UNKNOWN_TOKEN if sent and sent[0].lower().startswith("bearer ") else NO_TOKEN
         raise ApiError(401, "no_token", message, headers={hdrs.WWW_AUTHENTICATE: "Bearer"})
     return found
 

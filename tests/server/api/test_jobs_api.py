@@ -115,8 +115,9 @@ async def test_a_webhook_to_a_host_that_is_not_listed_is_refused(api: Any) -> No
 
 
 async def test_an_unknown_target_is_refused(api: Any) -> None:
-    body = await api.json("POST", "/jobs", 422, json={"workflow": SUM, "targets": ["nowhere"]})
-    assert body["error"]["problems"][0]["code"] == "unknown_target"
+    body = await api.json("POST", "/jobs", 422, json={"workflow": SUM, "targets": ["summ"]})
+    problem = body["error"]["problems"][0]
+    assert (problem["code"], problem["got"], problem["nearest"]) == ("unknown_target", "summ", "sum")
 
 
 async def test_the_same_key_gives_the_same_job_and_stands_for_that_work_only(api: Any) -> None:
