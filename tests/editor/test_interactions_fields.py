@@ -48,6 +48,15 @@ def picture(color: tuple[int, int, int] = (20, 200, 40), size: int = 64) -> byte
     return data.getvalue()
 
 
+@pytest.fixture(scope="module")
+def serve_options(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, ...]:
+    models = tmp_path_factory.mktemp("models")
+    (models / "embeddings").mkdir()
+    for name in ("easyhand", "old style"):
+        (models / "embeddings" / f"{name}.safetensors").touch()
+    return ("--workers", "1", "--disk", "64M", "--models", str(models))
+
+
 @pytest.fixture
 def fields(editor: Editor) -> Editor:
     """Return the editor with a workflow open that has fields of all kinds of the bundled nodes."""
@@ -220,11 +229,12 @@ def test_26_typing_is_taken_at_once_and_undone_together(fields: Editor) -> None:
 
 def test_26_a_text_grows_with_its_lines(fields: Editor) -> None:
     text = fields.field("prompt", "text")
-    low = text.bounding_box()
+    height: Callable[[], float] = lambda: text.evaluate("(field) => field.offsetHeight")  # noqa: E731
+    low = height()
     fields.click(text)
     fields.press("Mod+A")
     fields.page.keyboard.insert_text("\n".join("line" for _ in range(8)))
-    fields.wait_until(lambda: (text.bounding_box() or {})["height"] > (low or {})["height"] * 1.8, "it is higher", 3)
+    fields.wait_until(lambda: height() > low * 1.8, "it is higher", 3)
     assert text.evaluate("(field) => field.scrollHeight <= field.clientHeight + 1")
     assert fields.page.evaluate("() => document.activeElement.matches('[data-field=text] textarea')")
 
@@ -277,6 +287,17 @@ def test_26_the_wheel_changes_no_value(fields: Editor) -> None:
     fields.page.mouse.wheel(0, 40)
     fields.press("Escape")
     assert fields.nodes() == before
+
+
+def test_26_the_view_is_moved_over_a_field_without_changing_it(fields: Editor) -> None:
+    before = fields.nodes()
+    x, y = fields.place(row(fields, "size", "width"))
+    fields.drag((x, y), (x + 90, y + 10), button="middle")
+    x, y = fields.place(row(fields, "size", "width"))
+    fields.drag((x, y), (x + 90, y), keys=["Space"])
+    assert fields.nodes() == before
+    moved = fields.place(row(fields, "size", "width"))
+    assert moved[0] > x + 60
 
 
 def test_26_fields_are_there_only_while_their_node_is_in_view(editor: Editor) -> None:
@@ -456,3 +477,26 @@ def test_28_the_length_of_a_prompt_is_told_as_an_estimate(fields: Editor) -> Non
     fields.press("Mod+A")
     fields.page.keyboard.insert_text("word " * 80)
     fields.wait_until(lambda: count.text_content() == "≈ 80 / 150", "the count follows", 3)
+
+
+def test_28_embeddings_are_offered_by_name(fields: Editor) -> None:
+    fields.click(fields.field("prompt", "text"))
+    fields.press("Mod+A")
+    fields.page.keyboard.type("a hand, embedding:")
+    choices = fields.panel("choices")
+    choices.wait_for()
+    fields.page.keyboard.type("easy")
+    fields.press("Enter")
+    becomes(fields, "prompt", "text", "a hand, embedding:easyhand")
+    fields.page.keyboard.type(" up")
+    becomes(fields, "prompt", "text", "a hand, embedding:easyhand up")
+
+
+def test_26_a_field_gets_its_default_back(fields: Editor) -> None:
+    cfg = row(fields, "sample", "cfg")
+    fields.click(cfg.locator(".field-label"), button="right")
+    fields.click(fields.command("field.reset"))
+    fields.wait_until(lambda: value(fields, "sample", "cfg") is None, "the value is gone", 3)
+    assert fields.field("sample", "cfg").input_value() == "8"
+    undo(fields)
+    becomes(fields, "sample", "cfg", 7.5)

@@ -3,9 +3,9 @@
 import { equal, stringify } from "../../store/json.js";
 import { inReach } from "../../store/scopes.js";
 import { el } from "../dom.js";
-import { icon } from "../icons.js";
 import { Control } from "./host.js";
 import { openList } from "./list.js";
+import { mark } from "./mark.js";
 
 /** @typedef {import("./host.js").FieldHost} FieldHost */
 /** @typedef {import("./host.js").Json} Json */
@@ -38,7 +38,7 @@ export class ComboControl extends Control {
         on: { click: () => this.toggle(), keydown: (event) => this.#keyed(event) },
       },
       this.label,
-      icon("down"),
+      mark("down"),
     );
     box.append(this.button);
     this.show();

@@ -18,7 +18,7 @@ export const COMMANDS = [
     keys: ["Mod+ArrowUp"],
     typing: true,
     when: () => promptHere() !== null,
-    run: () => promptHere()?.weigh((text, start, end) => weigh(text, start, end, 0.1)),
+    run: () => promptHere()?.change((text, start, end) => weigh(text, start, end, 0.1)),
   },
   {
     id: "field.weightDown",
@@ -27,15 +27,14 @@ export const COMMANDS = [
     keys: ["Mod+ArrowDown"],
     typing: true,
     when: () => promptHere() !== null,
-    run: () => promptHere()?.weigh((text, start, end) => weigh(text, start, end, -0.1)),
+    run: () => promptHere()?.change((text, start, end) => weigh(text, start, end, -0.1)),
   },
   {
     id: "field.reset",
     title: "Give the field its default",
     group: GROUP,
     keys: [],
-    when: (editor) => targetOf(editor, undefined) !== null,
-    run: (editor, detail) => targetOf(editor, detail)?.reset(),
+    run: (_editor, detail) => targetOf(detail)?.reset(),
   },
   {
     id: "field.roll",
@@ -69,16 +68,16 @@ function seedsHere() {
 
 /**
  * Find the field that is meant: that of the menu's target, else the one with the focus.
- * @param {import("../../editor.js").Editor} _editor
  * @param {unknown} detail
  */
-function targetOf(_editor, detail) {
-  if (typeof detail === "object" && detail !== null && "id" in detail && "port" in detail) {
+function targetOf(detail) {
+  if (typeof detail === "object" && detail !== null && "node" in detail && "field" in detail) {
     for (const element of document.querySelectorAll(".field")) {
       const node = element.closest("[data-node]");
       if (!(element instanceof HTMLElement && node instanceof HTMLElement)) continue;
-      if (node.dataset.node === detail.id && element.dataset.field === detail.port) return fieldAt(element);
+      if (node.dataset.node === detail.node && element.dataset.field === detail.field) return fieldAt(element);
     }
+    return null;
   }
   return fieldAt(document.activeElement);
 }

@@ -3,7 +3,7 @@
 import { liveOf } from "../../api/live.js";
 import { setParam } from "../../store/edits.js";
 import { nodeOf } from "../../store/runs.js";
-import { el } from "../dom.js";
+import { el, isTyping } from "../dom.js";
 import { ColorControl } from "./color.js";
 import { bodiesOf, BodyControl, ComboControl } from "./combo.js";
 import { CustomControl } from "./custom.js";
@@ -188,6 +188,7 @@ export function fieldElement(editor, id, field, port) {
     view.tell(problem?.message ?? null);
   };
   const off = editor.on("problems", ask);
+  view.element.addEventListener("contextmenu", (event) => openMenu(editor, event, id, port.name));
   ask();
   return {
     element: view.element,
@@ -226,4 +227,16 @@ function nodeHost(editor, id, field, port) {
       else if (document.activeElement instanceof HTMLElement) document.activeElement.blur();
     },
   };
+}
+
+/**
+ * Open the menu of a field; a text that is being typed keeps the browser's own.
+ * @param {Editor} editor @param {MouseEvent} event @param {string} id @param {string} port
+ */
+function openMenu(editor, event, id, port) {
+  if (event.ctrlKey || event.shiftKey || event.metaKey) return;
+  if (isTyping(event.target) && event.target === document.activeElement) return;
+  event.preventDefault();
+  event.stopPropagation();
+  editor.perform("menu.context", { kind: "field", id, port, screen: { x: event.clientX, y: event.clientY } });
 }

@@ -1,9 +1,9 @@
 /** The name of a file. Pictures can be sent from here: chosen, dropped or pasted; and a mask painted on them. */
 
 import { el } from "../dom.js";
-import { icon } from "../icons.js";
 import { ComboControl, shown } from "./combo.js";
 import { INPUT, inputFiles, pictureIn, thumbnailOf } from "./files.js";
+import { mark } from "./mark.js";
 
 /** @typedef {import("./host.js").FieldHost} FieldHost */
 /** @typedef {import("./host.js").Json} Json */
@@ -57,7 +57,7 @@ export class FileControl extends ComboControl {
   #button(action, drawing, title, click) {
     const props = { class: "field-button", type: "button", title, data: { action }, on: { click } };
     const { label, roomy } = this.host;
-    return el("button", { ...props, tabindex: roomy ? null : -1, "aria-label": `${label}: ${title}` }, icon(drawing));
+    return el("button", { ...props, tabindex: roomy ? null : -1, "aria-label": `${label}: ${title}` }, mark(drawing));
   }
 
   #choose() {
@@ -144,7 +144,7 @@ export class FileControl extends ComboControl {
       el(
         "button",
         { class: "button small", type: "button", data: { action: "choose" }, on: { click: () => this.#choose() } },
-        icon("upload"),
+        mark("upload"),
         "Send a picture",
       ),
     ];

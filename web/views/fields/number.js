@@ -1,7 +1,6 @@
 /** A number: typed, worked out, dragged, or stepped by arrows. A slider is one whose whole width is its range. */
 
 import { el } from "../dom.js";
-import { icon } from "../icons.js";
 import { follow } from "./drag.js";
 import { Control } from "./host.js";
 import {
@@ -15,6 +14,7 @@ import {
   stepped,
   turned,
 } from "./numbers.js";
+import { mark } from "./mark.js";
 
 /** @typedef {import("./host.js").FieldHost} FieldHost */
 /** @typedef {import("./numbers.js").Numeric} Numeric */
@@ -158,7 +158,7 @@ export class NumberControl extends Control {
           },
         },
       },
-      icon(side > 0 ? "plus" : "minus"),
+      mark(side > 0 ? "plus" : "minus"),
     );
     return button;
   }

@@ -1,6 +1,7 @@
 /** A text of several lines that shows the weights of a prompt, and about how long it is. */
 
 import { el } from "../dom.js";
+import { calls, offerEmbeddings } from "./embeddings.js";
 import { TypedControl } from "./text.js";
 import { CHUNK, lengthWords, roughTokens, weightRuns } from "./tokens.js";
 
@@ -24,7 +25,10 @@ export class PromptControl extends TypedControl {
     });
     this.frame = el("span", { class: "field-frame" }, this.input);
     this.listen(this.input);
-    this.input.addEventListener("input", () => this.#decorate());
+    this.input.addEventListener("input", () => {
+      this.#decorate();
+      if (calls(this.input.value.slice(0, this.input.selectionEnd))) void offerEmbeddings(this);
+    });
     this.input.addEventListener("scroll", () => this.#follow(), { passive: true });
     // A text that is being edited scrolls; over all others the wheel is the canvas's.
     this.input.addEventListener(
@@ -61,7 +65,7 @@ export class PromptControl extends TypedControl {
    * Change the text around the selection, as a step of undo of its own.
    * @param {(text: string, start: number, end: number) => {text: string, start: number, end: number}} change
    */
-  weigh(change) {
+  change(change) {
     const { value, selectionStart, selectionEnd } = this.input;
     const { text, start, end } = change(value, selectionStart, selectionEnd);
     if (text === value) return;

@@ -1,17 +1,17 @@
 /** A seed: a number that can be rolled, and that is kept, drawn anew or counted on from run to run. */
 
 import { el, fill } from "../dom.js";
-import { icon } from "../icons.js";
 import { NumberControl } from "./number.js";
 import { drawSeed, random, SEED_MODES } from "./seeds.js";
+import { mark } from "./mark.js";
 
 /** @typedef {import("./host.js").FieldHost} FieldHost */
 
-/** @type {ReadonlyMap<string, {title: string, mark: () => globalThis.Node | string}>} */
+/** @type {ReadonlyMap<string, {title: string, draw: () => globalThis.Node | string}>} */
 const MODES = new Map([
-  ["fixed", { title: "Fixed: the same seed for every run", mark: () => icon("lock") }],
-  ["random", { title: "Random: another seed for every run", mark: () => icon("refresh") }],
-  ["next", { title: "Counting: one more after every run", mark: () => "+1" }],
+  ["fixed", { title: "Fixed: the same seed for every run", draw: () => mark("lock") }],
+  ["random", { title: "Random: another seed for every run", draw: () => mark("refresh") }],
+  ["next", { title: "Counting: one more after every run", draw: () => "+1" }],
 ]);
 
 export class SeedControl extends NumberControl {
@@ -30,7 +30,7 @@ export class SeedControl extends NumberControl {
         data: { action: "roll" },
         on: { click: () => this.roll() },
       },
-      icon("dice"),
+      mark("dice"),
     );
     this.mode = el("button", {
       class: "field-button seed-mode",
@@ -57,7 +57,7 @@ export class SeedControl extends NumberControl {
     this.mode.dataset.mode = now;
     this.mode.title = `${mode.title} (Alt+L changes it)`;
     this.mode.setAttribute("aria-label", `${this.host.label}: ${mode.title}`);
-    fill(this.mode, mode.mark());
+    fill(this.mode, mode.draw());
   }
 
   /** @param {import("./host.js").Json | undefined} value @override */
