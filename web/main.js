@@ -26,12 +26,13 @@ import { openSignIn } from "./views/shell/server.js";
 import { mountShell } from "./views/shell/shell.js";
 import { offerTour } from "./views/shell/tour.js";
 import { expose } from "./views/state.js";
+import { mount as mountZoom } from "./views/zoom.js";
 
 /** @typedef {{destroy(): void}} View */
 /** @typedef {(editor: Editor, host: HTMLElement) => View} Mount */
 
 /** Views with a place of their own on the page, by that place. @type {readonly (readonly [string, Mount])[]} */
-const VIEWS = [["#canvas", mountCanvas], ["#minimap", mountMinimap], ["#form", mountForm], ["#path", mountPath],
+const VIEWS = [["#canvas", mountCanvas], ["#minimap", mountMinimap], ["#zoom", mountZoom], ["#form", mountForm], ["#path", mountPath],
   ["#banners", mountNotices], ...LIVE_VIEWS];
 
 /** Panels of the drawer on the left and the dock on the right, from top to bottom.

@@ -146,7 +146,7 @@ class Measured:
     def palette(self) -> float:
         """Ask for the palette, on free ground."""
         self.page.mouse.move(800, 450)
-        took = self.event("keydown", lambda: self.page.keyboard.press("Shift+A"), '[data-panel="palette"], .palette')
+        took = self.event("keydown", lambda: self.page.keyboard.press("Shift+A"), '[data-chooser="palette"]')
         self.editor.press("Escape")
         self.page.wait_for_timeout(100)
         return took

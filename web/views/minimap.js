@@ -124,7 +124,7 @@ class Minimap {
       if (placed.hidden !== null) continue;
       const state = canvas.runOf(placed.id).state;
       if (state === "failed" || problemOf(editor, placed.id)) wrong.push(placed.box);
-      context.fillStyle = state === "running" ? theme.accent : (theme.colors.get(placed.node.view.color ?? "") ?? theme.line);
+      context.fillStyle = state === "running" ? theme.accent : (theme.colors.get(placed.node.view.color ?? "") ?? theme.node);
       drawBox(context, placed.box, 2 / zoom);
     }
     context.fillStyle = theme.danger;

@@ -58,7 +58,7 @@ export class NodeView {
     if (node.mode) marks.push(MODES[node.mode]);
     if (node.view.pinned) marks.push("pinned");
     if (node.graph !== null) marks.push("subgraph");
-    this.badges.replaceChildren(...marks.map((text) => el("span", { class: "badge", text, data: { badge: text } })));
+    this.badges.replaceChildren(...marks.map((text) => el("span", { class: "node-badge", text, data: { badge: text } })));
     const set = this.element.dataset;
     setOrDrop(set, "mode", node.mode);
     setOrDrop(set, "color", node.view.color ?? null);

@@ -36,6 +36,7 @@ export function paint(context, painted) {
   context.fillRect(0, 0, Math.ceil(size.width * ratio), Math.ceil(size.height * ratio));
   paintDots(context, painted);
   context.setTransform(view.zoom * ratio, 0, 0, view.zoom * ratio, view.x * ratio, view.y * ratio);
+  paintFrames(context, painted);
   paintWires(context, painted);
   if (painted.boxes.length) paintBoxes(context, painted);
 }
@@ -70,6 +71,24 @@ function rowOfDots(start, step, dot, width, color) {
   context.fillStyle = color;
   for (let x = start; x < width; x += step) context.fillRect(Math.round(x), 0, dot, dot);
   return row.canvas;
+}
+
+/** The grounds of frames, so that links lie above them. @param {CanvasRenderingContext2D} context @param {Painted} painted */
+function paintFrames(context, { scene, theme }) {
+  for (const [id, frame] of scene.frames) {
+    const box = scene.frameBox(id);
+    if (!box) continue;
+    context.fillStyle = theme.colors.get(frame.color ?? "") ?? theme.frame;
+    context.beginPath();
+    context.roundRect(box.x, box.y, box.width, box.height, 10);
+    context.globalAlpha = 0.4;
+    context.fill();
+    context.beginPath();
+    context.roundRect(box.x, box.y, box.width, Math.min(HEADER, box.height), frame.collapsed ? 10 : [10, 10, 0, 0]);
+    context.globalAlpha = 0.6;
+    context.fill();
+  }
+  context.globalAlpha = 1;
 }
 
 /** @param {CanvasRenderingContext2D} context @param {Painted} painted */

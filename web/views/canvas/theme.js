@@ -7,6 +7,8 @@ import { token } from "../dom.js";
  * @property {string} canvas
  * @property {string} dot
  * @property {string} surface
+ * @property {string} frame
+ * @property {string} node
  * @property {string} header
  * @property {string} line
  * @property {string} text
@@ -28,6 +30,8 @@ export function readTheme(names) {
     canvas: token("--canvas"),
     dot: token("--line"),
     surface: token("--surface"),
+    frame: token("--surface-3"),
+    node: mixed(token("--line-strong"), 0.6),
     header: token("--surface-2"),
     line: token("--line-strong"),
     text: token("--text"),
@@ -56,4 +60,10 @@ export function watchTheme(changed) {
     observer.disconnect();
     for (const query of queries) query.removeEventListener("change", changed);
   };
+}
+
+/** A colour that lets some of what is below through. @param {string} color as `rgb(1, 2, 3)` @param {number} part */
+function mixed(color, part) {
+  const found = /^rgb\((.*)\)$/.exec(color);
+  return found ? `rgba(${found[1]}, ${part})` : color;
 }
