@@ -112,7 +112,8 @@
  * @typedef {{name: string, etag: string, revision: number, modified: number, size: number,
  *   deleted: boolean}} SavedWorkflow
  */
-/** @typedef {{number: number, etag: string | null, modified: number, size: number}} Revision */
+/** @typedef {{number: number, etag: string | null, modified: number, size: number,
+ *   autosave: boolean}} Revision */
 /** @typedef {{nodes: {[id: string]: {state: "cached" | "run", why: string}}}} Plan */
 
 export {};

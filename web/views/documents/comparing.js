@@ -5,7 +5,7 @@ import { openDiff } from "../diff.js";
 import { el } from "../dom.js";
 import { openDialog } from "../shell/dialogs.js";
 import { titleOf } from "../shell/tabs.js";
-import { DRAFTS, keeperOf } from "./keeper.js";
+import { keeperOf } from "./keeper.js";
 
 /** @typedef {import("../../editor.js").Editor} Editor */
 /** @typedef {import("../../store/types.js").Graph} Graph */
@@ -55,7 +55,7 @@ async function othersOf(editor, session) {
   }
   const { items } = await editor.api.workflows({ limit: 1000 });
   for (const item of items) {
-    if (item.name === name || item.name.startsWith(DRAFTS)) continue;
+    if (item.name === name) continue;
     found.push({ value: `name:${item.name}`, title: `“${item.name}”`, read: saved(item.name) });
   }
   return found;

@@ -7,9 +7,8 @@
 import { ApiError } from "../../api/client.js";
 import { liveOf } from "../../api/live.js";
 import { newId } from "../../start.js";
-import { writeGraph } from "../../store/document.js";
+import { readGraph, writeGraph } from "../../store/document.js";
 import { equal } from "../../store/json.js";
-import { readGraph } from "../../store/document.js";
 import { Windows } from "./kept.js";
 import { Spares } from "./spare.js";
 
@@ -299,6 +298,7 @@ export class Keeper {
     keep.conflict = undefined;
     keep.kept = document;
     keep.template = null;
+    this.#tell(session);
     await this.#dropDraft(keep);
     this.#look();
   }

@@ -73,9 +73,9 @@ class Library {
   async #load() {
     const shelf = this.#shelf;
     try {
-      const { items } = await this.editor.api.workflows({ limit: MOST, deleted: shelf === "deleted" });
+      const { items } = await this.editor.api.workflows({ limit: MOST, deleted: shelf === "deleted", drafts: shelf === "drafts" });
       if (shelf !== this.#shelf) return;
-      this.#items = items.filter(({ name }) => name.startsWith(DRAFTS) === (shelf === "drafts"));
+      this.#items = items;
       if (shelf === "drafts") this.#items.sort((a, b) => b.modified - a.modified);
     } catch (error) {
       this.editor.fail("The workflows could not be listed", error);

@@ -45,11 +45,12 @@ class RevisionView {
 
   /** @param {Revision} revision @param {boolean} isNow */
   row(revision, isNow) {
-    const { number, etag, modified, size } = revision;
+    const { number, etag, modified, size, autosave } = revision;
+    const told = etag === null ? "was deleted then" : isNow ? "as it is now" : autosave ? "kept by itself" : "saved";
     const show = () => void this.#show(revision, isNow);
     const button = el("button", { class: "library-item", type: "button", disabled: etag === null, data: { revision: number },
       on: { click: show, focus: show } }, el("b", { text: `Revision ${number}` }),
-    el("span", { class: "library-name dim", text: etag === null ? "was deleted then" : isNow ? "as it is now" : "" }),
+    el("span", { class: "library-name dim", text: told }),
     el("span", { class: "dim small-text", text: etag === null ? "" : bytes(size) }), el("span", { class: "dim small-text", text: when(modified) }));
     return el("li", { class: "library-row" }, button);
   }

@@ -47,9 +47,8 @@ export async function save(editor, session) {
  */
 export async function saveAs(editor, session) {
   const names = await editor.api.workflows({ limit: 1000 }).then(({ items }) => items.map(({ name }) => name));
-  const others = names.filter((name) => !name.startsWith(DRAFTS));
-  const proposed = session.name ?? freeName(titleOf(session), others);
-  const name = await askName(others, proposed, (wanted) => put(editor, session, wanted));
+  const proposed = session.name ?? freeName(titleOf(session), names);
+  const name = await askName(names, proposed, (wanted) => put(editor, session, wanted));
   if (name === null) return false;
   editor.notify({ text: `Saved as “${name}”.` });
   return true;
