@@ -13,7 +13,7 @@ from PIL import Image
 from tests.editor.driver import Editor
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Locator
+    from playwright.sync_api import Locator, Route
 
 LARGEST = 2**64 - 1
 WORKFLOW: dict[str, Any] = {
@@ -340,6 +340,31 @@ def test_26_a_field_shows_what_the_server_says_is_wrong(editor: Editor) -> None:
     editor.wait_until(lambda: width.get_attribute("data-state") is None, "what was mended is not marked")
 
 
+def test_26_a_colour_is_typed_or_picked(editor: Editor) -> None:
+    """No bundled node has a colour: what the server tells of one is changed so that it has."""
+
+    def colored(route: Route) -> None:
+        document = route.fetch().json()
+        document["nodes"]["PrimitiveString"]["properties"]["params"]["properties"]["value"]["x-widget"] = "color"
+        route.fulfill(json=document)
+
+    editor.page.route("**/api/v1/nodes", colored)
+    nodes = {"tint": {"type": "PrimitiveString", "params": {"value": "#102030"}}}
+    editor.open({"format": 1, "nodes": nodes, "view": {"tint": {"x": 0, "y": 0}}})
+    field = editor.field("tint", "value")
+    type_into(editor, field, "3af")
+    becomes(editor, "tint", "value", "#33aaff")
+    type_into(editor, field, "sky")
+    assert field.get_attribute("aria-invalid") == "true"
+    editor.press("Escape")
+    assert field.input_value() == "#33aaff"
+    swatch = row(editor, "tint", "value").locator("input[type=color]")
+    swatch.fill("#ff0080")
+    becomes(editor, "tint", "value", "#ff0080")
+    undo(editor)
+    becomes(editor, "tint", "value", "#33aaff")
+
+
 # Files and masks
 
 
@@ -500,3 +525,43 @@ def test_26_a_field_gets_its_default_back(fields: Editor) -> None:
     assert fields.field("sample", "cfg").input_value() == "8"
     undo(fields)
     becomes(fields, "sample", "cfg", 7.5)
+
+
+# Elements of plugins
+
+RATED = {
+    "format": 1,
+    "nodes": {"rate": {"type": "good.Rate", "params": {"stars": 2}}, "whole": {"type": "PrimitiveInt"}},
+    "view": {"rate": {"x": 0, "y": 0}, "whole": {"x": 0, "y": 200}},
+}
+
+
+def test_26_a_plugin_draws_a_field_of_its_own(editor: Editor) -> None:
+    editor.open(RATED)
+    stars = row(editor, "rate", "stars").locator("good-stars")
+    stars.wait_for()
+    buttons = stars.locator("button")
+    assert buttons.count() == 5
+    editor.click(buttons.nth(3))
+    becomes(editor, "rate", "stars", 4)
+    editor.press("ArrowRight")
+    undo(editor)
+    undo(editor)
+    becomes(editor, "rate", "stars", 2)
+    assert stars.evaluate("(element) => element.value") == 2
+    assert stars.evaluate("(element) => element.field.max") == 5
+    stars.evaluate("""(element) => {
+      for (const value of [() => 1, undefined, NaN, document.body])
+        element.dispatchEvent(new CustomEvent("change", {detail: {value}}));
+    }""")
+    assert value(editor, "rate", "stars") == 2
+
+
+def test_26_a_plain_field_is_there_where_a_plugin_cannot_draw_it(editor: Editor) -> None:
+    editor.expect("stars.js")
+    editor.page.route("**/stars.js", lambda route: route.abort())
+    editor.open(RATED)
+    editor.page.get_by_text("<good-stars>").first.wait_for()
+    type_into(editor, editor.field("rate", "stars"), "5")
+    becomes(editor, "rate", "stars", 5)
+    assert row(editor, "rate", "stars").locator("good-stars").count() == 0

@@ -3,6 +3,7 @@
 import { isObject } from "../../store/json.js";
 
 /** @typedef {import("../../editor.js").Editor} Editor */
+/** @typedef {{readonly plugin: string, readonly url: string}} Module */
 
 /** How long a module may take until its elements are there. */
 const PATIENCE = 8000;
@@ -67,28 +68,31 @@ export class Extensions {
 
   /** Load all modules; one that fails does not keep the others. @returns {Promise<readonly string[]>} */
   async #load() {
-    /** @type {string[]} */
-    let urls;
+    /** @type {Module[]} */
+    let modules;
     try {
-      urls = modulesOf(await this.editor.api.extensions());
+      modules = modulesOf(await this.editor.api.extensions());
     } catch (error) {
       return [words(error)];
     }
-    const results = await Promise.allSettled(urls.map((url) => within(import(url), PATIENCE)));
-    return results.flatMap((result) => (result.status === "rejected" ? [words(result.reason)] : []));
+    const results = await Promise.allSettled(modules.map(({ url }) => within(import(url), PATIENCE)));
+    return results.flatMap((result, at) =>
+      result.status === "rejected" ? [`the module of ${modules[at]?.plugin}: ${words(result.reason)}`] : [],
+    );
   }
 }
 
 /**
- * Read the addresses of the modules, of this server only.
+ * Read which modules there are, of this server only.
  * @param {import("../../store/types.js").JsonObject} answer
- * @returns {string[]}
+ * @returns {Module[]}
  */
 export function modulesOf(answer) {
   const list = Array.isArray(answer.extensions) ? answer.extensions : [];
   return list.flatMap((item) => {
-    const url = isObject(item) ? (item.module ?? item.url) : item;
-    return typeof url === "string" && new URL(url, location.href).origin === location.origin ? [url] : [];
+    if (!isObject(item) || typeof item.module !== "string" || typeof item.plugin !== "string") return [];
+    const { href, origin } = new URL(item.module, location.href);
+    return origin === location.origin ? [{ plugin: item.plugin, url: href }] : [];
   });
 }
 
