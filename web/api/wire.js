@@ -114,6 +114,10 @@
  */
 /** @typedef {{number: number, etag: string | null, modified: number, size: number,
  *   autosave: boolean}} Revision */
-/** @typedef {{nodes: {[id: string]: {state: "cached" | "run", why: string}}}} Plan */
+/**
+ * What a run would do with a node: `unneeded` where all that read it are reused, `open` where it is known later.
+ * @typedef {{node: string, action: "run" | "reuse" | "unneeded" | "open", reason: string}} Decision
+ */
+/** @typedef {{ok: boolean, problems: Problem[], plan: Decision[]}} Plan */
 
 export {};

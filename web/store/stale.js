@@ -1,6 +1,7 @@
 /** Which nodes would run, judged by the document that the last job ran: for servers that cannot tell themselves. */
 
 import { equal } from "./json.js";
+import { split } from "./names.js";
 import { findGraph, follow } from "./scopes.js";
 
 /** @typedef {import("./types.js").Graph} Graph */
@@ -21,14 +22,24 @@ export function staleNodes(document, submitted, path = []) {
   const [inner, before] = [follow(document, path), submitted && follow(submitted, path)];
   if (inner === null || before === null || document === submitted) return why;
   const [now, then] = [inner.graph, before.graph];
-  /** @type {Map<string, string[]>} */
-  const readers = new Map();
   for (const [id, node] of now.nodes) {
     const reason = changeOf(node, then.nodes.get(id), inner, before);
     if (reason !== null) why.set(id, reason);
+  }
+  if (why.size > 0) spread(now, why);
+  return why;
+}
+
+/** Add all nodes that read what runs again. @param {Graph} graph @param {Map<string, string>} why */
+function spread(graph, why) {
+  /** @type {Map<string, string[]>} */
+  const readers = new Map();
+  for (const [id, node] of graph.nodes) {
     for (const source of node.links.values()) {
-      const from = source.slice(0, source.lastIndexOf("."));
-      readers.set(from, [...(readers.get(from) ?? []), id]);
+      const [from] = split(source);
+      const known = readers.get(from);
+      if (known) known.push(id);
+      else readers.set(from, [id]);
     }
   }
   const queue = [...why.keys()];
@@ -39,7 +50,6 @@ export function staleNodes(document, submitted, path = []) {
       queue.push(reader);
     }
   }
-  return why;
 }
 
 /**

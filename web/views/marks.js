@@ -3,17 +3,18 @@
 import { liveOf } from "../api/live.js";
 import { ApiError } from "../api/http.js";
 import { writeGraph } from "../store/document.js";
+import { IDLE } from "../store/nodestates.js";
 import { FINAL, nodeOf } from "../store/runs.js";
 import { staleNodes } from "../store/stale.js";
 
 /** @typedef {import("../editor.js").Editor} Editor */
 /** @typedef {import("../store/session.js").Session} Session */
 /** @typedef {import("../store/types.js").Graph} Graph */
+/** @typedef {import("../store/types.js").Problem} Problem */
+/** @typedef {import("../api/wire.js").Decision} Decision */
 /** @typedef {{readonly state: "cached" | "run", readonly why: string}} Mark */
 
-const DEBOUNCE = 400;
-/** Whether the server can be asked for a plan. */
-const PLANNED = false;
+const DEBOUNCE = 500;
 /** @type {WeakMap<Editor, Marks>} */
 const known = new WeakMap();
 
@@ -41,12 +42,11 @@ export class Marks {
   #timer = 0;
   /** @type {Set<string>} */
   #ended = new Set();
-  #served = PLANNED;
   /** @type {AbortController | null} */
   #asking = null;
   /** @type {WeakMap<Session, {document: Graph, nodes: Map<string, Mark>}>} */
   #plans = new WeakMap();
-  /** @type {{document: Graph, submitted: Graph | null, path: string, nodes: Map<string, string>} | null} */
+  /** @type {{document: Graph, then: Graph | null, scope: string, nodes: Map<string, string>} | null} */
   #stale = null;
 
   /**
@@ -58,26 +58,24 @@ export class Marks {
     const { session, runs } = this.#editor;
     const job = session.job === null ? undefined : runs.jobs.get(session.job);
     if (job && (job.state === "running" || job.state === "queued")) return null;
-    const node = nodeOf(session.path, id);
     const plan = this.#plans.get(session);
+    // Until the server has looked at the last edit, what it changed is told by what it changed.
+    const why = this.#changed(session, plan?.document ?? session.submitted).get(id);
+    if (why !== undefined) return { state: "run", why };
+    const node = nodeOf(session.path, id);
     if (plan) return plan.nodes.get(node) ?? null;
-    return this.#judge(session, id);
+    const { state } = session.submitted === null ? IDLE : runs.node(session.job, node);
+    return state === "finished" || state === "cached" ? { state: "cached", why: "nothing it is made of has changed" } : null;
   }
 
-  /** @param {Session} session @param {string} id @returns {Mark | null} */
-  #judge(session, id) {
-    if (session.submitted === null) return null;
-    const path = session.path.join("/");
-    const { document, submitted } = session;
-    let stale = this.#stale;
-    if (!stale || stale.document !== document || stale.submitted !== submitted || stale.path !== path) {
-      stale = { document, submitted, path, nodes: staleNodes(document, submitted, session.path) };
-      this.#stale = stale;
-    }
-    const why = stale.nodes.get(id);
-    if (why !== undefined) return { state: "run", why };
-    const { state } = this.#editor.runs.node(session.job, nodeOf(session.path, id));
-    return state === "finished" || state === "cached" ? { state: "cached", why: "nothing it depends on has changed" } : null;
+  /** @param {Session} session @param {Graph | null} then @returns {ReadonlyMap<string, string>} */
+  #changed({ document, path }, then) {
+    const scope = path.join("/");
+    const known = this.#stale;
+    if (known && known.document === document && known.then === then && known.scope === scope) return known.nodes;
+    const nodes = staleNodes(document, then, path);
+    this.#stale = { document, then, scope, nodes };
+    return nodes;
   }
 
   #later() {
@@ -96,18 +94,18 @@ export class Marks {
   async #ask() {
     const { session } = this.#editor;
     const { document } = session;
-    if (!this.#served) return this.#tell(session);
     if (document.nodes.size === 0 || liveOf(this.#editor).connection.state !== "open") return;
     this.#asking?.abort();
     const asking = new AbortController();
     this.#asking = asking;
     try {
       const plan = await this.#editor.api.plan({ workflow: writeGraph(document) }, asking.signal);
-      this.#plans.set(session, { document, nodes: withInstances(Object.entries(plan.nodes)) });
+      if (plan.ok) this.#plans.set(session, { document, nodes: withInstances(plan.plan.map(markOf)) });
+      else this.#refused(session, plan.problems);
     } catch (error) {
       if (asking.signal.aborted) return;
-      this.#plans.delete(session);
-      this.#refused(session, error);
+      if (!(error instanceof ApiError)) throw error;
+      this.#refused(session, error.problems);
     }
     this.#tell(session);
   }
@@ -117,14 +115,18 @@ export class Marks {
     this.#editor.emit({ type: "run", job: session.job ?? "", node: null });
   }
 
-  /** @param {Session} session @param {unknown} error */
-  #refused(session, error) {
-    if (!(error instanceof ApiError)) throw error;
-    if (error.status === 404 || error.status === 405) this.#served = false;
+  /** @param {Session} session @param {readonly Problem[]} problems */
+  #refused(session, problems) {
+    this.#plans.delete(session);
     const live = liveOf(this.#editor);
     // What was shown as wrong is shown as it is now; what was not is not brought up while somebody builds.
-    if (error.problems.length > 0 && live.problems.of(session.id).length > 0) live.setProblems(session, error.problems);
+    if (problems.length > 0 && live.problems.of(session.id).length > 0) live.setProblems(session, problems);
   }
+}
+
+/** @param {Decision} decision @returns {[string, Mark]} */
+function markOf({ node, action, reason }) {
+  return [node, { state: action === "run" || action === "open" ? "run" : "cached", why: reason }];
 }
 
 /**
