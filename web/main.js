@@ -32,8 +32,8 @@ import { mount as mountZoom } from "./views/zoom.js";
 /** @typedef {(editor: Editor, host: HTMLElement) => View} Mount */
 
 /** Views with a place of their own on the page, by that place. @type {readonly (readonly [string, Mount])[]} */
-const VIEWS = [["#canvas", mountCanvas], ["#minimap", mountMinimap], ["#zoom", mountZoom], ["#form", mountForm], ["#path", mountPath],
-  ["#banners", mountNotices], ...LIVE_VIEWS];
+const VIEWS = [["#canvas", mountCanvas], ["#minimap", mountMinimap], ["#zoom", mountZoom], ["#form", mountForm],
+  ["#path", mountPath], ["#banners", mountNotices], ...LIVE_VIEWS];
 
 /** Panels of the drawer on the left and the dock on the right, from top to bottom.
  * @type {readonly import("./views/shell/panels.js").Panel[]} */
@@ -101,6 +101,7 @@ async function main() {
   const editor = makeEditor();
   mountShell(editor);
   mountViews(editor);
+  editor.panels.restore();
   await begin(editor);
   expose(editor);
 }

@@ -299,7 +299,7 @@ def test_24_mute_and_bypass_are_seen_and_taken_back(canvas: Canvas) -> None:
         editor.press(key)
         assert editor.nodes()["flip"]["mode"] == mode
         assert editor.node("flip").get_attribute("data-mode") == mode
-        assert editor.node("flip").get_by_text(word).is_visible()
+        assert editor.node("flip").get_by_label(word, exact=True).is_visible()
         editor.press(key)
         assert "mode" not in editor.nodes()["flip"]
         assert editor.node("flip").get_attribute("data-mode") is None

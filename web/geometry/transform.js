@@ -51,12 +51,13 @@ export const panned = (view, dx, dy) => ({ x: view.x + dx, y: view.y + dy, zoom:
 
 /**
  * Find the view that shows a box in the middle, as large as it may be.
- * @param {Box} box @param {Size} size @param {{margin?: number, largest?: number}} [options] @returns {View}
+ * @param {Box} box @param {Size} size @param {{margin?: number, largest?: number, least?: number}} [options]
+ * @returns {View}
  */
-export function fit(box, size, { margin = 48, largest = 1 } = {}) {
+export function fit(box, size, { margin = 48, largest = 1, least = MIN_ZOOM } = {}) {
   const across = Math.max(1, size.width - 2 * margin) / Math.max(1, box.width);
   const down = Math.max(1, size.height - 2 * margin) / Math.max(1, box.height);
-  const zoom = clampZoom(Math.min(across, down, largest));
+  const zoom = Math.max(least, Math.min(across, down, largest));
   return centred({ x: box.x + box.width / 2, y: box.y + box.height / 2 }, size, zoom);
 }
 

@@ -105,7 +105,7 @@ class Minimap {
     const context = this.nodes.getContext("2d");
     const extent = canvas.scene.extent();
     if (!context || !extent) return;
-    this.view = fit(extent, SIZE, { margin: 10, largest: 0.12 });
+    this.view = fit(extent, SIZE, { margin: 10, largest: 0.12, least: 1e-6 });
     const { x, y, zoom } = this.view;
     context.setTransform(1, 0, 0, 1, 0, 0);
     context.clearRect(0, 0, this.nodes.width, this.nodes.height);

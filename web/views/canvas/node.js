@@ -1,6 +1,7 @@
 /** A node as elements: there only while it is in view. */
 
 import { el } from "../dom.js";
+import { icon } from "../icons.js";
 import { makeRow, rowKey } from "./rows.js";
 
 /** @import {NodeRun} from "../../store/types.js" */
@@ -52,13 +53,7 @@ export class NodeView {
     const title = node.view.title || type.title;
     this.title.textContent = title;
     this.header.title = type.missing ?? (type.deprecated ? `${type.title}: ${type.deprecated}` : `${type.title} (${this.id})`);
-    const marks = [];
-    if (type.missing) marks.push("missing");
-    if (type.deprecated) marks.push("old");
-    if (node.mode) marks.push(MODES[node.mode]);
-    if (node.view.pinned) marks.push("pinned");
-    if (node.graph !== null) marks.push("subgraph");
-    this.badges.replaceChildren(...marks.map((text) => el("span", { class: "node-badge", text, data: { badge: text } })));
+    this.badges.replaceChildren(...badgesOf(node, type).map(badge));
     const set = this.element.dataset;
     setOrDrop(set, "mode", node.mode);
     setOrDrop(set, "color", node.view.color ?? null);
@@ -133,6 +128,22 @@ export class NodeView {
     this.element.remove();
   }
 }
+
+/** What a header tells in signs, each with its words. @param {Placed["node"]} node @param {Placed["type"]} type */
+function badgesOf(node, type) {
+  /** @type {[string, string][]} */
+  const found = [];
+  if (type.missing) found.push(["warning", "missing"]);
+  if (type.deprecated) found.push(["history", "outdated"]);
+  if (node.mode) found.push([node.mode, MODES[node.mode]]);
+  if (node.view.pinned) found.push(["pin", "pinned"]);
+  if (node.graph !== null) found.push(["subgraph", "subgraph"]);
+  return found;
+}
+
+/** @param {[string, string]} badge */
+const badge = ([drawing, words]) =>
+  el("span", { class: "node-badge", title: words, role: "img", "aria-label": words, data: { badge: words } }, icon(drawing));
 
 /** @param {DOMStringMap} set @param {string} name @param {string | null} value */
 function setOrDrop(set, name, value) {

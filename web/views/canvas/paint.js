@@ -156,13 +156,17 @@ function paintBends(context, scene, wires, theme) {
   }
 }
 
+/** How high a header is drawn: high enough for its title, however small the node. @param {number} zoom */
+const headerAt = (zoom) => Math.max(HEADER, (NAME * 1.7) / zoom);
+
 /** @param {CanvasRenderingContext2D} context @param {Painted} painted */
 function paintBoxes(context, { boxes, theme, view, ratio, selection, state, look }) {
   const line = 1 / view.zoom;
+  const header = headerAt(view.zoom);
   /** @type {Map<string, Box[]>} */
   const headers = new Map();
   context.fillStyle = theme.surface;
-  context.strokeStyle = theme.line;
+  context.strokeStyle = theme.dot;
   context.lineWidth = line;
   context.globalAlpha = 1;
   context.beginPath();
@@ -177,7 +181,7 @@ function paintBoxes(context, { boxes, theme, view, ratio, selection, state, look
   for (const [color, same] of headers) {
     context.fillStyle = color;
     context.beginPath();
-    for (const box of same) context.rect(box.x, box.y, box.width, Math.min(HEADER, box.height));
+    for (const box of same) context.rect(box.x, box.y, box.width, Math.min(header, box.height));
     context.fill();
   }
   context.beginPath();
@@ -232,14 +236,14 @@ function paintNames(context, { boxes, theme, view, ratio }) {
   context.font = `500 ${NAME}px ${theme.font}`;
   context.fillStyle = theme.text;
   context.textBaseline = "middle";
+  const header = headerAt(view.zoom) * view.zoom;
   for (const { box, node, type } of boxes) {
     const [width, height] = [box.width * view.zoom, box.height * view.zoom];
-    const most = Math.floor((width - NAME) / (NAME * 0.58));
-    if (most < 3 || height < NAME) continue;
+    const most = Math.floor((width - NAME) / (NAME * 0.6));
+    if (most < 4 || height < NAME) continue;
     const title = node.view.title ?? type.title;
     const text = title.length > most ? `${title.slice(0, most - 1)}…` : title;
-    const header = HEADER * view.zoom;
-    const middle = header > NAME ? header / 2 : height > header + NAME * 1.6 ? (header + height) / 2 : height / 2;
+    const middle = Math.min(height, header) / 2;
     context.fillText(text, box.x * view.zoom + view.x + NAME / 2, box.y * view.zoom + view.y + middle);
   }
 }
