@@ -12,6 +12,7 @@ from nodegraph.server.accounts import Accounts
 from nodegraph.server.api import (
     batches,
     events,
+    extensions,
     files,
     jobs,
     models,
@@ -43,7 +44,9 @@ from nodegraph.server.webhooks import Webhooks
 from nodegraph.server.workflows import Workflows
 
 log = logging.getLogger(__name__)
-RESOURCES = (jobs, batches, queue, nodes, workflows, templates, models, files, outputs, events, system, users)
+RESOURCES = (
+    jobs, batches, queue, nodes, extensions, workflows, templates, models, files, outputs, events, system, users,
+)  # fmt: skip
 PAGES = "/{name:(?!api/v[0-9]).+}"
 """All else is a page's name; never below `/api/v1`, where a wrong method must be told as such."""
 
@@ -69,6 +72,7 @@ def build(settings: Settings) -> web.Application:
     app.router.add_get("/readyz", health.readyz)
     app.router.add_get("/metrics", metrics.metrics)
     app.router.add_get("/login", static.login, allow_head=False)
+    app.router.add_get(extensions.FILES, extensions.file)
     app.router.add_get("/", static.page)
     app.router.add_get(PAGES, static.page)
     set_public(app, *(("GET", path) for path in ("/healthz", "/readyz", "/login", "/", "/{name}")))

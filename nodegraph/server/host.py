@@ -94,6 +94,11 @@ class Host:
             self._refreshing = asyncio.create_task(self._refresh_quietly(), name="catalogue")
         return self._catalogue
 
+    async def known(self) -> Catalogue:
+        """Return the node types as known now; the very first run has to wait until something is."""
+        found = self.catalogue()
+        return found if found.document["nodes"] else await self.refresh()
+
     async def refresh(self) -> Catalogue:
         """Ask for the node types anew and return them."""
         self._asked = time.monotonic()
@@ -162,6 +167,11 @@ class Host:
         """Return a picture as WebP within a square of that size; raise `Refused` where it is none."""
         _, data = await self._look("thumbnail", {"path": str(path), "size": size})
         return data
+
+    async def web_file(self, plugin: str, path: str) -> tuple[str, bytes]:
+        """Return media type and bytes of a file that a plugin adds to the editor; raise `ApiError` 404 for no such."""
+        result, data = await self._call("web", {"plugin": plugin, "path": path})
+        return str(result["media"]), data
 
     async def plugin_route(
         self,

@@ -9,6 +9,7 @@ import pluggy
 
 if TYPE_CHECKING:
     from nodegraph.workers.routes import Routes
+    from nodegraph.workers.web import Web
 
 hookspec = pluggy.HookspecMarker("nodegraph")
 
@@ -36,3 +37,8 @@ def encode_preview(value: Any) -> Encoded | None:
 @hookspec
 def register_routes(routes: Routes) -> None:
     """Add routes of the plugin's own below `/api/v1/plugins/<plugin>/`; called once, in the host process."""
+
+
+@hookspec
+def register_web() -> Web | None:
+    """Return what the plugin adds to the editor: modules and what they load; called once, in the host process."""

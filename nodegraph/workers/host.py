@@ -26,6 +26,7 @@ from nodegraph.workers.checking import Checks
 from nodegraph.workers.packages import remember
 from nodegraph.workers.routes import NoRouteError, Request, collect_routes
 from nodegraph.workers.setup import input_folders, open_runtime, redactor, versions
+from nodegraph.workers.web import collect_web
 
 log = logging.getLogger(__name__)
 Json = Any
@@ -77,7 +78,7 @@ class Service:
         # The pictures that all users have; those of the working directory, which may be somebody's own, no job finds.
         self._folders = self._runtime.folders.placed({"input": tuple(input_folders(config["input"]))})
         remember(Path(config["data"]), self._runtime.plugins)
-        self._routes = collect_routes(self._runtime.plugins)
+        self._routes, self._web = collect_routes(self._runtime.plugins), collect_web(self._runtime.plugins)
         specs = {spec.id: spec for spec in self._runtime.plugins.registry.values()}
         self._specs = [specs[id] for id in sorted(specs)]
         self._fits = fits(self._specs)
@@ -115,10 +116,17 @@ class Service:
             told = {**asdict(state), "reason": None if state.reason is None else self._redact(state.reason)}
             routes = self._routes.get(state.name)
             told |= {"routes": 0 if routes is None else len(routes)}
-            told |= {"refused": [] if routes is None else [self._redact(reason) for reason in routes.refused]}
+            added = self._web.get(state.name)
+            refused = [*(() if routes is None else routes.refused), *(() if added is None else added.refused)]
+            told |= {"refused": [self._redact(reason) for reason in refused]}
             told.pop("import_seconds")  # it differs from start to start, and the rest has a name by its content
             states.append(told)
-        document = {"nodes": nodes, "fits": self._fits, "plugins": states}
+        web = {
+            name: {"modules": part.modules, "files": {path: file.etag for path, file in part.files.items()}}
+            for name, part in self._web.items()
+            if part.files
+        }
+        document = {"nodes": nodes, "fits": self._fits, "plugins": states, "web": web}
         text = json.dumps(document, separators=(",", ":"), ensure_ascii=False, default=str)
         data = text.encode("utf-8", "replace")
         etag = hashlib.sha256(data).hexdigest()[:32]
@@ -172,6 +180,14 @@ class Service:
     def call_thumbnail(self, params: dict[str, Any], payload: bytes) -> Answer:
         """Make a small picture."""
         return {}, pictures.thumbnail(Path(params["path"]), params["size"])
+
+    def call_web(self, params: dict[str, Any], payload: bytes) -> Answer:
+        """Give a file that a plugin adds to the editor."""
+        part = self._web.get(params["plugin"])
+        file = None if part is None else part.files.get(params["path"])
+        if file is None:
+            raise _NotFoundError("there is no file of that name among what plugins add")
+        return {"media": file.media}, file.data
 
     def call_route(self, params: dict[str, Any], payload: bytes) -> Answer:
         """Have a plugin answer a request."""

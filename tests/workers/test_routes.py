@@ -88,7 +88,7 @@ async def test_hook_register_routes(settings: Settings) -> None:
         assert answer == PluginAnswer(200, "application/json", b'{"quotient": 9, "remainder": 2}')
         answer = await host.plugin_route("good", "POST", "echo", body=b"\x00\xff")
         assert answer == PluginAnswer(201, "text/plain", b"\x00\xff")
-        answer = await host.plugin_route("good", "GET", "own/nodegraph_good.py")
+        answer = await host.plugin_route("good", "GET", "own/__init__.py")
         assert b"as somebody else would write it" in answer.body
         answer = await host.plugin_route("good", "GET", "divide/x")
         assert answer.status == 500

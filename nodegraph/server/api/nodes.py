@@ -9,7 +9,6 @@ from aiohttp import web
 
 from nodegraph.server.api.routing import BINARY, Model, Query, Route, respond
 from nodegraph.server.errors import ApiError, not_found
-from nodegraph.server.host import Catalogue
 from nodegraph.server.keys import HOST, SETTINGS
 from nodegraph.server.security.principal import principal
 
@@ -41,7 +40,8 @@ class PluginsAnswer(Model):
 
 async def index(request: web.Request, query: NodesQuery) -> web.Response:
     """List the node types."""
-    catalogue = await _catalogue(request, query.fresh)
+    host = request.app[HOST]
+    catalogue = await (host.refresh() if query.fresh else host.known())
     etag = catalogue.etag if catalogue.fresh else f"{catalogue.etag}-stale"
     headers = {"ETag": f'"{etag}"', "Cache-Control": "private, no-cache"}
     if any(tag.value in (etag, "*") for tag in request.if_none_match or ()):
@@ -53,7 +53,7 @@ async def index(request: web.Request, query: NodesQuery) -> web.Response:
 
 async def show(request: web.Request) -> web.Response:
     """Return the JSON Schema of a node type, also by an older name of it."""
-    catalogue = await _catalogue(request)
+    catalogue = await request.app[HOST].known()
     id = request.match_info["id"]
     schema = catalogue.document["nodes"].get(id)
     for other in catalogue.document["nodes"].values() if schema is None else ():
@@ -66,7 +66,7 @@ async def show(request: web.Request) -> web.Response:
 
 async def plugins(request: web.Request) -> web.Response:
     """List the plugins."""
-    catalogue = await _catalogue(request)
+    catalogue = await request.app[HOST].known()
     found = catalogue.document["plugins"]
     skipped = dict(request.app[HOST].skipped)
     return respond(PluginsAnswer(stale=not catalogue.fresh, plugins=found, skipped=skipped))
@@ -86,13 +86,6 @@ async def plugin(request: web.Request) -> web.Response:
         user=principal(request).user,
     )
     return web.Response(status=answer.status, body=answer.body, headers={"Content-Type": answer.media})
-
-
-async def _catalogue(request: web.Request, fresh: bool = False) -> Catalogue:
-    """Return what is known; the very first run has to wait until something is."""
-    host = request.app[HOST]
-    known = host.catalogue()
-    return await host.refresh() if fresh or not known.document["nodes"] else known
 
 
 LATER = {503: "The process that knows them is being started"}

@@ -39,6 +39,7 @@ TAGS: Final[Mapping[str, str]] = {
     "batches": "One workflow over many values.",
     "queue": "What waits and runs.",
     "nodes": "What workflows are made of.",
+    "extensions": "What plugins add to the editor.",
     "workflows": "Saved workflows and their revisions.",
     "templates": "Workflows that come with the server.",
     "models": "Model files.",

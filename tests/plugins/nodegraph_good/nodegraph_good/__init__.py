@@ -7,19 +7,21 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from importlib.resources import files
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 from pydantic import Field
 
-from nodegraph import Context, hookimpl, node
+from nodegraph import Context, Widget, hookimpl, node
 from nodegraph.diffusion.registry import Sampler, Scheduler
 from nodegraph.diffusion.values import Image
 from nodegraph.diffusion.weights.family import Family
 from nodegraph.diffusion.weights.layouts.sd1 import SD1, UNET
 from nodegraph.workers.hooks import Encoded
 from nodegraph.workers.routes import Request, Response, Routes
+from nodegraph.workers.web import Web
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -89,10 +91,16 @@ def show(context: Context, number: int = 7) -> int:
     return number
 
 
+@node("good.Rate", category="good")
+def rate(stars: Annotated[int, Field(ge=0, le=5), Widget("good-stars")] = 3) -> int:
+    """Give so many stars."""
+    return stars
+
+
 @hookimpl
 def register_nodes() -> list[Callable[..., Any]]:
     """Return the nodes."""
-    return [divide, count, ramp, show]
+    return [divide, count, ramp, show, rate]
 
 
 @hookimpl
@@ -120,6 +128,12 @@ def register_routes(routes: Routes) -> None:
     routes.add("GET", "sleep", lambda request: time.sleep(float(request.query["seconds"])))
     routes.static("own", Path(__file__).parent.resolve())
     routes.add("GET", "../escape", answer)
+
+
+@hookimpl
+def register_web() -> Web:
+    """Return what the editor loads: an element to choose stars with."""
+    return Web(files(__name__) / "web", modules=("stars.js", "none.js"))
 
 
 @hookimpl
