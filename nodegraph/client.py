@@ -128,6 +128,10 @@ class Client:
             if cursor is None:
                 return
 
+    async def queue(self) -> Json:
+        """Return how the queue is: `paused` and its `reason`, `queued`, `running`, `waiting`, `devices`, `jobs`."""
+        return await self._json("GET", "/queue")
+
     async def cancel(self, id: str) -> Job:
         """Cancel a job; one that has ended stays as it is."""
         return Job.of(await self._json("POST", f"/jobs/{_part(id)}/cancel", again=True))

@@ -98,7 +98,7 @@ class Lines:
 
     def _write(self, line: str, now: float) -> None:
         self._last = now
-        done = f"{self.tally.done}/{len(self.tally.known)}"
+        done = f"{self.tally.done}/{self.tally.total}"
         self._stream.write(f"[{duration(self.tally.seconds)}, node {done}] {line}\n")
         self._stream.flush()
 
@@ -195,8 +195,8 @@ class Live:
             )
             told = steps(work, now) or duration(now - work.started)
             table.add_row(_label(work), bar, told)
-        everything = ProgressBar(total=max(len(tally.known), 1), completed=tally.done, width=24)
-        nodes = f"{tally.done} of {len(tally.known)} nodes" if tally.known else "starting"
+        everything = ProgressBar(total=max(tally.total, 1), completed=tally.done, width=24)
+        nodes = f"{tally.done} of {tally.total} nodes" if tally.known else "starting"
         told = f"{nodes}, {duration(tally.seconds)}"
         table.add_row("all", everything, told)
         return Group(table, CANCELLING) if self._cancel.cancelled else table

@@ -95,9 +95,12 @@ async def _followed(client: Client, job: Job, options: argparse.Namespace) -> Jo
     terminal = options.file != files.STDIN and not options.json and sys.stdin.isatty() and sys.stderr.isatty()
     person = Person(options.answers, screen, token, terminal=terminal)
     sys.stderr.write(f"job {job.id}{_ahead(job)}\n")
+    screen.tally.expected = job.nodes
     with cancelling(token, announce=not screen.drawn), screen:
         stop = asyncio.create_task(_cancel_on(client, job.id, token, loop))
         try:
+            if job.state is State.QUEUED:
+                sys.stderr.write(_held(await client.queue()))
             while True:
                 job = await client.wait(job.id, until={*ENDED, State.WAITING}, on_update=_shown(screen))
                 if job.state is not State.WAITING:
@@ -134,6 +137,12 @@ def _ahead(job: Job) -> str:
     """Return what a job has before it, as one says it."""
     left = "" if job.left is None else f", about {duration(job.left)} in all"
     return f", {several(job.place, 'job')} before it{left}" if job.place else left
+
+
+def _held(queue: Json) -> str:
+    """Return a line that tells why no job is begun, if that is so."""
+    reason = f" ({queue['reason']})" if queue["reason"] else ""
+    return f"the queue is paused{reason}: the job waits until an admin resumes it\n" if queue["paused"] else ""
 
 
 def _shown(screen: Display) -> Any:

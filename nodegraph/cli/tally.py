@@ -53,6 +53,8 @@ class Tally:
     at_work: dict[str, Work] = field(default_factory=dict)
     known: set[str] = field(default_factory=set)
     """Every node that was told of so far; one may expand into more."""
+    expected: int = 0
+    """How many nodes there are, where that is known before they are told of."""
     run: set[str] = field(default_factory=set)
     reused: set[str] = field(default_factory=set)
     failed: dict[str, str] = field(default_factory=dict)
@@ -69,6 +71,11 @@ class Tally:
     def seconds(self) -> float:
         """Return how long it has been going on."""
         return self.clock() - self.started
+
+    @property
+    def total(self) -> int:
+        """Return how many nodes there are, as far as is known."""
+        return max(len(self.known), self.expected)
 
     @property
     def done(self) -> int:

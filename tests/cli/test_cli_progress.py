@@ -29,6 +29,16 @@ def clock() -> Clock:
     return Clock()
 
 
+def test_nodes_that_were_not_told_of_yet_count_where_their_number_is_known(clock: Clock) -> None:
+    tally = Tally(clock)
+    tally.expected = 2
+    tally.add(events.Cached("model", "CheckpointLoaderSimple"))
+    assert (tally.done, tally.total) == (1, 2)
+    for node in ("a", "b"):  # it has expanded
+        tally.add(events.Cached(node, "faults.Add"))
+    assert (tally.done, tally.total) == (3, 3)
+
+
 def test_rate_and_time_left_count_from_the_first_progress(clock: Clock) -> None:
     tally = Tally(clock)
     tally.add(events.Running("sample", "KSampler"))

@@ -8,9 +8,11 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.request import Request, urlopen
 
 import pytest
 
@@ -112,6 +114,22 @@ def test_a_question_is_answered_beforehand_or_told(command: Command, tmp_path: P
     code, _, err = command("jobs", "answer", job, "gate=maybe")
     assert (code, 'gate: got the text "maybe"; expected "go on" or "stop"' in err) == (3, True)
     assert command("jobs", "answer", job, "gate=stop")[0] == 0
+
+
+def test_a_paused_queue_is_told(command: Command, shared: Shared, tmp_path: Path) -> None:
+    def ask(what: str, body: object = None) -> None:
+        headers = {**shared.headers, "Content-Type": "application/json"}
+        data = None if body is None else json.dumps(body).encode()
+        urlopen(Request(f"{shared.url}/api/v1/queue/{what}", data, headers, method="POST")).close()
+
+    ask("pause", {"reason": "new driver"})
+    resume = threading.Timer(1.0, ask, ["resume"])
+    resume.start()
+    try:
+        code, _, err = command("submit", write(tmp_path, SUM))
+    finally:
+        resume.join()
+    assert (code, "the queue is paused (new driver): the job waits until an admin resumes it\n" in err) == (0, True)
 
 
 def test_what_cannot_be_read_is_told(command: Command, tmp_path: Path) -> None:
