@@ -114,6 +114,19 @@ def test_04_search_palette_finds_by_category_and_lists_recent_first(editor: Edit
     assert editor.page.locator("[data-chooser]").count() == 0
 
 
+def test_04_search_palette_adds_subgraphs_of_the_file(editor: Editor) -> None:
+    document = copy.deepcopy(TEXTS)
+    inner = {"nodes": {"deep": {"type": "faults.Text", "params": {"text": "x"}}}, "outputs": {"said": "deep.out"}}
+    document["subgraphs"] = {"speech": inner}
+    editor.open(document)
+    editor.press("Shift+A")
+    palette = chooser(editor, "palette")
+    editor.page.keyboard.type("speech")
+    assert "said" in palette.locator(".chooser-aside").inner_text()
+    editor.press("Enter")
+    assert editor.nodes()[added(editor, document["nodes"])] == {"graph": "speech"}
+
+
 MANY = """async (count) => {
     const answer = await (await fetch('/api/v1/nodes')).json();
     const known = Object.entries(answer.nodes);
@@ -501,6 +514,31 @@ def test_45_each_thing_has_a_menu_of_its_own(editor: Editor) -> None:
     editor.click(page.locator(".tab").first, button="right")
     page.locator('[data-menu="tab"] [data-command="tab.duplicate"]').click()
     assert len(editor.state()["tabs"]) == 2
+
+
+def test_45_a_long_touch_opens_the_menu(editor: Editor, context: BrowserContext) -> None:
+    editor.open(TEXTS)
+    x, y = editor.place(editor.node("second").locator("[data-part=header], .node-header").first)
+    touch = context.new_cdp_session(editor.page)
+    touch.send("Input.dispatchTouchEvent", {"type": "touchStart", "touchPoints": [{"x": x, "y": y}]})
+    menu = editor.page.locator('[data-menu="node"]')
+    menu.wait_for(state="visible", timeout=5000)
+    touch.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+    assert editor.state()["selection"] == ["node:second"]
+    menu.locator('[data-command="graph.delete"]').click()
+    assert set(editor.nodes()) == {"first"}
+
+
+def test_47_the_panel_that_was_open_is_open_again_as_wide_as_it_was(editor: Editor) -> None:
+    editor.start()
+    assert not editor.panel("help").is_visible()
+    editor.press("F1")
+    x, y = editor.place(editor.page.locator("#dock .sash"))
+    editor.drag((x, y), (x - 100, y))
+    width = editor.panel("help").bounding_box()
+    editor.page.reload()
+    editor.wait_until(lambda: editor.panel("help").is_visible(), "the panel is open again")
+    assert editor.panel("help").bounding_box() == width
 
 
 def ground(editor: Editor) -> str:

@@ -39,7 +39,7 @@ export const DEFAULTS = Object.freeze({
   autosave: true,
   seed: "random",
   tourSeen: false,
-  dock: "open",
+  dock: "closed",
   dockWidth: 320,
   dockTab: "queue",
   keys: {},

@@ -7,12 +7,22 @@ import { openMenu } from "./menu.js";
 /** @typedef {import("../../editor.js").Editor} Editor */
 /** @typedef {import("./menu.js").Entry} Entry */
 
+/** What is done most, with its icon. @type {readonly (readonly [string, string, string])[]} */
+const RAIL = [
+  ["palette.open", "plus", "Add a node"],
+  ["file.open", "folder", "Open a workflow"],
+  ["file.templates", "template", "Templates"],
+  ["find.open", "search", "Find in this workflow"],
+  ["view.form", "form", "Form of this workflow"],
+];
+
 /**
  * @param {Editor} editor
  * @param {{tools: HTMLElement, rail: HTMLElement}} places
  */
 export function mount(editor, { tools, rail }) {
-  rail.append(commandButton(editor, "palette.open", "plus", "Add a node"));
+  const shortcuts = RAIL.filter(([command]) => editor.commands.get(command) !== null);
+  rail.append(...shortcuts.map(([command, drawing, label]) => commandButton(editor, command, drawing, label)));
   const undo = commandButton(editor, "edit.undo", "undo", "Undo");
   const redo = commandButton(editor, "edit.redo", "redo", "Redo");
   const menu = el("button", { class: "icon-button", type: "button", "aria-label": "Menu", "aria-haspopup": "menu",

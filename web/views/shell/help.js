@@ -99,6 +99,6 @@ function legend({ catalogue }) {
   const items = [...types].sort().map((type) => el("li", { class: "port-line" }, ...line(type)));
   const list = portIcon({ hue: 0, shape: "circle", list: true });
   return el("article", { class: "help" }, el("p", { text: "Select a node to read what it does." }),
-    el("h4", { text: "Types of links" }), el("ul", { class: "legend" }, ...items),
+    el("h4", { text: "Types of links" }), el("ul", { class: "type-legend" }, ...items),
     el("p", { class: "aside-by dim" }, list, "A list: wired to a single one, the node runs for each."));
 }

@@ -18,6 +18,8 @@ import { icon } from "../icons.js";
  * @property {readonly string[]} [keys]
  */
 
+/** Below this width of the window panels lie over the canvas. */
+const OVER = 960;
 const WIDTHS = { least: 260, most: 720 };
 
 /** The panels of the page. */
@@ -40,6 +42,7 @@ export class Panels {
     this.rails = rails;
     this.sides = { drawer, dock };
     dock.append(this.#sash(dock));
+    dock.style.setProperty("--dock-width", `${editor.settings.get("dockWidth")}px`);
   }
 
   /**
@@ -86,6 +89,7 @@ export class Panels {
     side.hidden = false;
     this.#shown[panel.side] = id;
     this.#mark();
+    if (panel.side === "dock") this.#remember("open", id);
     if (focus) this.#focus(host);
     this.editor.emit({ type: "view" });
   }
@@ -99,8 +103,21 @@ export class Panels {
     this.sides[side].hidden = true;
     this.#shown[side] = null;
     this.#mark();
+    if (side === "dock") this.#remember("closed", id ?? "");
     if (focused) (id === null ? null : this.#buttons.get(id))?.focus();
     this.editor.emit({ type: "view" });
+  }
+
+  /** Show the panel that was shown when the page was left. */
+  restore() {
+    const { dock, dockTab } = this.editor.settings.values;
+    if (dock === "open" && innerWidth > OVER) this.show(dockTab);
+  }
+
+  /** @param {"open" | "closed"} dock @param {string} tab */
+  #remember(dock, tab) {
+    this.editor.settings.set("dock", dock);
+    this.editor.settings.set("dockTab", tab);
   }
 
   /**
@@ -159,6 +176,7 @@ export class Panels {
       const fits = Math.max(WIDTHS.least, Math.min(width, WIDTHS.most, innerWidth - 200));
       dock.style.setProperty("--dock-width", `${fits}px`);
       sash.setAttribute("aria-valuenow", String(Math.round(fits)));
+      this.editor.settings.set("dockWidth", Math.round(fits));
     };
     sash.addEventListener("pointerdown", (event) => {
       sash.setPointerCapture(event.pointerId);

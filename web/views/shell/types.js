@@ -21,7 +21,7 @@ export function typeSummary(catalogue, type, chosen) {
   return el("div", { class: "type-summary" }, el("h3", { text: type.title }),
     el("p", { class: "dim small-text", text: [type.category, type.plugin].filter(Boolean).join(" · ") }),
     type.deprecated !== null && el("p", { class: "warn-text", text: `Old: ${type.deprecated}` }),
-    el("p", { text: paragraphs(type.doc)[0] ?? "" }),
+    ...docElements(type.doc).slice(0, 1),
     ...portList(catalogue, "Takes", wired, chosen),
     ...portList(catalogue, "Gives", [...type.outputs.values()], chosen),
     typed.length > 0 && el("p", { class: "dim", text: `Settings: ${names}` }));
@@ -44,11 +44,6 @@ function portList(catalogue, title, ports, chosen) {
 /** A port's name as words. @param {string} name */
 export function words(name) {
   return name.replaceAll("_", " ");
-}
-
-/** @param {string} doc @returns {string[]} */
-export function paragraphs(doc) {
-  return doc.split(/\n\s*\n/).map((part) => part.replace(/\s*\n\s*/g, " ").trim()).filter(Boolean);
 }
 
 /**
