@@ -498,6 +498,7 @@ def test_28_the_length_of_a_prompt_is_told_as_an_estimate(fields: Editor) -> Non
     count = row(fields, "prompt", "text").locator(".field-count")
     assert count.text_content() == "≈ 7 / 75"
     assert "counted by words" in str(count.get_attribute("title"))
+    assert row(fields, "lines", "text").locator(".field-count").text_content() == "", "this text is no prompt"
     fields.click(fields.field("prompt", "text"))
     fields.press("Mod+A")
     fields.page.keyboard.insert_text("word " * 80)

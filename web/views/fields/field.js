@@ -169,6 +169,17 @@ export function fieldAt(element) {
   return found ? (views.get(found) ?? null) : null;
 }
 
+/**
+ * Tell whether the texts of a node are prompts: what it gives conditions a model.
+ * @param {Editor} editor
+ * @param {import("../../store/types.js").Node | undefined} node
+ */
+export function isPrompt({ catalogue, session }, node) {
+  if (!node) return false;
+  const { outputs } = catalogue.type(node, session.graph);
+  return [...outputs.values()].some(({ type }) => type === "Conditioning");
+}
+
 /** Write a name as people read it. @param {string} name */
 export const words = (name) => name.replaceAll("_", " ");
 
@@ -209,6 +220,7 @@ function nodeHost(editor, id, field, port) {
     field,
     name: port.name,
     label,
+    prompt: isPrompt(editor, node()),
     roomy: false,
     commit: (value, merge) =>
       editor.apply(`Change ${label}`, (graph) => setParam(graph, id, port.name, value), merge ? { merge } : undefined),

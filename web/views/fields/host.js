@@ -12,6 +12,7 @@ import { equal } from "../../store/json.js";
  * @property {Field} field
  * @property {string} name of the input
  * @property {string} label
+ * @property {boolean} prompt whether a text is a prompt, of which the length in tokens counts
  * @property {boolean} roomy whether there is room for larger controls, as in a form
  * @property {(value: Json | undefined, merge?: string) => void} commit makes a value the input's; undefined takes it
  *   away. Commits with the same `merge` shortly after one another are one step of undo

@@ -75,8 +75,8 @@ export class List {
     (options.anchor.closest("dialog") ?? document.body).append(this.element);
     this.element.showPopover();
     this.#listen();
-    this.#filter();
     this.#place();
+    this.#filter();
     this.search.focus({ preventScroll: true });
   }
 

@@ -82,13 +82,17 @@ export class PromptControl extends TypedControl {
     const text = this.input.value;
     if (this.#drawn === text && text !== "") return;
     this.#drawn = text;
-    const tokens = roughTokens(text);
-    this.count.textContent = text.trim() === "" ? "" : lengthWords(text);
-    const more = `a model's own count differs a little. ${CHUNK} at a time are read.`;
-    this.count.title = `About ${tokens} tokens, counted by words; ${more}`;
+    if (this.host.prompt) this.#count(text);
     if (this.host.roomy) this.#grow();
     if (!text.includes("(") && this.#backdrop === null) return;
     this.#tint(text);
+  }
+
+  /** @param {string} text */
+  #count(text) {
+    const more = `a model's own count differs a little. ${CHUNK} at a time are read.`;
+    this.count.textContent = text.trim() === "" ? "" : lengthWords(text);
+    this.count.title = `About ${roughTokens(text)} tokens, counted by words; ${more}`;
   }
 
   /** @param {string} text */

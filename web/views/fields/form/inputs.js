@@ -5,7 +5,7 @@ import { setParam } from "../../../store/edits.js";
 import { split } from "../../../store/names.js";
 import { el, fill } from "../../dom.js";
 import { bodiesOf } from "../combo.js";
-import { FieldView, words } from "../field.js";
+import { FieldView, isPrompt, words } from "../field.js";
 import { seedMode, SEED_MODES, setSeedMode } from "../seeds.js";
 import { exposed } from "./exposed.js";
 
@@ -123,6 +123,7 @@ export class FormInputs {
       field,
       name,
       label,
+      prompt: isPrompt(editor, node()),
       roomy: true,
       commit: (value, merge) => {
         const edit = each((graph, to, port) => setParam(graph, to, port, value));
