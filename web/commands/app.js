@@ -4,6 +4,7 @@ import { openEmpty } from "../start.js";
 import { find } from "../views/dom.js";
 import { openCommandList } from "../views/shell/command_list.js";
 import { openContextMenu } from "../views/shell/context_menu.js";
+import { keeperOf } from "../views/documents/keeper.js";
 import { askText } from "../views/shell/dialogs.js";
 import { openFind } from "../views/shell/find.js";
 import { openKeyHelp } from "../views/shell/key_help.js";
@@ -65,6 +66,7 @@ function shift(editor, id, by) {
  */
 async function close(editor, id) {
   const tab = tabOf(editor, id);
+  if (tab.name !== null) await keeperOf(editor).settle(tab);
   if (tab.dirty && tab.document.nodes.size > 0) {
     const answer = await editor.ask({
       title: `Close “${titleOf(tab)}”?`,

@@ -34,7 +34,8 @@ function tabOf(editor, id) {
 function savingCommands() {
   const named = (/** @type {Editor} */ { session }) => session.name !== null;
   return [
-    { id: "file.save", title: "Save", group, keys: ["Mod+S"], typing: true, run: (editor, id) => save(editor, tabOf(editor, id)) },
+    { id: "file.save", title: "Save", group, keys: ["Mod+S"], typing: true,
+      run: (editor, id) => save(editor, tabOf(editor, id)) },
     { id: "file.saveAs", title: "Save as…", group, keys: ["Mod+Shift+S"], typing: true,
       run: (editor, id) => saveAs(editor, tabOf(editor, id)) },
     { id: "file.rename", title: "Rename the saved workflow…", group, keys: [], when: named,
@@ -51,7 +52,8 @@ function openingCommands() {
   return [
     { id: "file.open", title: "Open…", group, keys: ["Mod+O"], typing: true, run: openLibrary },
     { id: "file.templates", title: "Templates…", group, keys: [], run: openTemplates },
-    { id: "file.revisions", title: "Revisions…", group, keys: [], run: (editor, id) => openRevisions(editor, tabOf(editor, id)) },
+    { id: "file.revisions", title: "Revisions…", group, keys: [],
+      run: (editor, id) => openRevisions(editor, tabOf(editor, id)) },
     { id: "file.diff", title: "Compare…", group, keys: [], run: chooseComparison },
     { id: "file.missing", title: "What is missing here…", group, keys: [], run: showMissing },
   ];
@@ -61,11 +63,16 @@ function openingCommands() {
 function conflictCommands() {
   const when = (/** @type {Editor} */ editor) => keeperOf(editor).of(editor.session).conflict !== undefined;
   return [
-    { id: "file.conflict", title: "Show how the saved workflow differs", group, keys: [], when, run: (editor, id) => showConflict(editor, tabOf(editor, id)) },
-    { id: "file.takeTheirs", title: "Take the saved workflow", group, keys: [], when, run: (editor, id) => takeTheirs(editor, tabOf(editor, id)) },
-    { id: "file.keepMine", title: "Keep mine as a copy", group, keys: [], when, run: (editor, id) => keepMine(editor, tabOf(editor, id)) },
-    { id: "file.saveMine", title: "Save mine over it", group, keys: [], when, run: (editor, id) => saveMine(editor, tabOf(editor, id)) },
-    { id: "file.saveAgain", title: "Save it again", group, keys: [], when, run: (editor, id) => saveMine(editor, tabOf(editor, id)) },
+    { id: "file.conflict", title: "Show how the saved workflow differs", group, keys: [], when,
+      run: (editor, id) => showConflict(editor, tabOf(editor, id)) },
+    { id: "file.takeTheirs", title: "Take the saved workflow", group, keys: [], when,
+      run: (editor, id) => takeTheirs(editor, tabOf(editor, id)) },
+    { id: "file.keepMine", title: "Keep mine as a copy", group, keys: [], when,
+      run: (editor, id) => keepMine(editor, tabOf(editor, id)) },
+    { id: "file.saveMine", title: "Save mine over it", group, keys: [], when,
+      run: (editor, id) => saveMine(editor, tabOf(editor, id)) },
+    { id: "file.saveAgain", title: "Save it again", group, keys: [], when,
+      run: (editor, id) => saveMine(editor, tabOf(editor, id)) },
   ];
 }
 
@@ -86,7 +93,11 @@ async function takeTheirs(editor, session) {
   editor.notify({ text: "What was saved elsewhere is shown. Undo brings yours back." });
 }
 
-/** Theirs keeps the name and the tab; mine goes on in a tab of its own. @param {Editor} editor @param {Session} session */
+/**
+ * Theirs keeps the name and the tab; mine goes on in a tab of its own.
+ * @param {Editor} editor
+ * @param {Session} session
+ */
 async function keepMine(editor, session) {
   const mine = session.document;
   const { json, etag } = await editor.api.workflow(session.name ?? "");

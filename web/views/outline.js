@@ -3,20 +3,19 @@
  * graph can be done here by keyboard, and a screen reader tells what there is.
  */
 
-import { disconnect, remove, setMode, setNote, setFrame, setTitle } from "../store/edits.js";
+import { disconnect, remove, setMode } from "../store/edits.js";
 import { split } from "../store/names.js";
 import { el } from "./dom.js";
-import { icon } from "./icons.js";
-import { buildTree } from "./outline/build.js";
-import { entriesOf } from "./outline/menu.js";
+import { buildTree, nearest } from "./outline/build.js";
+import { entriesOf, renameBranch, toolbar } from "./outline/menu.js";
 import { OutlineRow } from "./outline/row.js";
-import { askText } from "./shell/dialogs.js";
 import { openMenu } from "./shell/menu.js";
 
 /** @typedef {import("../editor.js").Editor} Editor */
 /** @typedef {import("./outline/build.js").Branch} Branch */
 
-const HINT = "Arrows move; Enter edits, wires or follows; Insert adds, Delete removes, F2 renames; Shift+F10 lists all.";
+const HINT = "Arrows move; Enter edits, wires or follows; Insert adds, Delete removes, F2 renames; "
+  + "Shift+F10 lists all.";
 
 /**
  * @param {Editor} editor
@@ -40,8 +39,10 @@ class Outline {
   /** @param {Editor} editor */
   constructor(editor) {
     this.editor = editor;
-    this.tree = el("ul", { class: "outline-tree scroll", role: "tree", "aria-label": "Nodes of the workflow", "aria-multiselectable": "true" });
-    this.element = el("div", { class: "outline" }, this.#tools(), this.tree, el("p", { class: "outline-hint", text: HINT }));
+    this.tree = el("ul", { class: "outline-tree scroll", role: "tree", "aria-label": "Nodes of the workflow",
+      "aria-multiselectable": "true" });
+    this.element = el("div", { class: "outline" }, this.#tools(), this.tree,
+      el("p", { class: "outline-hint", text: HINT }));
     this.tree.addEventListener("keydown", (event) => this.#key(event));
     this.tree.addEventListener("click", (event) => this.#click(event));
     this.tree.addEventListener("dblclick", (event) => this.#act(this.#keyOf(event.target)));
@@ -60,17 +61,16 @@ class Outline {
   }
 
   #tools() {
-    const button = (/** @type {string} */ action, /** @type {string} */ drawing, /** @type {string} */ text, /** @type {() => void} */ act) =>
-      el("button", { class: "icon-button", type: "button", "aria-label": text, data: { action, tip: text }, on: { click: act } }, icon(drawing));
     const here = (/** @type {(key: string) => void} */ act) => () => act(this.#current);
-    return el("div", { class: "outline-tools", role: "toolbar", "aria-label": "What to do" },
-      button("add", "plus", "Add a node", () => this.#add()),
-      button("connect", "link", "Wire", here((key) => this.#connect(key))),
-      button("edit", "edit", "Edit or rename", here((key) => (key.includes(".") ? this.#act(key) : void this.#rename(key)))),
-      button("mute", "mute", "Mute, or let run", here((key) => this.#mode(key, "mute"))),
-      button("bypass", "bypass", "Bypass, or let run", here((key) => this.#mode(key, "bypass"))),
-      button("delete", "trash", "Delete", here((key) => this.#delete(key))),
-      button("run", "play", "Run up to this node", here((key) => this.#run(key))));
+    return toolbar([
+      ["add", "plus", "Add a node", () => this.#add()],
+      ["connect", "link", "Wire", here((key) => this.#connect(key))],
+      ["edit", "edit", "Edit or rename", here((key) => (key.includes("|") ? this.#act(key) : void this.#rename(key)))],
+      ["mute", "mute", "Mute, or let run", here((key) => this.#mode(key, "mute"))],
+      ["bypass", "bypass", "Bypass, or let run", here((key) => this.#mode(key, "bypass"))],
+      ["delete", "trash", "Delete", here((key) => this.#delete(key))],
+      ["run", "play", "Run up to this node", here((key) => this.#run(key))],
+    ]);
   }
 
   // Drawing
@@ -100,7 +100,8 @@ class Outline {
 
   #draw() {
     this.#frame = 0;
-    const focused = this.tree.contains(document.activeElement) && document.activeElement instanceof HTMLElement ? document.activeElement : null;
+    const focused = this.tree.contains(document.activeElement) && document.activeElement instanceof HTMLElement
+      ? document.activeElement : null;
     const branches = buildTree(this.editor);
     const seen = new Set();
     this.#fill(this.tree, branches, 0, seen);
@@ -272,15 +273,21 @@ class Outline {
     if (branch.kind === "link") {
       const [node] = split(branch.end ?? "");
       this.#focus(node ? `node:${node}` : key);
-    } else if (branch.kind === "input" && branch.port?.field && branch.source === null) row.edit(() => this.#focus(key));
+    } else if (branch.kind === "input" && branch.port?.field && branch.source === null) row.edit(() =>
+      this.#focus(key));
     else if (branch.kind === "input" || branch.kind === "output") this.#connect(key);
-    else if (branch.kind === "node" && editor.session.graph.nodes.get(branch.node)?.graph != null) this.#enter(branch.node);
+    else if (branch.kind === "node" && this.#isInstance(branch.node)) this.#enter(branch.node);
     else if (branch.kind === "note" || branch.kind === "frame") void this.#rename(key);
     else {
       editor.session.select([branch.item]);
       editor.perform("view.fitSelection");
       this.#unfold(key, true);
     }
+  }
+
+  /** @param {string} node */
+  #isInstance(node) {
+    return this.editor.session.graph.nodes.get(node)?.graph != null;
   }
 
   /** @param {string} node */
@@ -314,16 +321,7 @@ class Outline {
   /** @param {string} key */
   async #rename(key) {
     const branch = this.#rows.get(key)?.branch;
-    if (!branch || !["node", "frame", "note"].includes(branch.kind)) return;
-    const { editor } = this;
-    const { graph } = editor.session;
-    const id = branch.item.slice(branch.item.indexOf(":") + 1);
-    const value = branch.kind === "node" ? graph.nodes.get(id)?.view.title : branch.kind === "frame" ? graph.frames.get(id)?.title : graph.notes.get(id)?.text;
-    const text = await askText({ title: branch.kind === "note" ? "Note" : "Rename", label: branch.kind === "note" ? "Text" : "Title", value: value ?? "", action: "OK" });
-    if (text !== null && branch.kind === "node") editor.apply("Rename", (now) => setTitle(now, id, text));
-    else if (text !== null && branch.kind === "frame") editor.apply("Rename", (now) => setFrame(now, id, { title: text }));
-    else if (text !== null) editor.apply("Write note", (now) => setNote(now, id, { text }));
-    this.#focus(key);
+    if (branch && (await renameBranch(this.editor, branch))) this.#focus(key);
   }
 
   /** @param {string} key */
@@ -394,12 +392,7 @@ class Outline {
     const branch = row?.branch;
     if (!row || !branch) return;
     const place = row.element.firstElementChild;
-    openMenu(this.editor, entriesOf(branch, this.#doing(key)), place instanceof HTMLElement ? place : row.element, { label: branch.label, name: "outline" });
+    openMenu(this.editor, entriesOf(branch, this.#doing(key)), place instanceof HTMLElement ? place : row.element,
+      { label: branch.label, name: "outline" });
   }
-}
-
-/** What stands for a row that is gone: its port, or its node. @param {string} key @param {ReadonlyMap<string, OutlineRow>} rows */
-function nearest(key, rows) {
-  for (let at = key.length; at > 0; at = key.lastIndexOf("|", at - 1)) if (rows.has(key.slice(0, at))) return key.slice(0, at);
-  return null;
 }

@@ -1,4 +1,6 @@
-/** What a workflow can be compared with: as it was saved, another open one, another saved one, what the last job ran. */
+/**
+ * What a workflow can be compared with: as it was saved, another open one, another saved one, what the last job ran.
+ */
 
 import { readGraph } from "../../store/document.js";
 import { openDiff } from "../diff.js";
@@ -17,12 +19,14 @@ export async function chooseComparison(editor) {
   const { session } = editor;
   const others = await othersOf(editor, session);
   if (others.length === 0) {
-    editor.notify({ text: "There is nothing to compare with yet: save the workflow, run it, or open another.", kind: "warn" });
+    editor.notify({ text: "There is nothing to compare with yet: save the workflow, run it, or open another.",
+      kind: "warn" });
     return;
   }
   const select = el("select", { class: "select", autofocus: true },
     ...others.map(({ value, title }) => el("option", { value, text: title })));
-  const body = el("label", { class: "stack" }, el("span", { class: "dim", text: `Compare “${titleOf(session)}” as it is now with` }), select);
+  const body = el("label", { class: "stack" }, el("span",
+    { class: "dim", text: `Compare “${titleOf(session)}” as it is now with` }), select);
   const { result } = openDialog({ name: "compare", title: "Compare", body, choices: [
     { value: "revision", title: "A revision…" }, { value: "compare", title: "Compare", kind: "primary" }] });
   const answer = await result;
@@ -61,11 +65,16 @@ async function othersOf(editor, session) {
   return found;
 }
 
-/** Show how what is saved differs from what is here, and ask what becomes of the two. @param {Editor} editor @param {Session} session */
+/**
+ * Show how what is saved differs from what is here, and ask what becomes of the two.
+ * @param {Editor} editor
+ * @param {Session} session
+ */
 export async function showConflict(editor, session) {
   if (keeperOf(editor).of(session).conflict?.etag === null) return editor.perform("file.saveAgain", session.id);
   const { json } = await editor.api.workflow(session.name ?? "");
-  const answer = await openDiff(editor, { before: readGraph(json), after: session.document, titles: ["Saved elsewhere", "Mine"], choices: [
+  const answer = await openDiff(editor, { before: readGraph(json), after: session.document,
+    titles: ["Saved elsewhere", "Mine"], choices: [
     { value: "file.takeTheirs", title: "Take theirs" },
     { value: "file.saveMine", title: "Save mine over it" },
     { value: "file.keepMine", title: "Keep mine as a copy", kind: "primary" },

@@ -17,8 +17,8 @@ import { Spares } from "./spare.js";
 /** @typedef {import("../../store/session.js").Session} Session */
 /** @typedef {import("./kept.js").KeptWindow} KeptWindow */
 /**
- * What is known of a tab. `kept`: the document that the server has, by its name or as a draft; `conflict`: what is there
- * in the place of the one that it was read as, undefined where nothing is wrong.
+ * What is known of a tab. `kept`: the document that the server has, by its name or as a draft; `conflict`: what is
+ * there in the place of the one that it was read as, undefined where nothing is wrong.
  * @typedef {Object} Keep
  * @property {Graph | null} kept
  * @property {string} draft
@@ -156,7 +156,8 @@ export class Keeper {
   async #saveNamed(session, keep) {
     const { document, name } = session;
     try {
-      const { etag } = await this.editor.api.saveWorkflow(name ?? "", writeGraph(document), session.etag, { autosave: true });
+      const { etag } = await this.editor.api.saveWorkflow(name ?? "", writeGraph(document), session.etag,
+        { autosave: true });
       if (session.name !== name) return;
       keep.kept = document;
       session.setSaved({ document, etag });
@@ -167,7 +168,11 @@ export class Keeper {
     }
   }
 
-  /** Something else is there: it is taken for ours where it says the same. @param {Session} session @param {Keep} keep */
+  /**
+   * Something else is there: it is taken for ours where it says the same.
+   * @param {Session} session
+   * @param {Keep} keep
+   */
   async #meet(session, keep) {
     const there = await this.#there(session.name ?? "");
     if (there !== null && equal(writeGraph(there.document), writeGraph(session.document))) {
@@ -194,7 +199,8 @@ export class Keeper {
   async #saveDraft(session, keep) {
     const { document } = session;
     try {
-      const saved = await this.editor.api.saveWorkflow(keep.draft, writeGraph(document), keep.draftEtag, { autosave: true });
+      const saved = await this.editor.api.saveWorkflow(keep.draft, writeGraph(document), keep.draftEtag,
+        { autosave: true });
       keep.draftEtag = saved.etag;
       keep.kept = document;
     } catch (error) {
@@ -275,14 +281,21 @@ export class Keeper {
     for (const session of this.editor.sessions) {
       const told = session.name === null ? undefined : this.editor.runs.saved.get(session.name);
       const keep = this.of(session);
-      if (told === undefined || told === session.etag || keep.saving !== null || session.dirty || keep.conflict) continue;
+      if (told === undefined || told === session.etag || keep.saving !== null || session.dirty
+        || keep.conflict) continue;
       const there = await this.#there(session.name ?? "").catch(() => null);
       if (there === null || there.etag === session.etag || session.dirty) continue;
       this.take(session, there.document, there.etag, "Changes from elsewhere");
     }
   }
 
-  /** Put the server's document in the place of a tab's. @param {Session} session @param {Graph} document @param {string} etag @param {string} label */
+  /**
+   * Put the server's document in the place of a tab's.
+   * @param {Session} session
+   * @param {Graph} document
+   * @param {string} etag
+   * @param {string} label
+   */
   take(session, document, etag, label) {
     const keep = this.of(session);
     keep.conflict = undefined;
@@ -304,7 +317,10 @@ export class Keeper {
   }
 }
 
-/** @param {"localStorage" | "sessionStorage"} kind @returns {Storage | null} null where the browser lets nothing be stored */
+/**
+ * @param {"localStorage" | "sessionStorage"} kind
+ * @returns {Storage | null} null where the browser lets nothing be stored
+ */
 function browserStorage(kind) {
   try {
     return window[kind];

@@ -51,7 +51,10 @@ export class Windows {
     else if ("here" in data && "to" in data && data.to === this.fresh) this.#alive.add(String(data.here));
   }
 
-  /** Take the tabs of this window as it was; of a new one, those of windows that are gone. @returns {Promise<KeptWindow>} */
+  /**
+   * Take the tabs of this window as it was; of a new one, those of windows that are gone.
+   * @returns {Promise<KeptWindow>}
+   */
   async claim() {
     let windows = this.#read();
     if (windows.size > 0 && this.#channel !== null) {
@@ -100,7 +103,8 @@ export class Windows {
   /** @param {Map<string, KeptWindow>} windows */
   #write(windows) {
     try {
-      const json = [...windows].map(([id, { tabs, current }]) => [id, { tabs: tabs.map((tab) => ({ ...tab })), current }]);
+      const json = [...windows].map(([id, { tabs, current }]) =>
+        [id, { tabs: tabs.map((tab) => ({ ...tab })), current }]);
       this.store?.setItem(KEY, stringify(Object.fromEntries(json)));
     } catch {
       // Where nothing can be stored, the page begins anew each time; drafts stay on the server.

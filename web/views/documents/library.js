@@ -1,6 +1,8 @@
-/** Opening: the workflows that are saved on the server, drafts without a name, files of this computer, what was deleted. */
+/**
+ * Opening: the workflows that are saved on the server, drafts without a name, files of this computer, what was
+ * deleted.
+ */
 
-import { readFile } from "../../api/opened_file.js";
 import { readGraph } from "../../store/document.js";
 import { el, fill } from "../dom.js";
 import { openFile } from "../drop.js";
@@ -73,7 +75,8 @@ class Library {
   async #load() {
     const shelf = this.#shelf;
     try {
-      const { items } = await this.editor.api.workflows({ limit: MOST, deleted: shelf === "deleted", drafts: shelf === "drafts" });
+      const { items } = await this.editor.api.workflows({ limit: MOST, deleted: shelf === "deleted",
+        drafts: shelf === "drafts" });
       if (shelf !== this.#shelf) return;
       this.#items = items;
       if (shelf === "drafts") this.#items.sort((a, b) => b.modified - a.modified);
@@ -86,11 +89,13 @@ class Library {
   #draw() {
     const shelves = /** @type {Shelf[]} */ (Object.keys(WORDS));
     fill(this.shelves, ...shelves.map((shelf) => el("button", { class: "shelf", type: "button", role: "radio",
-      "aria-checked": String(shelf === this.#shelf), data: { shelf }, text: WORDS[shelf], on: { click: () => this.#go(shelf) } })));
+      "aria-checked": String(shelf === this.#shelf), data: { shelf }, text: WORDS[shelf],
+        on: { click: () => this.#go(shelf) } })));
     const words = this.search.value.trim().toLowerCase().split(/\s+/);
     const found = this.#items.filter(({ name }) => words.every((word) => name.toLowerCase().includes(word)));
     const empty = this.#items.length === 0 ? NOTHING[this.#shelf] : "No workflow has such a name.";
-    fill(this.list, ...found.map((item) => this.#row(item)), found.length === 0 && el("li", { class: "dim empty", text: empty }));
+    fill(this.list, ...found.map((item) => this.#row(item)),
+      found.length === 0 && el("li", { class: "dim empty", text: empty }));
     fill(this.look);
   }
 
@@ -108,13 +113,15 @@ class Library {
     const { name, modified, deleted } = item;
     const isDraft = name.startsWith(DRAFTS);
     const cut = name.lastIndexOf("/");
-    const isOpen = this.editor.sessions.some((session) => session.name === name || keeperOf(this.editor).of(session).draft === name);
+    const isOpen = this.editor.sessions.some((session) =>
+      session.name === name || keeperOf(this.editor).of(session).draft === name);
     const title = isDraft ? `Draft of ${when(modified)}` : name.slice(cut + 1);
     const button = el("button", { class: "library-item", type: "button", data: { workflow: name }, on: {
       click: () => void this.#open(item), focus: () => void this.#show(item), pointerenter: () => void this.#show(item),
     } }, icon(isDraft ? "edit" : "file"), el("span", { class: "library-name cut" },
       !isDraft && cut > 0 && el("span", { class: "dim", text: name.slice(0, cut + 1) }), title),
-    isOpen && el("span", { class: "dim small-text", text: "open" }), el("span", { class: "dim small-text", text: when(modified) }));
+    isOpen && el("span", { class: "dim small-text", text: "open" }),
+      el("span", { class: "dim small-text", text: when(modified) }));
     const remove = el("button", { class: "icon-button small", type: "button", data: { action: "delete", tip: "Delete" },
       "aria-label": `Delete ${title}`, on: { click: () => void this.#delete(item) } }, icon("trash"));
     return el("li", { class: "library-row" }, button, !deleted && remove);
@@ -125,12 +132,14 @@ class Library {
     if (this.look.dataset.name === name) return;
     this.look.dataset.name = name;
     const { api, catalogue } = this.editor;
-    const json = await (deleted ? api.revision(name, revision) : api.workflow(name).then((found) => found.json)).catch(() => null);
+    const json = await (deleted ? api.revision(name, revision)
+      : api.workflow(name).then((found) => found.json)).catch(() => null);
     if (this.look.dataset.name !== name || json === null) return;
     try {
       const document = readGraph(json);
-      fill(this.look, miniature(document, catalogue, `Drawing of ${name}`), el("p", { class: "dim small-text",
-        text: `${document.nodes.size} nodes${document.inputs.size > 0 ? `; takes ${[...document.inputs.keys()].join(", ")}` : ""}` }));
+      const takes = document.inputs.size > 0 ? `; takes ${[...document.inputs.keys()].join(", ")}` : "";
+      fill(this.look, miniature(document, catalogue, `Drawing of ${name}`),
+        el("p", { class: "dim small-text", text: `${document.nodes.size} nodes${takes}` }));
     } catch (error) {
       fill(this.look, el("p", { class: "error-text", text: error instanceof Error ? error.message : String(error) }));
     }
@@ -150,7 +159,8 @@ class Library {
 
   /** @param {SavedWorkflow} item */
   async #delete({ name, etag }) {
-    const answer = await this.editor.ask({ title: `Delete “${name}”?`, body: "It can be restored: it is listed among “Deleted”.",
+    const answer = await this.editor.ask({ title: `Delete “${name}”?`,
+      body: "It can be restored: it is listed among “Deleted”.",
       choices: [{ value: "delete", title: "Delete", kind: "danger" }] });
     if (answer !== "delete") return;
     await this.editor.api.deleteWorkflow(name, etag).catch((error) => this.editor.fail("It was not deleted", error));
@@ -165,9 +175,4 @@ class Library {
     else return;
     event.preventDefault();
   }
-}
-
-/** Read a workflow out of a file that the user picks. @param {Editor} editor @param {File} file */
-export function readPicked(editor, file) {
-  return readFile(file, (type) => editor.catalogue.find(type));
 }

@@ -1,4 +1,6 @@
-/** Node types and model files that a workflow names and this server does not have. Nothing of them is lost meanwhile. */
+/**
+ * Node types and model files that a workflow names and this server does not have. Nothing of them is lost meanwhile.
+ */
 
 import { follow } from "../../store/scopes.js";
 import { el } from "../dom.js";
@@ -16,6 +18,8 @@ import { openDialog } from "../shell/dialogs.js";
 /** @typedef {{folder: string, file: string, nodes: string[], field: string}} MissingFile */
 /** @typedef {{types: MissingType[], files: MissingFile[]}} Missing */
 
+/** Nodes that are listed of each. */
+const MOST = 12;
 /** @type {WeakMap<Graph, {catalogue: Catalogue, missing: Missing}>} */
 const known = new WeakMap();
 
@@ -69,7 +73,8 @@ function filesOf(node, type) {
   const found = [];
   for (const { name, field } of type.inputs.values()) {
     const value = node.params.get(name);
-    if (field?.kind !== "file" || field.choices === undefined || field.folder === "input" || node.links.has(name)) continue;
+    if (field?.kind !== "file" || field.choices === undefined || field.folder === "input"
+      || node.links.has(name)) continue;
     if (typeof value !== "string" || field.choices.includes(value)) continue;
     found.push({ folder: field.folder ?? "", file: value, field: name });
   }
@@ -81,8 +86,9 @@ export function missingWords({ types, files }) {
   const nodes = types.reduce((sum, { nodes: some }) => sum + some.length, 0);
   const plugins = [...new Set(types.map(({ plugin }) => plugin).filter((plugin) => plugin !== ""))];
   const from = plugins.length === 0 ? "" : ` (of ${plugins.join(", ")})`;
+  const count = nodes === 1 ? "1 node is" : `${nodes} nodes are`;
   const parts = [
-    nodes === 0 ? "" : `${nodes === 1 ? "1 node is" : `${nodes} nodes are`} of a type that is not installed here${from}`,
+    nodes === 0 ? "" : `${count} of a type that is not installed here${from}`,
     files.length === 0 ? "" : `${files.length === 1 ? "1 model file is" : `${files.length} model files are`} not there`,
   ].filter((part) => part !== "");
   return parts.length === 0 ? "" : `${parts.join("; ")}. What they hold is kept.`;
@@ -94,13 +100,15 @@ export async function showMissing(editor) {
   const skipped = await editor.api.plugins().then((answer) => answer.skipped, () => ({}));
   const body = el("div", { class: "missing-list" });
   const dialog = openDialog({ name: "missing", title: "What is missing here", body });
-  const leave = (/** @type {string} */ node, /** @type {string | null} */ field) => (dialog.close(), goTo(editor, node, field));
+  const leave = (/** @type {string} */ node, /** @type {string | null} */ field) =>
+    (dialog.close(), goTo(editor, node, field));
   if (missing.types.length > 0) body.append(el("h3", { text: "Node types" }), el("ul", {},
     ...missing.types.map((type) => typeRow(type, skipped, leave))));
   if (missing.files.length > 0) body.append(el("h3", { text: "Model files" }), el("ul", {},
     ...missing.files.map((file) => fileRow(file, leave))));
   const empty = missing.types.length + missing.files.length === 0;
-  body.append(el("p", { class: "dim", text: empty ? "Nothing is missing: every node type and model file is here." : KEPT }));
+  body.append(el("p", { class: "dim", text: empty ? "Nothing is missing: every node type and model file is here."
+    : KEPT }));
 }
 
 const KEPT = "The nodes stay in the workflow with all that was typed and wired, and are saved with it. "
@@ -114,21 +122,27 @@ const KEPT = "The nodes stay in the workflow with all that was typed and wired, 
 function typeRow({ id, plugin, nodes }, skipped, leave) {
   const why = plugin !== "" && Object.hasOwn(skipped, plugin) ? String(skipped[plugin]) : "";
   const from = id.startsWith("graph:") ? "a subgraph that this workflow does not define"
-    : plugin === "" ? "the file does not tell its plugin" : why === "" ? `plugin ${plugin}` : `plugin ${plugin} was left out: ${why}`;
+    : plugin === "" ? "the file does not tell its plugin" : why === "" ? `plugin ${plugin}`
+      : `plugin ${plugin} was left out: ${why}`;
   return el("li", { class: "missing-row", data: { missing: id } }, icon("warning"),
-    el("div", { class: "missing-text" }, el("b", { text: id.replace(/^graph:/, "") }), el("span", { class: "dim", text: from })),
-    el("div", { class: "missing-nodes" }, ...nodes.slice(0, 12).map((node) => nodeButton(node, () => leave(node, null)))));
+    el("div", { class: "missing-text" }, el("b", { text: id.replace(/^graph:/, "") }),
+      el("span", { class: "dim", text: from })),
+    el("div", { class: "missing-nodes" }, 
+      ...nodes.slice(0, MOST).map((node) => nodeButton(node, () => leave(node, null)))));
 }
 
 /** @param {MissingFile} file @param {(node: string, field: string | null) => void} leave */
 function fileRow({ file, folder, nodes, field }, leave) {
   return el("li", { class: "missing-row", data: { missing: file } }, icon("file"),
-    el("div", { class: "missing-text" }, el("b", { text: file }), el("span", { class: "dim", text: `in the folder ${folder}` })),
-    el("div", { class: "missing-nodes" }, ...nodes.slice(0, 12).map((node) => nodeButton(node, () => leave(node, field)))));
+    el("div", { class: "missing-text" }, el("b", { text: file }),
+      el("span", { class: "dim", text: `in the folder ${folder}` })),
+    el("div", { class: "missing-nodes" }, 
+      ...nodes.slice(0, MOST).map((node) => nodeButton(node, () => leave(node, field)))));
 }
 
 /** @param {string} node @param {() => void} act */
 function nodeButton(node, act) {
-  return el("button", { class: "button small", type: "button", text: node, data: { goto: node }, "aria-label": `Go to ${node}`,
+  return el("button", { class: "button small", type: "button", text: node, data: { goto: node },
+    "aria-label": `Go to ${node}`,
     on: { click: act } });
 }

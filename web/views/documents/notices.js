@@ -1,4 +1,6 @@
-/** What the user is told of documents above the canvas: somebody else saved it, it cannot be saved, parts are missing. */
+/**
+ * What the user is told of documents above the canvas: somebody else saved it, it cannot be saved, parts are missing.
+ */
 
 import { liveOf } from "../../api/live.js";
 import { el, fill } from "../dom.js";
@@ -40,7 +42,8 @@ export function mount(editor, host) {
 /** @param {Notice} notice */
 function drawNotice({ name, kind, text, buttons }) {
   return el("div", { class: "banner", role: kind === "error" ? "alert" : "status", data: { banner: name, kind } },
-    icon(kind === "info" ? "info" : "warning"), el("span", { class: "banner-text", text }), el("span", { class: "spacer" }),
+    icon(kind === "info" ? "info" : "warning"), el("span", { class: "banner-text", text }),
+      el("span", { class: "spacer" }),
     ...buttons);
 }
 
@@ -56,7 +59,8 @@ function noticesOf(editor, putAway, draw) {
 
 /** @param {string} title @param {string} name @param {() => unknown} act @param {string} [kind] */
 function button(title, name, act, kind = "") {
-  return el("button", { class: `button small ${kind}`, type: "button", text: title, data: { action: name }, on: { click: act } });
+  return el("button", { class: `button small ${kind}`, type: "button", text: title, data: { action: name },
+    on: { click: act } });
 }
 
 /** @param {Editor} editor @returns {Notice | null} */
@@ -81,9 +85,11 @@ function conflict(editor) {
   const perform = (/** @type {string} */ command) => () => editor.perform(command, id);
   if (found.etag === null) {
     const text = `“${session.name}” was deleted elsewhere. What you have here is kept as a draft.`;
-    return { name: "conflict", kind: "warn", text, buttons: [button("Save it again", "mine", perform("file.saveAgain"), "primary")] };
+    return { name: "conflict", kind: "warn", text,
+      buttons: [button("Save it again", "mine", perform("file.saveAgain"), "primary")] };
   }
-  const text = `“${session.name}” was saved elsewhere while you changed it here. Yours is kept as a draft until you choose.`;
+  const text = `“${session.name}” was saved elsewhere while you changed it here. `
+    + "Yours is kept as a draft until you choose.";
   return { name: "conflict", kind: "warn", text, buttons: [
     button("Show the difference", "difference", perform("file.conflict")),
     button("Keep mine as a copy", "copy", perform("file.keepMine")),
@@ -91,7 +97,12 @@ function conflict(editor) {
   ] };
 }
 
-/** @param {Editor} editor @param {WeakMap<Session, string>} putAway @param {() => void} draw @returns {Notice | null} */
+/**
+ * @param {Editor} editor
+ * @param {WeakMap<Session, string>} putAway
+ * @param {() => void} draw
+ * @returns {Notice | null}
+ */
 function missing(editor, putAway, draw) {
   const { session } = editor;
   if (editor.catalogue.types.size === 0) return null;

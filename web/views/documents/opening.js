@@ -13,7 +13,10 @@ import { DRAFTS, keeperOf } from "./keeper.js";
 
 const FIRST = "text_to_image";
 
-/** Open what was open before and what the address names; where that is nothing, the first template. @param {Editor} editor */
+/**
+ * Open what was open before and what the address names; where that is nothing, the first template.
+ * @param {Editor} editor
+ */
 export async function openFirst(editor) {
   const keeper = keeperOf(editor);
   const link = new URLSearchParams(location.search);
@@ -48,7 +51,8 @@ export async function openLink(editor, link) {
     else if (template) await openTemplate(editor, template);
     else if (job) await openOfJob(editor, job);
   } catch (error) {
-    if (!(error instanceof ApiError && error.status === 404)) return editor.fail(`“${what}” could not be opened`, error);
+    if (!(error instanceof ApiError && error.status === 404)) return editor.fail(`“${what}” could not be opened`,
+      error);
     const text = `There is no ${workflow ? "workflow" : template ? "template" : "job"} “${what}” here.`;
     editor.notify({ text, kind: "error", action: { title: "Open another", run: () => editor.perform("file.open") } });
   }
@@ -170,7 +174,8 @@ function followAddress(editor) {
   const follow = () => {
     const { name } = editor.session;
     const address = name === null ? location.pathname : linkTo({ workflow: name });
-    if (address !== location.pathname + location.search) history.replaceState(history.state, "", address + location.hash);
+    if (address !== location.pathname + location.search) history.replaceState(history.state, "",
+      address + location.hash);
   };
   editor.on("session", follow);
   editor.on("saving", follow);

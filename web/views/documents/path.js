@@ -19,7 +19,8 @@ export function mount(editor, host) {
     nav.hidden = path.length === 0;
     if (nav.hidden) return fill(nav);
     const names = [titleOf(editor.session), ...path.map((id, at) => nameOf(document, path.slice(0, at), id))];
-    fill(nav, ...names.flatMap((name, depth) => [depth > 0 && icon("right"), crumb(editor, name, depth, depth === path.length)]));
+    fill(nav, ...names.flatMap((name, depth) => [depth > 0 && icon("right"),
+      crumb(editor, name, depth, depth === path.length)]));
   };
   const types = /** @type {const} */ (["scope", "session", "document", "saving"]);
   const offs = types.map((type) => editor.on(type, draw));

@@ -18,7 +18,8 @@ import { openCopy } from "./opening.js";
 export async function openRevisions(editor, session) {
   const { name } = session;
   if (name === null) {
-    editor.notify({ text: "Save the workflow first: from then on each save is a revision that one can go back to.", kind: "warn",
+    editor.notify({ text: "Save the workflow first: from then on each save is a revision that one can go back to.",
+      kind: "warn",
       action: { title: "Save", run: () => editor.perform("file.save") } });
     return;
   }
@@ -34,7 +35,13 @@ export async function openRevisions(editor, session) {
 }
 
 class RevisionView {
-  /** @param {Editor} editor @param {Session} session @param {string} name @param {HTMLElement} look @param {() => void} close */
+  /**
+   * @param {Editor} editor
+   * @param {Session} session
+   * @param {string} name
+   * @param {HTMLElement} look
+   * @param {() => void} close
+   */
   constructor(editor, session, name, look, close) {
     this.editor = editor;
     this.session = session;
@@ -48,10 +55,12 @@ class RevisionView {
     const { number, etag, modified, size, autosave } = revision;
     const told = etag === null ? "was deleted then" : isNow ? "as it is now" : autosave ? "kept by itself" : "saved";
     const show = () => void this.#show(revision, isNow);
-    const button = el("button", { class: "library-item", type: "button", disabled: etag === null, data: { revision: number },
+    const button = el("button", { class: "library-item", type: "button", disabled: etag === null,
+      data: { revision: number },
       on: { click: show, focus: show } }, el("b", { text: `Revision ${number}` }),
     el("span", { class: "library-name dim", text: told }),
-    el("span", { class: "dim small-text", text: etag === null ? "" : bytes(size) }), el("span", { class: "dim small-text", text: when(modified) }));
+    el("span", { class: "dim small-text", text: etag === null ? "" : bytes(size) }),
+      el("span", { class: "dim small-text", text: when(modified) }));
     return el("li", { class: "library-row" }, button);
   }
 
@@ -59,10 +68,12 @@ class RevisionView {
   async #show({ number, etag, modified }, isNow) {
     if (etag === null || this.look.dataset.revision === String(number)) return;
     this.look.dataset.revision = String(number);
-    const json = await this.editor.api.revision(this.name, number).catch((error) => this.editor.fail("It could not be read", error));
+    const json = await this.editor.api.revision(this.name,
+      number).catch((error) => this.editor.fail("It could not be read", error));
     if (!json || this.look.dataset.revision !== String(number)) return;
     const document = readGraph(json);
-    const button = (/** @type {string} */ text, /** @type {string} */ action, /** @type {() => unknown} */ act, kind = "") =>
+    const button = (/** @type {string} */ text, /** @type {string} */ action, /** @type {() => unknown} */ act,
+      kind = "") =>
       el("button", { class: `button ${kind}`, type: "button", text, data: { action }, on: { click: act } });
     const title = `${this.name}, revision ${number}`;
     fill(this.look, miniature(document, this.editor.catalogue, title),

@@ -9,14 +9,6 @@ import { openTemplate, titleOfTemplate } from "./opening.js";
 /** @typedef {import("../../editor.js").Editor} Editor */
 /** @typedef {import("../../store/types.js").JsonObject} JsonObject */
 
-/** What is said of those that are known. @type {ReadonlyMap<string, string>} */
-const WORDS = new Map([
-  ["text_to_image", "A picture from a text. Type what you want to see, and run."],
-  ["image_to_image", "Another picture from one of yours and a text: choose how much of it stays."],
-  ["inpaint", "Paint over a part of a picture and have that part made anew."],
-  ["upscale", "A picture made larger, with more in it."],
-]);
-
 /** @param {Editor} editor */
 export async function openTemplates(editor) {
   const list = el("ul", { class: "templates" });
@@ -31,20 +23,29 @@ export async function openTemplates(editor) {
 /** @param {Editor} editor @param {JsonObject} item @param {() => void} close */
 function card(editor, item, close) {
   const name = String(item.name);
-  const title = titleOfTemplate(name);
-  const picture = el("div", { class: "template-picture" });
-  const text = WORDS.get(name) ?? `${item.nodes} nodes${Array.isArray(item.inputs) ? `; takes ${item.inputs.join(", ")}` : ""}.`;
+  const title = text(item.title) || titleOfTemplate(name);
+  const made = text(item.thumbnail);
+  const picture = el("div", { class: "template-picture" },
+    made !== "" && el("img", { src: made, alt: "", width: 96, height: 96 }));
+  const takes = Array.isArray(item.inputs) ? `; takes ${item.inputs.join(", ")}` : "";
+  const told = text(item.description) || `${item.nodes} nodes${takes}.`;
   const open = () => {
     close();
     void openTemplate(editor, name).catch((error) => editor.fail("The template could not be opened", error));
   };
   void draw(editor, name, title, picture);
-  return el("li", {}, el("button", { class: "template", type: "button", data: { template: name }, on: { click: open } }, picture,
-    el("b", { class: "template-title", text: title }), el("span", { class: "dim template-text", text })));
+  return el("li", {}, el("button", { class: "template", type: "button", data: { template: name },
+    on: { click: open } }, picture,
+    el("b", { class: "template-title", text: title }), el("span", { class: "dim template-text", text: told })));
 }
 
 /** @param {Editor} editor @param {string} name @param {string} title @param {HTMLElement} place */
 async function draw(editor, name, title, place) {
   const json = await editor.api.template(name).catch(() => null);
-  if (json !== null) place.append(miniature(readGraph(json), editor.catalogue, `Drawing of ${title}`));
+  if (json !== null) place.prepend(miniature(readGraph(json), editor.catalogue, `Drawing of ${title}`));
+}
+
+/** @param {import("../../store/types.js").Json | undefined} value */
+function text(value) {
+  return typeof value === "string" ? value : "";
 }

@@ -42,7 +42,8 @@ export function buildTree(editor) {
   const { graph } = editor.session;
   const nodes = [...graph.nodes].map(([id, node]) => nodeBranch(editor, graph, id, node));
   const frames = [...graph.frames].map(([id, frame]) => drawn(`frame:${id}`, "frame", frame.title || "Frame"));
-  const notes = [...graph.notes].map(([id, note]) => drawn(`note:${id}`, "note", note.text.slice(0, LONGEST) || "Note"));
+  const notes = [...graph.notes].map(([id, note]) =>
+    drawn(`note:${id}`, "note", note.text.slice(0, LONGEST) || "Note"));
   return [...nodes, ...frames, ...notes];
 }
 
@@ -75,9 +76,11 @@ function input(id, node, port) {
   const value = port.field ? valueOf(port.field, node.params.get(port.name)) : undefined;
   const more = source !== null ? "wired" : port.field ? shown(value) : port.required ? `needs ${port.type}` : port.type;
   const target = join(id, port.name);
-  const link = () => [{ ...PLAIN, key: `${key}|link`, kind: /** @type {const} */ ("link"), item: /** @type {Item} */ (`node:${id}`), node: id,
+  const link = () => [{ ...PLAIN, key: `${key}|link`, kind: /** @type {const} */ ("link"),
+    item: /** @type {Item} */ (`node:${id}`), node: id,
     name: port.name, label: `from ${source}`, more: "", target, end: source, source }];
-  return { ...PLAIN, key, kind: "input", item: `node:${id}`, node: id, name: port.name, label: words(port.name), more, port, source, target,
+  return { ...PLAIN, key, kind: "input", item: `node:${id}`, node: id, name: port.name, label: words(port.name), more,
+    port, source, target,
     hasParts: source !== null, parts: source === null ? () => [] : link };
 }
 
@@ -87,12 +90,14 @@ function output(graph, id, port) {
   const readers = (readersOf(graph).get(id) ?? []).filter((reader) => reader.output === port.name);
   const link = (/** @type {import("../../store/flow.js").Reader} */ { node, input }) => {
     const target = join(node, input);
-    return { ...PLAIN, key: `${key}|${target}`, kind: /** @type {const} */ ("link"), item: /** @type {Item} */ (`node:${id}`), node,
+    return { ...PLAIN, key: `${key}|${target}`, kind: /** @type {const} */ ("link"),
+      item: /** @type {Item} */ (`node:${id}`), node,
       name: input, label: `to ${target}`, more: "", target, end: target };
   };
   const links = () => readers.map(link);
   const more = readers.length === 0 ? port.type : `${port.type}, read by ${readers.length}`;
-  return { ...PLAIN, key, kind: "output", item: `node:${id}`, node: id, name: port.name, label: `gives ${words(port.name)}`, more, port,
+  return { ...PLAIN, key, kind: "output", item: `node:${id}`, node: id, name: port.name,
+    label: `gives ${words(port.name)}`, more, port,
     hasParts: readers.length > 0, parts: links };
 }
 
@@ -101,4 +106,16 @@ function shown(value) {
   if (value === undefined || value === null) return "not set";
   const text = typeof value === "string" ? value : stringify(value);
   return text === "" ? "empty" : text.length > LONGEST ? `${text.slice(0, LONGEST)}…` : text;
+}
+
+/**
+ * Find what stands for a row that is gone: its port, or its node.
+ * @param {string} key
+ * @param {ReadonlyMap<string, unknown>} rows
+ */
+export function nearest(key, rows) {
+  for (let at = key.length; at > 0; at = key.lastIndexOf("|", at - 1)) {
+    if (rows.has(key.slice(0, at))) return key.slice(0, at);
+  }
+  return null;
 }

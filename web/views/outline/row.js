@@ -30,7 +30,8 @@ export class OutlineRow {
     this.line = el("div", { class: "outline-row" }, this.turn, this.lead, this.name, this.more, this.mark);
     this.place = el("div", { class: "outline-field", hidden: true });
     this.group = el("ul", { role: "group" });
-    this.element = el("li", { class: "outline-item", role: "treeitem", tabindex: "-1", data: { outline: key } }, this.line, this.place, this.group);
+    this.element = el("li", { class: "outline-item", role: "treeitem", tabindex: "-1", data: { outline: key } },
+      this.line, this.place, this.group);
   }
 
   /** @param {Branch} branch @param {{depth: number, isOpen: boolean, at: number, count: number}} place */
@@ -38,7 +39,8 @@ export class OutlineRow {
     const { element } = this;
     const isChosen = branch.key === branch.item && this.editor.session.selection.has(branch.item);
     element.setAttribute("aria-selected", String(isChosen));
-    const key = [branch.label, branch.more, branch.mark, branch.state, depth, isOpen, at, count, branch.hasParts].join("\n");
+    const key = [branch.label, branch.more, branch.mark, branch.state, depth, isOpen, at, count,
+      branch.hasParts].join("\n");
     const before = this.branch;
     this.branch = branch;
     if (before?.port !== branch.port || before?.kind !== branch.kind) this.#drawLead(branch);
@@ -67,7 +69,8 @@ export class OutlineRow {
 
   /** @param {Branch} branch */
   #drawLead({ kind, port }) {
-    const drawing = port ? portIcon(this.editor.catalogue.look(port.type)) : icon(kind === "input" || kind === "output" ? "node" : ICONS[kind]);
+    const drawing = port ? portIcon(this.editor.catalogue.look(port.type))
+      : icon(kind === "input" || kind === "output" ? "node" : ICONS[kind]);
     this.lead.replaceWith(drawing);
     this.lead = drawing;
   }
@@ -92,7 +95,8 @@ export class OutlineRow {
 
   /** @param {KeyboardEvent} event @param {() => void} done */
   #typed(event, done) {
-    const leaves = event.key === "Escape" || (event.key === "Enter" && event.target instanceof HTMLInputElement && !event.isComposing);
+    const leaves = event.key === "Escape" || (event.key === "Enter" && event.target instanceof HTMLInputElement
+      && !event.isComposing);
     if (!leaves) return;
     // The control takes what was typed in by the same key, then the row has the focus again.
     setTimeout(() => {
