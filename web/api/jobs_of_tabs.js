@@ -51,6 +51,11 @@ export class JobsOfTabs {
     );
   }
 
+  /** Tell whether this page has queued a job. @param {string} id */
+  ran(id) {
+    return this.#documents.has(id);
+  }
+
   /** Remember what a job ran. @param {Session} session @param {string} id @param {Graph} document */
   submitted(session, id, document) {
     this.#documents.set(id, document);
@@ -66,6 +71,7 @@ export class JobsOfTabs {
   adopt(session, id) {
     this.#adopted.set(session, (this.#adopted.get(session) ?? new Set()).add(id));
     session.job = id;
+    this.forgetResults();
     session.submitted = this.#documents.get(id) ?? null;
     void this.#learn(session, id);
   }
@@ -80,6 +86,7 @@ export class JobsOfTabs {
         jobs[0];
       if (shown === undefined || shown.id === session.job) continue;
       session.job = shown.id;
+      this.forgetResults();
       session.submitted = this.#documents.get(shown.id) ?? null;
       if (session.submitted === null) void this.#learn(session, shown.id);
     }
@@ -158,7 +165,11 @@ function isFree(session) {
   return session.job === null && session.document.nodes.size > 0;
 }
 
-/** Tell whether a tab gives what a workflow gives, however they are drawn. @param {Session} session @param {JsonObject} other */
+/**
+ * Tell whether a tab gives what a workflow gives, however they are drawn.
+ * @param {Session} session
+ * @param {JsonObject} other
+ */
 function runsThis({ document }, other) {
   const own = writeGraph(document);
   return equal(own.nodes ?? {}, other.nodes ?? {}) && equal(withoutViews(own.subgraphs), withoutViews(other.subgraphs));

@@ -1,4 +1,4 @@
-/** Workflows out of files that somebody drops or picks: JSON of ours or ComfyUI's API form, pictures that carry either. */
+/** Workflows out of files that somebody drops or picks: JSON of ours, ComfyUI's API form, pictures with either. */
 
 import { DocumentError, readGraph } from "../store/document.js";
 import { isApiForm, readApiForm } from "../store/comfy.js";

@@ -114,7 +114,8 @@ export class Outbox {
   }
 
   #store() {
-    const errands = [...this.#sending.values()].map(({ errand }) => /** @type {import("./http.js").JsonObject} */ (errand));
+    const sending = [...this.#sending.values()];
+    const errands = sending.map(({ errand }) => /** @type {import("./http.js").JsonObject} */ (errand));
     try {
       if (errands.length === 0) this.#storage?.removeItem(STORED);
       else this.#storage?.setItem(STORED, stringify(errands));

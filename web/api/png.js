@@ -14,7 +14,8 @@ const LONGEST = 32 * 2 ** 20;
 export async function pictureTexts(data) {
   const bytes = new Uint8Array(data);
   if (SIGNATURE.every((byte, at) => bytes[at] === byte)) return pngTexts(bytes);
-  if (LATIN.decode(bytes.subarray(0, 4)) === "RIFF" && LATIN.decode(bytes.subarray(8, 12)) === "WEBP") return webpTexts(bytes);
+  const [container, form] = [LATIN.decode(bytes.subarray(0, 4)), LATIN.decode(bytes.subarray(8, 12))];
+  if (container === "RIFF" && form === "WEBP") return webpTexts(bytes);
   return new Map();
 }
 
@@ -28,8 +29,8 @@ async function pngTexts(bytes) {
     const kind = LATIN.decode(bytes.subarray(at + 4, at + 8));
     if (at + 12 + length > bytes.length) break; // it is cut off
     const body = bytes.subarray(at + 8, at + 8 + length);
-    const found = kind === "tEXt" ? plainText(body) : kind === "iTXt" ? await longText(body) : kind === "zTXt" ? await packedText(body) : null;
-    if (found !== null && !texts.has(found[0])) texts.set(...found);
+    const found = await READERS.get(kind)?.(body);
+    if (found && !texts.has(found[0])) texts.set(...found);
     if (kind === "IEND") break;
     at += 12 + length;
   }
@@ -38,8 +39,8 @@ async function pngTexts(bytes) {
 
 /** @typedef {[keyword: string, text: string]} Text */
 
-/** @param {Uint8Array<ArrayBuffer>} body @returns {Text | null} */
-function plainText(body) {
+/** @param {Uint8Array<ArrayBuffer>} body @returns {Promise<Text | null>} */
+async function plainText(body) {
   const end = body.indexOf(0);
   return end < 0 ? null : [LATIN.decode(body.subarray(0, end)), LATIN.decode(body.subarray(end + 1))];
 }
@@ -51,7 +52,11 @@ async function packedText(body) {
   return text === null ? null : [LATIN.decode(body.subarray(0, end)), LATIN.decode(text)];
 }
 
-/** Keyword, whether it is packed, how, language, keyword in it, text. @param {Uint8Array<ArrayBuffer>} body @returns {Promise<Text | null>} */
+/**
+ * Keyword, whether it is packed, how, language, keyword in that language, text.
+ * @param {Uint8Array<ArrayBuffer>} body
+ * @returns {Promise<Text | null>}
+ */
 async function longText(body) {
   const end = body.indexOf(0);
   const language = body.indexOf(0, end + 3);
@@ -82,7 +87,10 @@ async function unpack(packed) {
   }
 }
 
-/** Some programs write `workflow:{...}` and `prompt:{...}` into tags of the EXIF. @param {Uint8Array<ArrayBuffer>} bytes */
+/**
+ * Some programs write `workflow:{...}` and `prompt:{...}` into tags of the EXIF.
+ * @param {Uint8Array<ArrayBuffer>} bytes
+ */
 function webpTexts(bytes) {
   /** @type {Map<string, string>} */
   const texts = new Map();
@@ -99,3 +107,6 @@ function webpTexts(bytes) {
   }
   return texts;
 }
+
+/** @type {ReadonlyMap<string, (body: Uint8Array<ArrayBuffer>) => Promise<Text | null>>} */
+const READERS = new Map([["tEXt", plainText], ["iTXt", longText], ["zTXt", packedText]]);

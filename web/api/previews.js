@@ -1,7 +1,8 @@
-/** The newest preview of each node. One is decoded at a time, off the page's own thread; those in between are dropped. */
+/** The newest preview of each node. One is decoded at a time, off the page's own thread; the rest is dropped. */
 
 /** @typedef {import("./stream.js").Preview} Preview */
-/** @typedef {{readonly job: string, readonly node: string, readonly bitmap: ImageBitmap, readonly count: number}} Shown */
+/** @typedef {{readonly job: string, readonly node: string, readonly bitmap: ImageBitmap, readonly count: number}} Shown
+ */
 
 const REMEMBERED = 64;
 

@@ -1,4 +1,4 @@
-/** Reads the API form of ComfyUI: node ids with a type, and inputs that are values or `[node, number of the output]`. */
+/** Reads ComfyUI's API form: node ids with a type, and inputs that are values or `[node, number of the output]`. */
 
 import { isObject } from "./json.js";
 import { isId } from "./names.js";
@@ -38,7 +38,8 @@ export function readApiForm(json, find) {
       if (link === null) params.push([name, value]);
       else links.push([name, link]);
     }
-    nodes.push([id, { type: node.class_type ?? "", params: Object.fromEntries(params), links: Object.fromEntries(links) }]);
+    const typed = { params: Object.fromEntries(params), links: Object.fromEntries(links) };
+    nodes.push([id, { type: node.class_type ?? "", ...typed }]);
   }
   return { format: 1, nodes: Object.fromEntries(nodes) };
 }

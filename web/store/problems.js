@@ -1,4 +1,4 @@
-/** What is wrong with each tab's workflow, and where; what a node's edit mends is taken to be mended until told again. */
+/** What is wrong with each tab's workflow, and where; what was edited is taken to be mended until told again. */
 
 import { follow } from "./scopes.js";
 

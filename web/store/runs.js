@@ -99,7 +99,7 @@ export class Runs {
     return aggregate(nodes.own(id), nodes.within(id), live ? expected : 0);
   }
 
-  /** Return the nodes of a job of which anything was told. @param {string} job @returns {ReadonlyMap<string, NodeRun>} */
+  /** The nodes of a job of which anything was told. @param {string} job @returns {ReadonlyMap<string, NodeRun>} */
   nodes(job) {
     return this.#nodes.get(job)?.all ?? new Map();
   }
@@ -127,9 +127,10 @@ export class Runs {
   /** Return the jobs that have not ended: what runs, what asks, then what waits in the order in which it may begin. */
   pending() {
     const rank = { running: 0, waiting: 1, queued: 2, done: 3, failed: 3, cancelled: 3 };
+    const place = (/** @type {Job} */ a, /** @type {Job} */ b) => a.position - b.position || a.seq - b.seq;
     return [...this.jobs.values()]
       .filter((job) => !FINAL.has(job.state))
-      .sort((a, b) => rank[a.state] - rank[b.state] || b.priority - a.priority || a.position - b.position || a.seq - b.seq);
+      .sort((a, b) => rank[a.state] - rank[b.state] || b.priority - a.priority || place(a, b));
   }
 
   /** Return the jobs that ended, the last one first. */
@@ -305,7 +306,11 @@ function isOlder(told, known) {
   return told.attempts === known.attempts && order.indexOf(told.state) < order.indexOf(known.state);
 }
 
-/** Return an output with what the server leaves out where there is nothing to tell. @param {Output} output @returns {Output} */
+/**
+ * Return an output with what the server leaves out where there is nothing to tell.
+ * @param {Output} output
+ * @returns {Output}
+ */
 export function fullOutput(output) {
   return { ...output, width: output.width ?? null, height: output.height ?? null, thumbnail: output.thumbnail ?? null };
 }

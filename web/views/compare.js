@@ -3,6 +3,7 @@
 import { el } from "./dom.js";
 
 const STEP = 2;
+const VALUES = { "aria-valuemin": "0", "aria-valuemax": "100", "aria-valuenow": "50" };
 
 /**
  * @param {{url: string, name: string}} before on the left
@@ -10,8 +11,8 @@ const STEP = 2;
  * @returns {HTMLElement}
  */
 export function compareElement(before, after) {
-  const handle = el("div", { class: "compare-handle", role: "slider", tabindex: "0", "aria-label": "Edge between the pictures",
-    "aria-valuemin": "0", "aria-valuemax": "100", "aria-valuenow": "50" });
+  const handle = el("div", { class: "compare-handle", role: "slider", tabindex: "0", ...VALUES,
+    "aria-label": "Edge between the pictures" });
   const element = el("div", { class: "compare", data: { compare: "50" } },
     el("img", { src: after.url, alt: after.name, draggable: "false" }),
     el("img", { class: "compare-before", src: before.url, alt: before.name, draggable: "false" }),
@@ -39,9 +40,7 @@ export function compareElement(before, after) {
     if (element.hasPointerCapture(event.pointerId)) follow(event);
   });
   handle.addEventListener("keydown", (event) => {
-    const now = Number(element.dataset.compare);
-    const steps = new Map([["ArrowLeft", now - STEP], ["ArrowRight", now + STEP], ["Home", 0], ["End", 100]]);
-    const to = steps.get(event.key);
+    const to = target(event.key, Number(element.dataset.compare));
     if (to === undefined) return;
     set(to);
     event.preventDefault();
@@ -49,4 +48,9 @@ export function compareElement(before, after) {
   });
   set(50);
   return element;
+}
+
+/** @param {string} key @param {number} now */
+function target(key, now) {
+  return new Map([["ArrowLeft", now - STEP], ["ArrowRight", now + STEP], ["Home", 0], ["End", 100]]).get(key);
 }

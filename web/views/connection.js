@@ -15,8 +15,8 @@ const PATIENCE = 600;
  */
 export function mount(editor, host) {
   const text = el("span", { class: "banner-text" });
-  const retry = el("button", { class: "button small", type: "button", text: "Try now", data: { command: "live.reconnect" },
-    on: { click: () => editor.perform("live.reconnect") } });
+  const retry = el("button", { class: "button small", type: "button", text: "Try now",
+    data: { command: "live.reconnect" }, on: { click: () => editor.perform("live.reconnect") } });
   const banner = el("div", { class: "banner connection", role: "alert", hidden: true }, icon("warning"), text,
     el("span", { class: "spacer" }), retry);
   host.append(banner);
@@ -28,7 +28,8 @@ export function mount(editor, host) {
     retry.hidden = state === "denied";
     const seconds = Math.max(0, Math.ceil((retryAt - Date.now()) / 1000));
     const again = seconds > 1 ? `It is tried again in ${seconds} s.` : "It is being tried again.";
-    const pending = liveOf(editor).outbox.of(editor.session.id).length > 0 ? " The run is queued when the server is back." : "";
+    const unsent = liveOf(editor).outbox.of(editor.session.id).length > 0;
+    const pending = unsent ? " The run is queued when the server is back." : "";
     fill(text, state === "denied" ? DENIED : `The server cannot be reached. ${again} Jobs go on there.${pending}`);
     clearTimeout(timer);
     if (!banner.hidden) timer = setTimeout(draw, 1000);

@@ -65,7 +65,8 @@ export class Marks {
     const node = nodeOf(session.path, id);
     if (plan) return plan.nodes.get(node) ?? null;
     const { state } = session.submitted === null ? IDLE : runs.node(session.job, node);
-    return state === "finished" || state === "cached" ? { state: "cached", why: "nothing it is made of has changed" } : null;
+    const kept = state === "finished" || state === "cached";
+    return kept ? { state: "cached", why: "nothing it is made of has changed" } : null;
   }
 
   /** @param {Session} session @param {Graph | null} then @returns {ReadonlyMap<string, string>} */

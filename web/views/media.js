@@ -139,7 +139,7 @@ class Media {
     canvas.dataset.preview = String(count);
     const open = () => openViewer(this.#editor, { node: nodeOf(this.#editor.session.path, this.#id) });
     this.#show("preview", () => [
-      el("button", { class: "media-open", type: "button", "aria-label": "Show the preview large", on: { click: open } }, canvas),
+      opener("Show the preview large", open, canvas),
       el("div", { class: "media-caption" }, el("span", { class: "dim", text: "Preview" })),
     ]);
   }
@@ -153,11 +153,11 @@ class Media {
       draggable: "false", decoding: "async", data: { output: output.id } });
     const open = () => openViewer(this.#editor, { node, outputs, at: this.#at });
     return [
-      el("button", { class: "media-open", type: "button", "aria-label": `Show ${output.name} large`, on: { click: open } }, image),
+      opener(`Show ${output.name} large`, open, image),
       el("div", { class: "media-caption" }, el("span", { class: "cut dim", text: output.name, title: output.name }),
         el("span", { class: "spacer" }), ...this.#pager(outputs.length),
-        el("a", { class: "icon-button small", href: `${output.url}?download=true`, "aria-label": `Download ${output.name}`,
-          data: { tip: "Download" } }, icon("download"))),
+        el("a", { class: "icon-button small", href: `${output.url}?download=true`, data: { tip: "Download" },
+          "aria-label": `Download ${output.name}` }, icon("download"))),
     ];
   }
 
@@ -168,17 +168,23 @@ class Media {
       this.#at = (this.#at + by + count) % count;
       this.#update();
     };
-    return [
-      el("button", { class: "icon-button small", type: "button", "aria-label": "Picture before", on: { click: go(-1) } }, icon("left")),
-      el("span", { class: "dim", text: `${this.#at + 1}/${count}` }),
-      el("button", { class: "icon-button small", type: "button", "aria-label": "Next picture", on: { click: go(1) } }, icon("right")),
-    ];
+    const button = (/** @type {string} */ name, /** @type {string} */ label, /** @type {number} */ by) =>
+      el("button", { class: "icon-button small", type: "button", "aria-label": label, on: { click: go(by) } },
+        icon(name));
+    const place = el("span", { class: "dim", text: `${this.#at + 1}/${count}` });
+    return [button("left", "Picture before", -1), place, button("right", "Next picture", 1)];
   }
 }
 
 /** @param {Output} output */
 function fileRow({ name, url }) {
-  return el("a", { class: "media-file", href: `${url}?download=true` }, icon("file"), el("span", { class: "cut", text: name }));
+  const label = el("span", { class: "cut", text: name });
+  return el("a", { class: "media-file", href: `${url}?download=true` }, icon("file"), label);
+}
+
+/** @param {string} label @param {() => void} open @param {HTMLElement} picture */
+function opener(label, open, picture) {
+  return el("button", { class: "media-open", type: "button", "aria-label": label, on: { click: open } }, picture);
 }
 
 /**

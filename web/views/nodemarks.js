@@ -59,7 +59,9 @@ function sign(element, warning) {
   if (found instanceof HTMLElement) {
     found.title = text;
     found.setAttribute("aria-label", text);
-  } else header?.append(el("span", { class: "node-sign", role: "img", title: text, "aria-label": text }, icon("warning")));
+  } else {
+    header?.append(el("span", { class: "node-sign", role: "img", title: text, "aria-label": text }, icon("warning")));
+  }
 }
 
 /** @param {HTMLElement} element @param {readonly import("../store/types.js").Problem[]} problems */

@@ -1,4 +1,4 @@
-/** What can be done with a picture that a job made: make it again, open what made it, copy its seed, save it, delete it. */
+/** What can be done with a picture that a job made: make it again, open what made it, copy its seed, delete it. */
 
 import { liveOf } from "../api/live.js";
 import { ApiError } from "../api/http.js";
@@ -20,14 +20,18 @@ import { icon } from "./icons.js";
  * @param {{gone?: () => void, small?: boolean}} [options] `gone`: it is not there any more, or the editor is to be seen
  */
 export function outputActions(editor, output, { gone = () => {}, small = false } = {}) {
+  const look = `icon-button${small ? " small" : ""}`;
   const button = (/** @type {string} */ name, /** @type {string} */ title, /** @type {() => unknown} */ act) =>
-    el("button", { class: `icon-button${small ? " small" : ""}`, type: "button", "aria-label": title,
-      data: { action: name, tip: title }, on: { click: () => guarded(editor, title, act) } }, icon(ICONS[name] ?? "node"));
+    el("button", { class: look, type: "button", "aria-label": title, data: { action: name, tip: title },
+      on: { click: () => guarded(editor, title, act) } }, icon(ICONS[name] ?? "node"));
   return [
     button("again", "Make this one again", () => makeAgain(editor, output)),
-    button("workflow", "Open the workflow that made it", async () => ((await openWorkflow(editor, output)) ? gone() : null)),
+    button("workflow", "Open the workflow that made it", async () => {
+      await openWorkflow(editor, output);
+      gone();
+    }),
     button("seed", "Copy its seed", () => copySeed(editor, output)),
-    el("a", { class: `icon-button${small ? " small" : ""}`, href: `${output.url}?download=true`, "aria-label": "Download",
+    el("a", { class: look, href: `${output.url}?download=true`, "aria-label": "Download",
       data: { action: "download", tip: "Download" } }, icon("download")),
     button("delete", "Delete", async () => ((await deleteOutputs(editor, [output])) ? gone() : null)),
   ];
@@ -54,10 +58,13 @@ export async function makeAgain(editor, output) {
   editor.notify({ text: `${output.name} is made again.` });
 }
 
-/** Open what made a picture in a new tab, with the values that it was made with. @param {Editor} editor @param {Output} output */
+/**
+ * Open what made a picture in a new tab, with the values that it was made with.
+ * @param {Editor} editor
+ * @param {Output} output
+ */
 export async function openWorkflow(editor, output) {
   await openJob(editor, output.job, output.name.replace(/_?\d*_?\.\w+$/, "") || output.name);
-  return true;
 }
 
 /**

@@ -5,14 +5,23 @@ import { FINAL, timeLeft } from "../store/runs.js";
 import { el } from "./dom.js";
 import { Favicon } from "./favicon.js";
 import { left, percent } from "./format.js";
+import { goTo } from "./go_to.js";
 import { icon } from "./icons.js";
+import { showPanel } from "./panels/show.js";
 import { MOST, runnerOf } from "./runner.js";
 
 /** @typedef {import("../editor.js").Editor} Editor */
 /** @typedef {import("../store/runs.js").Job} Job */
+/** @typedef {import("../store/session.js").Session} Session */
 /** @typedef {"idle" | "sending" | "queued" | "running" | "waiting" | "cancelling"} Phase */
 
 const SECOND = 1000;
+const WORDS = new Map([
+  ["done", "is done"],
+  ["failed", "has failed"],
+  ["waiting", "asks you something"],
+  ["cancelled", "was cancelled"],
+]);
 
 /**
  * @param {Editor} editor
@@ -31,8 +40,9 @@ class RunBar {
     const button = (/** @type {string} */ command, /** @type {string} */ name, /** @type {string} */ title) =>
       el("button", { class: "icon-button", type: "button", "aria-label": title, data: { command, tip: title },
         on: { click: () => editor.perform(command) } }, icon(name));
-    this.run = el("button", { class: "button primary run-button", type: "button", data: { command: "run.run", tip: "Run" },
-      on: { click: () => editor.perform("run.run") } }, icon("play"), el("span", { class: "run-label", text: "Run" }));
+    this.run = el("button", { class: "button primary run-button", type: "button",
+      data: { command: "run.run", tip: "Run" }, on: { click: () => editor.perform("run.run") } },
+      icon("play"), el("span", { class: "run-label", text: "Run" }));
     this.count = el("input", { class: "input run-count", type: "number", min: "1", max: String(MOST), value: "1",
       "aria-label": "How many runs", data: { tip: "How many runs" }, on: { change: () => this.#setCount() } });
     this.front = button("run.front", "front", "Run before all that waits");
@@ -127,7 +137,8 @@ class RunBar {
     const waiting = this.#editor.runs.queue.queued;
     const more = waiting > 0 && phase === "running" ? ` · ${waiting} more` : "";
     const rest = job === undefined ? null : timeLeft(job, now);
-    if (phase === "sending") return liveOf(this.#editor).connection.state === "open" ? "Sending" : "Waits for the server";
+    const there = liveOf(this.#editor).connection.state === "open";
+    if (phase === "sending") return there ? "Sending" : "Waits for the server";
     if (phase === "cancelling") return "Cancelling";
     if (phase === "waiting") return "Asks you something";
     if (phase === "queued") return this.#editor.runs.queue.paused ? "Queue paused" : place(job?.place ?? null);
@@ -135,7 +146,12 @@ class RunBar {
     return "";
   }
 
-  /** Tell in the tab's title and icon how it goes. @param {Job | undefined} job @param {Phase} phase @param {number} part */
+  /**
+   * Tell in the tab's title and icon how it goes.
+   * @param {Job | undefined} job
+   * @param {Phase} phase
+   * @param {number} part
+   */
   #tellOutside(job, phase, part) {
     const name = (job && phase !== "idle" && job.name) || nameOf(this.#editor.session) || "Untitled";
     const sign = phase === "running" ? percent(part) : phase === "waiting" ? "?" : phase === "idle" ? this.#news : "";
@@ -159,13 +175,38 @@ class RunBar {
       const job = session.job === null ? undefined : runs.jobs.get(session.job);
       if (job === undefined) continue;
       const before = this.#states.get(job.id);
+      // What ended before this page was there is no news; what this page ran may have ended before it was looked at.
+      if (before === undefined && !liveOf(this.#editor).tabs.ran(job.id)) {
+        if (!FINAL.has(job.state)) this.#states.set(job.id, job.state);
+        continue;
+      }
       this.#states.set(job.id, job.state);
-      if (before === undefined || before === job.state) continue;
-      const words = { done: "is done", failed: "has failed", waiting: "asks you something", cancelled: "was cancelled" };
-      const said = job.state in words ? words[/** @type {keyof typeof words} */ (job.state)] : null;
-      if (said !== null) this.#editor.say(`${job.name || "The run"} ${said}.`);
+      if (before === job.state) continue;
+      this.#told(session, job);
       if (document.visibilityState === "hidden" && FINAL.has(job.state)) this.#news = job.state === "done" ? "✓" : "✕";
     }
+  }
+
+  /** @param {Session} session @param {Job} job */
+  #told(session, job) {
+    const name = job.name || "The run";
+    const words = WORDS.get(job.state);
+    if (words !== undefined) this.#editor.say(`${name} ${words}.`);
+    const node = job.state === "failed" ? (job.failure?.node ?? null) : (job.questions[0]?.node ?? null);
+    const why = job.state === "failed" ? job.failure?.message : job.questions[0]?.question;
+    if (job.state !== "failed" && job.state !== "waiting") return;
+    this.#editor.notify({
+      text: `${name} ${words}: ${why ?? ""}`,
+      kind: job.state === "failed" ? "error" : "info",
+      action: { title: "Show", run: () => this.#show(session, node) },
+    });
+  }
+
+  /** @param {Session} session @param {string | null} node */
+  #show(session, node) {
+    this.#editor.select(session.id);
+    if (node === null) showPanel(this.#editor, "problems");
+    else goTo(this.#editor, node);
   }
 }
 

@@ -13,6 +13,7 @@ const LINE = 18;
 const CHARACTER = 6.9;
 const BUTTON = 36;
 const GAP = 8;
+const LARGEST = 220;
 
 /**
  * Return what a node asks in the job that the open tab shows.
@@ -33,7 +34,7 @@ export function questionHeight(question, width) {
   const lines = Math.min(4, Math.ceil((question.question.length * CHARACTER) / width) || 1);
   const pictures = question.outputs.length;
   const columns = columnsOf(pictures);
-  const side = Math.floor((width - (columns - 1) * GAP) / columns);
+  const side = Math.min(LARGEST, Math.floor((width - (columns - 1) * GAP) / columns));
   const rows = Math.min(4, Math.ceil(pictures / columns));
   const choosing = picksPictures(question);
   const buttons = choosing && question.choices.length > 0 ? 0 : Math.ceil(question.choices.length / 3) || 1;
@@ -59,8 +60,9 @@ function picksPictures({ choices, outputs }) {
  */
 export function questionElement(editor, asked) {
   const { question } = asked;
-  const element = el("div", { class: "question", role: "group", "aria-label": question.question, data: { question: question.node } },
-    el("p", { class: "question-text", text: question.question }));
+  const text = el("p", { class: "question-text", text: question.question });
+  const element = el("div", { class: "question", role: "group", "aria-label": question.question,
+    data: { question: question.node } }, text);
   const send = async (/** @type {Json} */ answer) => {
     element.inert = true;
     try {
@@ -71,8 +73,8 @@ export function questionElement(editor, asked) {
       editor.fail("The answer was not taken", error);
     }
   };
-  if (question.outputs.length > 0) element.append(pictures(question, send));
   if (!picksPictures(question)) element.append(question.choices.length > 0 ? choices(question, send) : free(send));
+  if (question.outputs.length > 0) element.append(pictures(question, send));
   return { element, destroy: () => {} };
 }
 
@@ -117,7 +119,8 @@ function pictures(question, send) {
     button.addEventListener("click", () => (several ? toggle(at, button) : send(question.choices[at] ?? at)));
     grid.append(button);
   }
-  return several ? el("div", { class: "question-several" }, grid, el("div", { class: "question-choices" }, done)) : grid;
+  if (!several) return grid;
+  return el("div", { class: "question-several" }, grid, el("div", { class: "question-choices" }, done));
 }
 
 /** @param {string} id @param {string} alt */

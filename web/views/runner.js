@@ -14,6 +14,8 @@ import { seedsAfterRun, seedsBeforeRun } from "./fields/seeds.js";
 
 const DEBOUNCE = 350;
 export const MOST = 999;
+/** However many runs are queued, their seeds are one step back. */
+const SEEDS = { merge: "seeds" };
 /** @type {WeakMap<Editor, Runner>} */
 const known = new WeakMap();
 
@@ -58,9 +60,9 @@ export class Runner {
     const sent = [];
     // All are sent at once, as the tab is now: whoever edits meanwhile changes nothing of them.
     for (let time = 0; time < times; time += 1) {
-      session.applyRoot("Draw seeds", (document) => seedsBeforeRun(document, editor.catalogue));
+      session.applyRoot("Draw seeds", (document) => seedsBeforeRun(document, editor.catalogue), SEEDS);
       sent.push(live.run(session, { targets }));
-      session.applyRoot("Count seeds on", (document) => seedsAfterRun(document, editor.catalogue));
+      session.applyRoot("Count seeds on", (document) => seedsAfterRun(document, editor.catalogue), SEEDS);
     }
     this.#ran.set(session, session.document);
     editor.emit({ type: "queue" });
@@ -102,7 +104,8 @@ export class Runner {
     const [first] = error.problems;
     if (first === undefined) throw error;
     const count = error.problems.length;
-    const text = count === 1 ? "The workflow cannot run. " : `The workflow cannot run, for ${count} reasons; the first: `;
+    const reasons = count === 1 ? ". " : `, for ${count} reasons; the first: `;
+    const text = `The workflow cannot run${reasons}`;
     editor.notify({
       text: `${text}${placeOf(first)}: ${first.message}`,
       kind: "error",

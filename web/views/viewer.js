@@ -35,7 +35,8 @@ class Viewer {
     this.#compare = compare ?? null;
     this.#stage = el("div", { class: "viewer-stage" });
     this.#head = el("header", { class: "viewer-head" });
-    this.element = el("dialog", { class: "viewer", "aria-label": "Picture", data: { dialog: "viewer" } }, this.#head, this.#stage);
+    this.element = el("dialog", { class: "viewer", "aria-label": "Picture", data: { dialog: "viewer" } },
+      this.#head, this.#stage);
     this.element.addEventListener("close", () => this.#end());
     this.element.addEventListener("keydown", (event) => this.#key(event));
     this.#stage.addEventListener("click", (event) => {
@@ -108,7 +109,8 @@ class Viewer {
     } else {
       fill(this.#head, ...this.#facts(output), el("span", { class: "spacer" }),
         ...outputActions(this.#editor, output, { gone: () => this.element.close() }), close);
-      const image = el("img", { class: "viewer-picture", src: output.url, alt: output.name, data: { output: output.id } });
+      const image = el("img", { class: "viewer-picture", src: output.url, alt: output.name,
+        data: { output: output.id } });
       fill(this.#stage, image, ...this.#arrows());
     }
   }
@@ -117,7 +119,8 @@ class Viewer {
   #facts(output) {
     const size = output.width && output.height ? `${output.width} × ${output.height} · ` : "";
     const place = this.#outputs.length > 1 ? `${this.#at + 1} of ${this.#outputs.length} · ` : "";
-    return [el("h2", { class: "cut", text: output.name }), el("span", { class: "dim viewer-facts", text: place + size + bytes(output.size) })];
+    const facts = place + size + bytes(output.size);
+    return [el("h2", { class: "cut", text: output.name }), el("span", { class: "dim viewer-facts", text: facts })];
   }
 
   #arrows() {

@@ -16,6 +16,8 @@ import { Pages } from "./history_pages.js";
 /** What a drag of a picture out of the gallery carries: its id. */
 export const DRAGGED = "application/x-nodegraph-output";
 const TYPING = 250;
+/** So many pixels before the end is seen, more is asked for. */
+const AHEAD = 600;
 
 /**
  * @param {Editor} editor
@@ -34,7 +36,8 @@ class HistoryPanel {
     this.#pages = new Pages(editor.api);
     this.text = el("input", { class: "input", type: "search", placeholder: "Find by name or prompt",
       "aria-label": "Find by name or prompt", on: { input: () => this.#typed() } });
-    this.kind = el("select", { class: "select history-kind", "aria-label": "Which pictures", on: { change: () => this.#reload() } },
+    this.kind = el("select", { class: "select history-kind", "aria-label": "Which pictures",
+      on: { change: () => this.#reload() } },
       el("option", { value: "output", text: "Saved" }), el("option", { value: "temp", text: "Previews" }),
       el("option", { value: "", text: "All" }));
     this.compare = el("button", { class: "button small", type: "button", data: { action: "compare" },
@@ -42,8 +45,8 @@ class HistoryPanel {
     this.remove = el("button", { class: "button small", type: "button", data: { action: "delete-chosen" },
       on: { click: () => this.#delete() } }, icon("trash"), "Delete");
     this.count = el("span", { class: "dim", role: "status" });
-    this.chosenBar = el("div", { class: "panel-tools history-chosen", hidden: true }, this.count, el("span", { class: "spacer" }),
-      this.compare, this.remove);
+    this.chosenBar = el("div", { class: "panel-tools history-chosen", hidden: true }, this.count,
+      el("span", { class: "spacer" }), this.compare, this.remove);
     this.grid = el("ul", { class: "history-grid", "aria-label": "Pictures" });
     this.state = el("p", { class: "empty dim", role: "status" });
     this.end = el("div", { class: "history-end", "aria-hidden": "true" });
@@ -51,7 +54,7 @@ class HistoryPanel {
       el("div", { class: "panel-tools" }, this.text, this.kind), this.chosenBar, this.grid, this.state, this.end);
     this.#offs = [editor.on("outputs", () => this.#news()), editor.on("connection", () => this.#news())];
     this.#watch = new IntersectionObserver((entries) => entries.some((entry) => entry.isIntersecting) && this.#more(),
-      { rootMargin: "600px" });
+      { rootMargin: `${AHEAD}px` });
     this.#watch.observe(this.end);
   }
 
@@ -139,7 +142,8 @@ class HistoryPanel {
 
   #endInSight() {
     const host = this.element.closest(".panel-body") ?? document.documentElement;
-    return this.end.checkVisibility() && this.end.getBoundingClientRect().top < host.getBoundingClientRect().bottom + 600;
+    const { bottom } = host.getBoundingClientRect();
+    return this.end.checkVisibility() && this.end.getBoundingClientRect().top < bottom + AHEAD;
   }
 
   #draw() {
@@ -159,7 +163,8 @@ class HistoryPanel {
     }
     const none = this.#outputs.length === 0;
     this.state.hidden = !none;
-    this.state.textContent = this.#loading ? "Reading" : this.text.value ? "Nothing like it was made." : "What runs make is kept here.";
+    const words = this.text.value ? "Nothing like it was made." : "What runs make is kept here.";
+    this.state.textContent = this.#loading ? "Reading" : words;
     this.#drawChosen();
   }
 

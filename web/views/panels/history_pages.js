@@ -1,4 +1,4 @@
-/** The history part by part. The server finds outputs by kind, but words only in jobs: then those are asked one by one. */
+/** The history part by part. The server finds outputs by kind, words only in jobs: then those are asked one by one. */
 
 /** @typedef {import("../../api/client.js").Api} Api */
 /** @typedef {import("../../api/wire.js").Output} Output */

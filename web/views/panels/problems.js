@@ -47,8 +47,9 @@ function warningsOf({ session, runs }) {
 function row(editor, problem, kind) {
   const { node, field, message } = problem;
   const place = placeOf(problem);
-  const parts = [icon(kind), el("span", { class: "problem-text" }, el("span", { class: "problem-message", text: message }),
-    el("span", { class: "problem-place dim cut", text: place }))];
+  const words = el("span", { class: "problem-message", text: message });
+  const parts = [icon(kind),
+    el("span", { class: "problem-text" }, words, el("span", { class: "problem-place dim cut", text: place }))];
   const content = node === null ? el("div", { class: "problem" }, ...parts)
     : el("button", { class: "problem", type: "button", "aria-label": `${message}. Go to ${place}`,
       on: { click: () => goTo(editor, node, field) } }, ...parts);

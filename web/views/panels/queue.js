@@ -1,4 +1,4 @@
-/** The queue: what runs, what asks, what waits and in which order, what has ended; and whether jobs are begun at all. */
+/** The queue: what runs, what asks, what waits in which order, what has ended; and whether jobs are begun at all. */
 
 import { liveOf } from "../../api/live.js";
 import { cancelJob } from "../../commands/run.js";
@@ -15,7 +15,7 @@ import { dragRows } from "./reorder.js";
 
 const ENDED = 30;
 const SECOND = 1000;
-const WORDS = { queued: "Waits", running: "Runs", waiting: "Asks", done: "Done", failed: "Failed", cancelled: "Cancelled" };
+const WORDS = { done: "Done", failed: "Failed", cancelled: "Cancelled" };
 
 /**
  * @param {Editor} editor
@@ -33,23 +33,27 @@ class QueuePanel {
     this.#editor = editor;
     this.pause = el("button", { class: "button small", type: "button", data: { command: "queue.pause" },
       on: { click: () => editor.perform("queue.pause") } });
-    this.clear = el("button", { class: "button small", type: "button", text: "Cancel all", data: { command: "queue.clear" },
-      on: { click: () => editor.perform("queue.clear") } });
+    this.clear = el("button", { class: "button small", type: "button", text: "Cancel all",
+      data: { command: "queue.clear" }, on: { click: () => editor.perform("queue.clear") } });
     this.state = el("p", { class: "queue-state dim", role: "status" });
     this.devices = el("ul", { class: "devices" });
     this.pending = el("ol", { class: "jobs", "aria-label": "Jobs that run and wait" });
     this.ended = el("ol", { class: "jobs", "aria-label": "Jobs that have ended" });
     const run = editor.commands.get("run.run");
     const key = run === null ? "" : editor.keys.label(run);
-    this.empty = el("p", { class: "empty dim" }, "Nothing runs. ", key && el("kbd", { text: key }), key && " runs the workflow.");
+    this.empty = el("p", { class: "empty dim" }, "Nothing runs. ", key && el("kbd", { text: key }),
+      key && " runs the workflow.");
     this.element = el("div", { class: "queue-panel" },
       el("div", { class: "panel-tools" }, this.state, el("span", { class: "spacer" }), this.pause, this.clear),
       this.devices, this.empty, this.pending, this.endedTitle, this.ended);
     dragRows(this.pending, (id, place) => this.#move(id, place));
-    this.#offs = /** @type {const} */ (["run", "queue", "connection"]).map((type) => editor.on(type, () => this.#soon()));
+    const types = /** @type {const} */ (["run", "queue", "connection"]);
+    this.#offs = types.map((type) => editor.on(type, () => this.#soon()));
     this.#clock = setInterval(() => this.#soon(), SECOND);
+    this.#offs.push(editor.on("connection", () => liveOf(editor).connection.state === "open" && void this.#load()));
     this.#soon();
     void this.#load();
+    void this.#askRights();
   }
 
   #editor;
@@ -65,6 +69,12 @@ class QueuePanel {
     clearInterval(this.#clock);
     cancelAnimationFrame(this.#frame);
     this.element.remove();
+  }
+
+  /** Only admins may pause what is everybody's. */
+  async #askRights() {
+    const me = await this.#editor.api.me().catch(() => null);
+    this.pause.hidden = me?.admin === false;
   }
 
   /** Jobs of before this page. */
@@ -105,13 +115,10 @@ class QueuePanel {
     this.clear.disabled = this.#editor.runs.pending().every(({ state }) => state !== "queued");
     const reason = queue.reason && queue.reason !== "paused" ? `: ${queue.reason}` : "";
     const others = queue.queued + queue.running + queue.waiting - pending;
-    const counts = `${queue.running} running, ${queue.queued} waiting`;
-    this.state.textContent = queue.paused ? `Paused${reason}` : others > 0 ? `${counts}, of all users` : counts;
+    const counts = `${queue.running} run · ${queue.queued} wait`;
+    this.state.textContent = queue.paused ? `Paused${reason}` : others > 0 ? `${counts} (all users)` : counts;
     this.state.dataset.state = queue.paused ? "paused" : "open";
-    fill(this.devices, ...[...devices.values()].map((device) => el("li", { class: "device", data: { state: device.state } },
-      el("span", { class: "dot", "aria-hidden": "true" }), el("span", { text: device.id }),
-      el("span", { class: "dim cut", text: device.reason || device.state, title: device.reason }), el("span", { class: "spacer" }),
-      el("span", { class: "dim", text: device.memory > 0 ? bytes(device.memory) : "" }))));
+    fill(this.devices, ...[...devices.values()].map(deviceRow));
   }
 
   /** @param {HTMLElement} list @param {readonly Job[]} jobs @param {number} now */
@@ -190,7 +197,8 @@ class JobRow {
     const cancel = job.cancelling ? [] : [button("cancel", "close", "Cancel", () => cancelJob(this.#editor, job.id))];
     if (job.state !== "queued") return cancel;
     return [button("first", "front", "Run it next", () => api.move(job.id, { end: "first" })),
-      button("up", "up", "Move up", () => this.#step(-1)), button("down", "down", "Move down", () => this.#step(1)), ...cancel];
+      button("up", "up", "Move up", () => this.#step(-1)),
+      button("down", "down", "Move down", () => this.#step(1)), ...cancel];
   }
 
   /** @param {number} by */
@@ -221,7 +229,15 @@ class JobRow {
   }
 }
 
-/** @param {Job} job @param {number} now */
+/** @param {import("../../api/wire.js").Device} device */
+function deviceRow({ id, state, reason, memory }) {
+  return el("li", { class: "device", data: { state } },
+    el("span", { class: "dot", "aria-hidden": "true" }), el("span", { text: id }),
+    el("span", { class: "dim cut", text: reason || state, title: reason }), el("span", { class: "spacer" }),
+    el("span", { class: "dim", text: memory > 0 ? bytes(memory) : "" }));
+}
+
+/** @param {Job} job @param {number} now @returns {string} */
 function textOf(job, now) {
   if (job.cancelling) return "Is being cancelled";
   if (job.state === "running") {
@@ -229,7 +245,7 @@ function textOf(job, now) {
     const device = job.device ? ` · ${job.device}` : "";
     return `${percent(job.progress)}${rest === null ? "" : ` · ${left(rest)}`}${device}`;
   }
-  if (job.state === "waiting") return job.questions[0]?.question ?? WORDS.waiting;
+  if (job.state === "waiting") return job.questions[0]?.question ?? "Asks";
   if (job.state === "queued") {
     const rest = timeLeft(job, now);
     return rest === null ? "Waits" : `Waits · done in ${duration(Math.max(1, rest))}`;
