@@ -143,6 +143,17 @@ class Host:
         items = (Item(tuple(item["problems"]), item["signature"], item["exposed"]) for item in result["items"])
         return Checked(data, result["name"], result["nodes"], tuple(items), result["left_out"])
 
+    async def read(self, document: Json) -> tuple[dict[str, Json], bytes]:
+        """Return `format` and `problems` of a workflow of any known format, and its text in our own.
+
+        Raise `InvalidWorkflow` where it is none.
+        """
+        text = json.dumps(document).encode("utf-8", "surrogatepass")
+        try:
+            return await self._call("read", None, text)
+        except ChildError as error:
+            raise InvalidWorkflow(error.problems) from error
+
     async def models(self) -> dict[str, list[str]]:
         """Return the names of the model files by kind."""
         result, _ = await self._call("models")

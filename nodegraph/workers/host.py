@@ -18,11 +18,12 @@ from nodegraph.engine.fits import fits
 from nodegraph.engine.folders import FolderError
 from nodegraph.engine.jsontext import Limits
 from nodegraph.engine.schema import node_schema
+from nodegraph.interop.comfy_api import is_api
 from nodegraph.runtime import Runtime
 from nodegraph.server.protocol import Header
 from nodegraph.workers import pictures
 from nodegraph.workers.channel import Channel
-from nodegraph.workers.checking import Checks
+from nodegraph.workers.checking import Checks, load
 from nodegraph.workers.packages import remember
 from nodegraph.workers.routes import NoRouteError, Request, collect_routes
 from nodegraph.workers.setup import input_folders, open_runtime, redactor, versions
@@ -137,6 +138,16 @@ class Service:
         """Check a workflow with each set of inputs."""
         folders = input_folders(params["input"]) if params["input"] else []
         return self._checks.check(json.loads(payload), params["inputs"], params["targets"], folders)
+
+    def call_read(self, params: dict[str, Any], payload: bytes) -> Answer:
+        """Read a workflow of any known format into our own, without checking it."""
+        document = json.loads(payload)
+        workflow = load(self._runtime, document, self._limits)
+        told = {
+            "format": "comfyui" if is_api(document) else "nodegraph",
+            "problems": self._checks.problems(workflow.problems),
+        }
+        return told, json.dumps(workflow.dump(), separators=(",", ":")).encode()
 
     def call_models(self, params: dict[str, Any], payload: bytes) -> Answer:
         """Tell the model files by kind."""

@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import json
 from pathlib import Path
+from urllib.parse import quote
 
 from aiohttp import hdrs, web
 
@@ -18,9 +19,15 @@ SUFFIX = ".json"
 
 
 class Template(Model):
-    """A workflow that is ready to run: its name, how many nodes it has, what it exposes."""
+    """A workflow that is ready to run: its name, how many nodes it has, what it exposes.
+
+    `title` and `description` are its own words; `thumbnail` is the address of a picture that it made, if there is one.
+    """
 
     name: str
+    title: str
+    description: str
+    thumbnail: str | None = None
     nodes: int
     inputs: list[str]
     size: int
@@ -57,9 +64,24 @@ def _templates(folder: Path) -> list[Template]:
         data = path.read_bytes()
         document = json.loads(data)
         name = path.relative_to(folder).as_posix().removesuffix(SUFFIX)
-        inputs = list(document.get("inputs", {}))
-        found.append(Template(name=name, nodes=len(document.get("nodes", {})), inputs=inputs, size=len(data)))
+        found.append(
+            Template(
+                name=name,
+                title=document.get("meta", {}).get("title") or name.replace("_", " "),
+                description=document.get("meta", {}).get("description", ""),
+                thumbnail=_picture(name),
+                nodes=len(document.get("nodes", {})),
+                inputs=list(document.get("inputs", {})),
+                size=len(data),
+            )
+        )
     return found
+
+
+def _picture(name: str) -> str | None:
+    """Return a template's picture, a page like others: beside the workflows it would be one that these can load."""
+    page = f"templates/{name}.webp"
+    return f"/{quote(page)}" if (resources.web() / page).is_file() else None
 
 
 def _read(path: Path) -> bytes | None:

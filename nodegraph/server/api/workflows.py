@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
 from aiohttp import hdrs, web
 from aiohttp.web_request import BaseRequest
 from pydantic import Field
 
 from nodegraph.server.api.routing import API, Model, Query, Route, json_body, respond
+from nodegraph.server.api.wire import Problem
 from nodegraph.server.errors import ApiError
-from nodegraph.server.keys import HUB, WORKFLOWS
+from nodegraph.server.keys import HOST, HUB, WORKFLOWS
 from nodegraph.server.security.principal import principal
 from nodegraph.server.workflows import ANY, Entry, Revision
 
@@ -34,6 +36,23 @@ class SaveQuery(Query):
     """Whether it is saved by itself: it then takes the place of what was saved so in the last ten minutes."""
 
     autosave: bool = False
+
+
+class Foreign(Model):
+    """A workflow of any form that is known: ours, or ComfyUI's API form, alone or as the `prompt` of a request."""
+
+    workflow: dict[str, Any]
+
+
+class ReadAnswer(Model):
+    """The workflow in our form, what form it had, and what of it was wrong and is left out.
+
+    It is not checked: node types that are not known here stay as they are. Where its nodes lie is for an editor to say.
+    """
+
+    format: Literal["nodegraph", "comfyui"]
+    workflow: dict[str, Any]
+    problems: list[Problem]
 
 
 class NameQuery(Query):
@@ -112,6 +131,13 @@ async def save(request: web.Request, query: SaveQuery) -> web.Response:
     return _told(request, user, entry, 201 if new else 200)
 
 
+async def read(request: web.Request, foreign: Foreign) -> ReadAnswer:
+    """Read a workflow of another form; nothing is saved."""
+    told, text = await request.app[HOST].read(foreign.workflow)
+    problems = [Problem(**problem) for problem in told["problems"]]
+    return ReadAnswer(format=told["format"], workflow=json.loads(text), problems=problems)
+
+
 async def delete(request: web.Request) -> None:
     """Delete a workflow; it can be restored."""
     user = principal(request).user
@@ -183,6 +209,15 @@ def _number(request: web.Request) -> int:
 CHANGED = {412: "It is another one by now; ETag tells which"}
 ROUTES: tuple[Route, ...] = (
     Route("GET", "/workflows", index, "List saved workflows by name", query=WorkflowsQuery, answer=WorkflowList),
+    Route(
+        "POST",
+        "/workflows/read",
+        read,
+        "Read a workflow of another form, such as ComfyUI's API form, into ours",
+        body=Foreign,
+        answer=ReadAnswer,
+        errors={503: "The process that knows the node types is being started"},
+    ),
     Route("GET", "/workflows/{name:.+}", show, "Return a saved workflow; its ETag is needed to replace it"),
     Route(
         "PUT",

@@ -7,6 +7,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+from PIL import Image
 from yarl import URL
 
 WORKFLOWS, REVISIONS, TEMPLATES = "/api/v1/workflows", "/api/v1/revisions", "/api/v1/templates"
@@ -140,6 +141,14 @@ async def test_templates_are_listed_and_read(client: Client) -> None:
     found = {item["name"]: item for item in listed["items"]}
     assert {"text_to_image", "image_to_image"} <= set(found)
     assert "prompt" in found["text_to_image"]["inputs"]
+    assert found["text_to_image"]["title"] == "Text to image"
+    for item in found.values():
+        assert item["description"]
+        async with client.get(item["thumbnail"]) as response:
+            assert response.headers["Content-Type"] == "image/webp"
+            picture = Image.open(io.BytesIO(await response.read()))
+            assert picture.size == (256, 256)
+            assert len(picture.convert("RGB").getcolors(2**16) or ()) > 2
     document, headers = await ask(client, "GET", f"{TEMPLATES}/text_to_image", 200)
     assert len(document["nodes"]) == found["text_to_image"]["nodes"]
     async with client.get(f"{TEMPLATES}/text_to_image", headers={"If-None-Match": headers["ETag"]}) as response:
@@ -147,3 +156,30 @@ async def test_templates_are_listed_and_read(client: Client) -> None:
     for name in ("none", "..%2f..%2fpyproject", "example.png"):
         async with client.get(f"{TEMPLATES}/{name}") as response:
             assert response.status == 404
+
+
+async def test_a_workflow_of_another_form_is_read_and_not_saved(client: Client) -> None:
+    foreign = {
+        "3": {"class_type": "KSampler", "inputs": {"seed": 2**64 - 1, "model": ["4", 0]}, "_meta": {"title": "Turn"}},
+        "4": {"class_type": "CheckpointLoaderSimple", "inputs": {"ckpt_name": "x.safetensors"}},
+        "5": {"class_type": "OfAPackThatIsNotHere", "inputs": {"samples": ["3", 0], "text": "kept"}},
+        "6": "no node",
+    }
+    before, _ = await ask(client, "GET", WORKFLOWS, 200)
+    for document in (foreign, {"prompt": foreign, "client_id": "x"}):
+        told, _ = await ask(client, "POST", f"{WORKFLOWS}/read", 200, json={"workflow": document})
+        nodes = told["workflow"]["nodes"]
+        assert told["format"] == "comfyui"
+        assert nodes["3"] == {"type": "KSampler", "params": {"seed": 2**64 - 1}, "links": {"model": "4.model"}}
+        assert nodes["5"]["params"] == {"text": "kept"}
+        assert [problem["node"] for problem in told["problems"]] == ["6"]
+    assert (await ask(client, "GET", WORKFLOWS, 200))[0] == before
+
+
+async def test_our_own_form_is_read_as_it_is_and_what_is_none_is_refused(client: Client) -> None:
+    own = {"format": 1, "nodes": {"a": {"type": "LoadImage", "mode": "mute"}}, "view": {"a": {"x": 1, "y": 2}}}
+    told, _ = await ask(client, "POST", f"{WORKFLOWS}/read", 200, json={"workflow": own})
+    assert told == {"format": "nodegraph", "workflow": own, "problems": []}
+    for wrong in ({}, {"nodes": [], "links": []}, {"format": 2, "nodes": {}}):
+        error, _ = await ask(client, "POST", f"{WORKFLOWS}/read", 422, json={"workflow": wrong})
+        assert error["error"]["code"] == "invalid_workflow"
