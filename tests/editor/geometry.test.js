@@ -39,7 +39,10 @@ test("zooming keeps the point below the pointer, and stays between the ends", ()
 test("fit shows the whole box in the middle and enlarges nothing", () => {
   const size = { width: 1600, height: 900 };
   const view = transform.fit(box(-5000, 200, 20000, 400), size);
-  const [a, b] = [{ x: -5000, y: 200 }, { x: 15000, y: 600 }].map((point) => transform.toScreen(view, point));
+  const [a, b] = [
+    { x: -5000, y: 200 },
+    { x: 15000, y: 600 },
+  ].map((point) => transform.toScreen(view, point));
   assert.ok(a.x >= 47.9 && b.x <= 1552.1 && a.y >= 0 && b.y <= 900);
   close(a.x + b.x, 1600);
   close(a.y + b.y, 900);
@@ -48,7 +51,10 @@ test("fit shows the whole box in the middle and enlarges nothing", () => {
 
 test("the way from one view to another begins and ends at them", () => {
   const size = { width: 800, height: 600 };
-  const [a, b] = [{ x: 10, y: 20, zoom: 0.2 }, { x: -900, y: 40, zoom: 2 }];
+  const [a, b] = [
+    { x: 10, y: 20, zoom: 0.2 },
+    { x: -900, y: 40, zoom: 2 },
+  ];
   const first = transform.between(a, b, 0, size);
   for (const key of ["x", "y", "zoom"]) close(first[key], a[key]);
   assert.deepEqual(transform.between(a, b, 1, size), b);
@@ -87,7 +93,10 @@ test("the grid takes boxes that have no end or no place", () => {
 });
 
 test("a curve leaves to the right, comes from the left and goes through its bends", () => {
-  const bends = [{ x: 50, y: 200 }, { x: -80, y: 260 }];
+  const bends = [
+    { x: 50, y: 200 },
+    { x: -80, y: 260 },
+  ];
   const path = curve({ x: 0, y: 0 }, { x: -300, y: 100 }, bends);
   assert.equal(pieces(path), 3);
   assert.deepEqual(pointAt(path, 0, 0), { x: 0, y: 0 });
@@ -119,7 +128,11 @@ test("a stroke across a link crosses it, one beside it does not", () => {
 });
 
 test("aligned boxes share their side", () => {
-  const boxes = new Map([["a", box(0, 10)], ["b", box(70, 90, 300, 20)], ["c", box(20, 300)]]);
+  const boxes = new Map([
+    ["a", box(0, 10)],
+    ["b", box(70, 90, 300, 20)],
+    ["c", box(20, 300)],
+  ]);
   const line = { left: (b) => b.x, right: (b) => b.x + b.width, center: (b) => b.x + b.width / 2 };
   for (const side of /** @type {const} */ (["left", "right", "center"])) {
     const shifts = align(boxes, side);
@@ -130,23 +143,44 @@ test("aligned boxes share their side", () => {
 });
 
 test("distributed boxes have equal gaps, and at least the smallest", () => {
-  const boxes = new Map([["a", box(0, 0)], ["b", box(110, 0)], ["c", box(500, 0)]]);
+  const boxes = new Map([
+    ["a", box(0, 0)],
+    ["b", box(110, 0)],
+    ["c", box(500, 0)],
+  ]);
   const shifts = distribute(boxes, "x");
   assert.deepEqual([...shifts], [["b", { dx: 140, dy: 0 }]]);
-  const tight = distribute(new Map([["a", box(0, 0)], ["b", box(10, 0)]]), "x");
+  const tight = distribute(
+    new Map([
+      ["a", box(0, 0)],
+      ["b", box(10, 0)],
+    ]),
+    "x",
+  );
   assert.deepEqual([...tight], [["b", { dx: 110, dy: 0 }]]);
 });
 
 test("guides pull to the nearest line within reach only", () => {
   const found = guides(box(203, 8), [box(200, 400), box(900, 10)], 6);
   assert.deepEqual([found.dx, found.dy], [-3, 2]);
-  assert.deepEqual(found.guides.map((guide) => [guide.axis, guide.at]), [["x", 200], ["y", 10]]);
+  assert.deepEqual(
+    found.guides.map((guide) => [guide.axis, guide.at]),
+    [
+      ["x", 200],
+      ["y", 10],
+    ],
+  );
   assert.deepEqual(guides(box(230, 100), [box(100, 400)], 6), { dx: 0, dy: 0, guides: [] });
   assert.equal(snap(-31), -40);
 });
 
 test("pushed neighbours no longer touch, and what is fixed stays", () => {
-  const boxes = new Map([["new", box(0, 0)], ["a", box(60, 10)], ["b", box(170, 10)], ["far", box(900, 900)]]);
+  const boxes = new Map([
+    ["new", box(0, 0)],
+    ["a", box(60, 10)],
+    ["b", box(170, 10)],
+    ["far", box(900, 900)],
+  ]);
   const shifts = push(boxes, new Set(["new"]), 20);
   assert.equal(shifts.has("new"), false);
   assert.equal(shifts.has("far"), false);
@@ -154,5 +188,6 @@ test("pushed neighbours no longer touch, and what is fixed stays", () => {
     const { dx, dy } = shifts.get(key) ?? { dx: 0, dy: 0 };
     return { ...b, x: b.x + dx, y: b.y + dy };
   });
-  for (const [i, a] of after.entries()) for (const b of after.slice(i + 1)) assert.equal(transform.overlaps(a, b), false);
+  for (const [i, a] of after.entries())
+    for (const b of after.slice(i + 1)) assert.equal(transform.overlaps(a, b), false);
 });

@@ -5,19 +5,51 @@ import * as boxes from "../../web/geometry/boxes.js";
 import { overlaps } from "../../web/geometry/transform.js";
 
 const field = (kind, value) => ({ kind, element: null, default: value, schema: {} });
-const port = (name, more = {}) => ({ name, type: "Image", required: true, lazy: false, field: null, wired: true, ...more });
+const port = (name, more = {}) => ({
+  name,
+  type: "Image",
+  required: true,
+  lazy: false,
+  field: null,
+  wired: true,
+  ...more,
+});
 
 function nodeType(inputs, outputs) {
   const named = (ports) => new Map(ports.map((one) => [one.name, one]));
-  return { id: "T", title: "Type", doc: "", category: "", plugin: "", inputs: named(inputs), outputs: named(outputs), sink: false, deprecated: null, missing: null };
+  return {
+    id: "T",
+    title: "Type",
+    doc: "",
+    category: "",
+    plugin: "",
+    inputs: named(inputs),
+    outputs: named(outputs),
+    sink: false,
+    deprecated: null,
+    missing: null,
+  };
 }
 
 function node(view = {}, params = {}, links = {}) {
-  return { type: "T", graph: null, params: new Map(Object.entries(params)), links: new Map(Object.entries(links)), mode: null, view: { x: 0, y: 0, ...view } };
+  return {
+    type: "T",
+    graph: null,
+    params: new Map(Object.entries(params)),
+    links: new Map(Object.entries(links)),
+    mode: null,
+    view: { x: 0, y: 0, ...view },
+  };
 }
 
 const sampler = nodeType(
-  [port("model"), port("latent"), port("steps", { field: field("integer", 20) }), port("text", { field: field("multiline", "") }), port("body", { field: field("body"), wired: false })],
+  [
+    port("model"),
+    port("latent"),
+    port("steps", { field: field("integer", 20) }),
+    port("text", { field: field("multiline", "") }),
+    port("body", { field: field("body"), wired: false }),
+  ],
   [port("out")],
 );
 
@@ -29,7 +61,10 @@ test("rows follow each other without a gap in which another could lie, within th
     end = row.y + row.height;
   }
   assert.ok(end <= laid.height);
-  assert.deepEqual(laid.rows.map((row) => row.kind), ["ports", "ports", "field", "field", "field"]);
+  assert.deepEqual(
+    laid.rows.map((row) => row.kind),
+    ["ports", "ports", "field", "field", "field"],
+  );
 });
 
 test("ports stand at the edges, in the middle of their rows; what cannot be wired has none", () => {
@@ -91,19 +126,33 @@ test("arranged nodes do not overlap, links run to the right, and arranging again
   all.set("alone", { x: 5, y: 5, width: 100, height: 100 });
   const once = arrange(all, edges);
   const placed = [...all].map(([id, box]) => [id, { ...box, ...once.get(id) }]);
-  for (const [i, [, a]] of placed.entries()) for (const [, b] of placed.slice(i + 1)) assert.equal(overlaps(a, b), false);
+  for (const [i, [, a]] of placed.entries())
+    for (const [, b] of placed.slice(i + 1)) assert.equal(overlaps(a, b), false);
   for (const [from, to] of edges) assert.ok(once.get(from).x < once.get(to).x);
   assert.deepEqual(arrange(new Map(placed), edges), once);
 });
 
 test("a chain in good order keeps it, and a long chain or a ring does no harm", () => {
   const row = new Map(["a", "b", "c"].map((id, i) => [id, { x: i * 400, y: 100, width: 200, height: 100 }]));
-  const placed = arrange(row, [["a", "b"], ["b", "c"]]);
-  assert.deepEqual([...placed.values()].map((point) => point.y), [100, 100, 100]);
+  const placed = arrange(row, [
+    ["a", "b"],
+    ["b", "c"],
+  ]);
+  assert.deepEqual(
+    [...placed.values()].map((point) => point.y),
+    [100, 100, 100],
+  );
   const many = new Map(Array.from({ length: 5000 }, (_, i) => [`n${i}`, { x: 0, y: 0, width: 100, height: 50 }]));
   const chain = Array.from({ length: 4999 }, (_, i) => [`n${i}`, `n${i + 1}`]);
   assert.equal(arrange(many, chain).size, 5000);
-  assert.equal(arrange(row, [["a", "b"], ["b", "c"], ["c", "a"]]).size, 3);
+  assert.equal(
+    arrange(row, [
+      ["a", "b"],
+      ["b", "c"],
+      ["c", "a"],
+    ]).size,
+    3,
+  );
 });
 
 test("a thousand nodes are arranged at once", () => {

@@ -338,9 +338,9 @@ def test_42_the_map_moves_the_view_and_hides(canvas: Canvas) -> None:
     assert after["zoom"] == before["zoom"]
     assert (after["x"], after["y"]) != (before["x"], before["y"])
     editor.press("Alt+M")
-    assert not map_.is_visible()
+    map_.wait_for(state="hidden", timeout=3000)
     editor.press("Alt+M")
-    assert map_.is_visible()
+    map_.wait_for(state="visible", timeout=3000)
 
 
 def test_42_the_map_marks_what_is_wrong(canvas: Canvas) -> None:

@@ -6,6 +6,7 @@ import { idsOf, parseItem } from "../store/names.js";
 import { makeSubgraph, unpack } from "../store/subgraphs.js";
 import { COLORS } from "../store/types.js";
 import { layoutCommands } from "./layout.js";
+import { inGroup, some, someNodes } from "./make.js";
 
 /** @import {Editor} from "../editor.js" */
 /** @import {Command, Graph, Item, Node, Point} from "../store/types.js" */
@@ -15,23 +16,26 @@ import { layoutCommands } from "./layout.js";
 
 /** @returns {Command[]} */
 export function graphCommands() {
-  return [...selectCommands(), ...removeCommands(), ...layoutCommands(), ...groupCommands(), ...modeCommands(), ...lookCommands()];
+  return [
+    ...selectCommands(),
+    ...removeCommands(),
+    ...layoutCommands(),
+    ...groupCommands(),
+    ...modeCommands(),
+    ...lookCommands(),
+  ];
 }
-
-/** @param {Editor} editor */
-const some = (editor) => editor.session.selection.size > 0;
-/** @param {Editor} editor */
-const someNodes = (editor) => editor.selectedNodes.length > 0;
 
 /** @returns {Command[]} */
 function selectCommands() {
-  const group = "Select";
+  const make = inGroup("Select");
+  const enter = inGroup("Subgraphs");
+  const inside = (/** @type {Editor} */ editor) => editor.session.path.length > 0 && !some(editor);
   return [
-    { id: "graph.selectAll", title: "Select all", group, keys: ["Mod+A"], run: selectAll },
-    { id: "graph.selectNone", title: "Select nothing", group, keys: ["Escape"], when: some, run: (editor) => editor.session.select([]) },
-    { id: "graph.leave", title: "Go out of the subgraph", group: "Subgraphs", keys: ["Escape"],
-      when: (editor) => editor.session.path.length > 0 && !some(editor), run: (editor) => editor.session.leave() },
-    { id: "graph.open", title: "Go into the subgraph", group: "Subgraphs", keys: ["Enter"], when: canOpen, run: open },
+    make("graph.selectAll", "Select all", ["Mod+A"], selectAll),
+    make("graph.selectNone", "Select nothing", ["Escape"], (editor) => editor.session.select([]), some),
+    enter("graph.leave", "Go out of the subgraph", ["Escape"], (editor) => editor.session.leave(), inside),
+    enter("graph.open", "Go into the subgraph", ["Enter"], open, canOpen),
   ];
 }
 
@@ -60,7 +64,8 @@ function open(editor, detail) {
   const asked = /** @type {OpenDetail | undefined} */ (detail);
   if (asked === undefined) return openSelected(editor);
   const { hit, client } = asked;
-  if (hit.kind === "canvas") return editor.perform("palette.open", { point: editor.canvas?.pointOf(client), screen: client });
+  if (hit.kind === "canvas")
+    return editor.perform("palette.open", { point: editor.canvas?.pointOf(client), screen: client });
   if (hit.kind === "wire") return bend(editor, hit);
   if (hit.kind === "bend") return straighten(editor, hit);
   if (hit.kind === "frame" || hit.kind === "note") return editor.canvas?.rename(`${hit.kind}:${hit.id}`);
@@ -92,21 +97,23 @@ function straighten(editor, { key, index }) {
 
 /** @returns {Command[]} */
 function removeCommands() {
-  const group = "Edit";
   const remove = (/** @type {boolean} */ dissolve) => (/** @type {Editor} */ editor) => {
     const { selection } = editor.session;
     const { catalogue } = editor;
     const label = dissolve ? "Dissolve" : "Delete";
     editor.apply(label, (graph) => edits.remove(graph, selection, { dissolve, catalogue }), { select: [] });
   };
+  const make = inGroup("Edit");
+  const several = (/** @type {Editor} */ editor) => editor.selectedNodes.length > 1;
+  const again = (/** @type {boolean} */ keepInputs) => (/** @type {Editor} */ editor) => duplicate(editor, keepInputs);
   return [
-    { id: "graph.delete", title: "Delete", group, keys: ["Delete", "Backspace"], when: some, run: remove(false) },
-    { id: "graph.dissolve", title: "Delete and wire through", group, keys: ["Alt+Delete", "Alt+Backspace"], when: someNodes, run: remove(true) },
-    { id: "graph.duplicate", title: "Duplicate", group, keys: ["Mod+D"], when: some, run: (editor) => duplicate(editor, false) },
-    { id: "graph.duplicateWired", title: "Duplicate with incoming links", group, keys: ["Mod+Shift+D"], when: some, run: (editor) => duplicate(editor, true) },
-    { id: "graph.connect", title: "Connect the selected nodes", group, keys: ["F"], when: (editor) => editor.selectedNodes.length > 1, run: autoConnect },
-    { id: "graph.disconnect", title: "Remove all links of the selected nodes", group, keys: [], when: someNodes, run: disconnect },
-    { id: "graph.removeLink", title: "Remove the link", group, keys: [], when: (editor) => editor.session.graph.nodes.size > 0, run: removeLink },
+    make("graph.delete", "Delete", ["Delete", "Backspace"], remove(false), some),
+    make("graph.dissolve", "Delete and wire through", ["Alt+Delete", "Alt+Backspace"], remove(true), someNodes),
+    make("graph.duplicate", "Duplicate", ["Mod+D"], again(false), some),
+    make("graph.duplicateWired", "Duplicate with incoming links", ["Mod+Shift+D"], again(true), some),
+    make("graph.connect", "Connect the selected nodes", ["F"], autoConnect, several),
+    make("graph.disconnect", "Remove all links of the selected nodes", [], disconnect, someNodes),
+    make("graph.removeLink", "Remove the link", [], removeLink),
   ];
 }
 
@@ -123,7 +130,10 @@ function autoConnect(editor) {
   const before = editor.session.graph;
   editor.apply("Connect", (graph) => edits.autoConnect(graph, ids, editor.catalogue));
   if (editor.session.graph === before) {
-    editor.notify({ text: "No two ports of the selected nodes fit only each other. Drag a link between them instead.", kind: "info" });
+    editor.notify({
+      text: "No two ports of the selected nodes fit only each other. Drag a link between them instead.",
+      kind: "info",
+    });
   }
 }
 
@@ -133,7 +143,8 @@ function disconnect(editor) {
   editor.apply("Remove links", (graph) => {
     const targets = [];
     for (const [id, node] of graph.nodes) {
-      for (const [input, source] of node.links) if (ids.has(id) || ids.has(source.split(".")[0])) targets.push(`${id}.${input}`);
+      for (const [input, source] of node.links)
+        if (ids.has(id) || ids.has(source.split(".")[0])) targets.push(`${id}.${input}`);
     }
     return edits.disconnectAll(graph, targets);
   });
@@ -146,12 +157,12 @@ function removeLink(editor, target) {
 
 /** @returns {Command[]} */
 function groupCommands() {
-  const group = "Subgraphs";
+  const [make, edit] = [inGroup("Subgraphs"), inGroup("Edit")];
   return [
-    { id: "graph.frame", title: "Put a frame around", group: "Edit", keys: ["Mod+G"], run: frame },
-    { id: "graph.note", title: "Add a note", group: "Edit", keys: ["Shift+N"], run: note },
-    { id: "graph.subgraph", title: "Make a subgraph of the selection", group, keys: ["Mod+Shift+E"], when: someNodes, run: subgraph },
-    { id: "graph.unpack", title: "Unpack the subgraph", group, keys: ["Mod+Shift+U"], when: someInstances, run: unpackAll },
+    edit("graph.frame", "Put a frame around", ["Mod+G"], frame),
+    edit("graph.note", "Add a note", ["Shift+N"], note),
+    make("graph.subgraph", "Make a subgraph of the selection", ["Mod+Shift+E"], subgraph, someNodes),
+    make("graph.unpack", "Unpack the subgraph", ["Mod+Shift+U"], unpackAll, someInstances),
   ];
 }
 
@@ -216,7 +227,9 @@ function modeCommands() {
   const mode = (/** @type {"mute" | "bypass"} */ wanted) => (/** @type {Editor} */ editor) => {
     const ids = withFramed(editor);
     const all = ids.every((id) => editor.session.graph.nodes.get(id)?.mode === wanted);
-    editor.apply(all ? "Run again" : wanted === "mute" ? "Mute" : "Bypass", (graph) => edits.setMode(graph, ids, all ? null : wanted));
+    editor.apply(all ? "Run again" : wanted === "mute" ? "Mute" : "Bypass", (graph) =>
+      edits.setMode(graph, ids, all ? null : wanted),
+    );
   };
   const any = (/** @type {Editor} */ editor) => withFramed(editor).length > 0;
   return [
@@ -229,23 +242,21 @@ function modeCommands() {
 function withFramed(editor) {
   const { graph, selection } = editor.session;
   const ids = new Set(editor.selectedNodes);
-  for (const id of idsOf(selection, "frame")) for (const inner of idsOf(edits.inFrame(graph, id), "node")) ids.add(inner);
+  for (const id of idsOf(selection, "frame"))
+    for (const inner of idsOf(edits.inFrame(graph, id), "node")) ids.add(inner);
   return [...ids];
 }
 
 /** @returns {Command[]} */
 function lookCommands() {
-  const group = "Look";
-  const colors = COLORS.map((color) => ({
-    id: `graph.color.${color}`, title: `Colour: ${color}`, group, keys: [], when: some,
-    run: (/** @type {Editor} */ editor) => setColor(editor, color),
-  }));
+  const make = inGroup("Look");
+  const paint = (/** @type {string | undefined} */ color) => (/** @type {Editor} */ editor) => setColor(editor, color);
   return [
-    { id: "graph.collapse", title: "Collapse, or open", group, keys: ["Alt+C"], when: some, run: collapse },
-    { id: "graph.pin", title: "Pin, or let go", group, keys: ["P"], when: someNodes, run: pin },
-    { id: "graph.rename", title: "Rename", group, keys: ["F2"], when: some, run: rename },
-    ...colors,
-    { id: "graph.color.none", title: "Colour: none", group, keys: [], when: some, run: (editor) => setColor(editor, undefined) },
+    make("graph.collapse", "Collapse, or open", ["Alt+C"], collapse, some),
+    make("graph.pin", "Pin, or let go", ["P"], pin, someNodes),
+    make("graph.rename", "Rename", ["F2"], rename, some),
+    ...COLORS.map((color) => make(`graph.color.${color}`, `Colour: ${color}`, [], paint(color), some)),
+    make("graph.color.none", "Colour: none", [], paint(undefined), some),
   ];
 }
 
@@ -254,7 +265,8 @@ function collapse(editor) {
   const { graph, selection } = editor.session;
   const frames = [...idsOf(selection, "frame")];
   const nodes = editor.selectedNodes;
-  const isOpen = nodes.some((id) => !graph.nodes.get(id)?.view.collapsed) || frames.some((id) => !graph.frames.get(id)?.collapsed);
+  const isOpen =
+    nodes.some((id) => !graph.nodes.get(id)?.view.collapsed) || frames.some((id) => !graph.frames.get(id)?.collapsed);
   editor.apply(isOpen ? "Collapse" : "Open", (now) => {
     const next = edits.setView(now, nodes, { collapsed: isOpen || undefined });
     return frames.reduce((at, id) => edits.setFrame(at, id, { collapsed: isOpen }), next);

@@ -13,7 +13,12 @@ export function layoutCommands() {
   return [...moves(), ...walks(), ...aligns(), ...arranges()];
 }
 
-const WAYS = /** @type {const} */ ([["Left", -1, 0], ["Right", 1, 0], ["Up", 0, -1], ["Down", 0, 1]]);
+const WAYS = /** @type {const} */ ([
+  ["Left", -1, 0],
+  ["Right", 1, 0],
+  ["Up", 0, -1],
+  ["Down", 0, 1],
+]);
 
 /** @param {Editor} editor */
 const some = (editor) => editor.session.selection.size > 0;
@@ -76,17 +81,31 @@ const middle = (box) => ({ x: box.x + box.width / 2, y: box.y + box.height / 2 }
 function aligns() {
   const several = (/** @type {Editor} */ editor) => boxesOf(editor).size > 1;
   const sides = /** @type {const} */ ([
-    ["left", "Align left", "ArrowLeft"], ["right", "Align right", "ArrowRight"], ["top", "Align at the top", "ArrowUp"],
-    ["bottom", "Align at the bottom", "ArrowDown"], ["center", "Align the middles in a column", ""],
+    ["left", "Align left", "ArrowLeft"],
+    ["right", "Align right", "ArrowRight"],
+    ["top", "Align at the top", "ArrowUp"],
+    ["bottom", "Align at the bottom", "ArrowDown"],
+    ["center", "Align the middles in a column", ""],
     ["middle", "Align the middles in a row", ""],
   ]);
   const aligned = sides.map(([side, title, key]) => ({
-    id: `graph.align.${side}`, title, group: "Layout", keys: key ? [`Mod+Shift+${key}`] : [], when: several,
+    id: `graph.align.${side}`,
+    title,
+    group: "Layout",
+    keys: key ? [`Mod+Shift+${key}`] : [],
+    when: several,
     run: (/** @type {Editor} */ editor) => shiftAll(editor, title, align(boxesOf(editor), side)),
   }));
-  const spread = /** @type {const} */ ([["x", "Distribute across", "H"], ["y", "Distribute down", "V"]]);
+  const spread = /** @type {const} */ ([
+    ["x", "Distribute across", "H"],
+    ["y", "Distribute down", "V"],
+  ]);
   const distributed = spread.map(([axis, title, key]) => ({
-    id: `graph.distribute.${axis}`, title, group: "Layout", keys: [`Alt+Shift+${key}`], when: several,
+    id: `graph.distribute.${axis}`,
+    title,
+    group: "Layout",
+    keys: [`Alt+Shift+${key}`],
+    when: several,
     run: (/** @type {Editor} */ editor) => shiftAll(editor, title, distribute(boxesOf(editor), axis)),
   }));
   return [...aligned, ...distributed];
@@ -117,8 +136,14 @@ function shiftAll(editor, label, shifts) {
 /** @returns {Command[]} */
 function arranges() {
   return [
-    { id: "graph.arrange", title: "Arrange in columns", group: "Layout", keys: ["Alt+Shift+T"],
-      when: (editor) => editor.session.graph.nodes.size > 0, run: arrangeAll },
+    {
+      id: "graph.arrange",
+      title: "Arrange in columns",
+      group: "Layout",
+      keys: ["Alt+Shift+T"],
+      when: (editor) => editor.session.graph.nodes.size > 0,
+      run: arrangeAll,
+    },
   ];
 }
 
@@ -141,7 +166,10 @@ function arrangeAll(editor) {
   canvas.reveal([...points.keys()].map((id) => /** @type {Item} */ (`node:${id}`)));
 }
 
-/** Bends were for where the nodes were. @param {Graph} graph @param {ReadonlyMap<string, Point>} points @returns {Graph} */
+/**
+ * Bends were for where the nodes were.
+ * @param {Graph} graph @param {ReadonlyMap<string, Point>} points @returns {Graph}
+ */
 function withoutBends(graph, points) {
   const kept = [...graph.routes].filter(([key]) => !points.has(key.slice(0, key.indexOf("."))));
   return kept.length === graph.routes.size ? graph : { ...graph, routes: new Map(kept) };

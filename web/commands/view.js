@@ -1,5 +1,7 @@
 /** Commands that change what of the canvas is seen. */
 
+import { inGroup, some } from "./make.js";
+
 /** @import {Editor} from "../editor.js" */
 /** @import {Command} from "../store/types.js" */
 
@@ -16,16 +18,17 @@ export function viewCommands() {
 
 /** @returns {Command[]} */
 function zooms() {
-  const group = "View";
-  const some = (/** @type {Editor} */ editor) => editor.session.selection.size > 0;
+  const make = inGroup("View");
+  const zoom = (/** @type {number} */ factor) => onCanvas((canvas) => canvas.camera.zoomBy(factor));
+  const reset = onCanvas((canvas) => canvas.camera.zoomBy(1 / canvas.camera.view.zoom));
+  const fitAll = onCanvas((canvas) => canvas.fit());
+  const fitSome = onCanvas((canvas, editor) => canvas.fit(some(editor) ? editor.session.selection : undefined));
   return [
-    { id: "view.zoomIn", title: "Zoom in", group, keys: ["Mod+=", "Alt+="], run: onCanvas((canvas) => canvas.camera.zoomBy(STEP)) },
-    { id: "view.zoomOut", title: "Zoom out", group, keys: ["Mod+-", "Alt+-"], run: onCanvas((canvas) => canvas.camera.zoomBy(1 / STEP)) },
-    { id: "view.zoomReset", title: "Zoom to 100 %", group, keys: ["Mod+0", "Alt+0"],
-      run: onCanvas((canvas) => canvas.camera.zoomBy(1 / canvas.camera.view.zoom)) },
-    { id: "view.fit", title: "Show everything", group, keys: ["Home", "Shift+1"], run: onCanvas((canvas) => canvas.fit()) },
-    { id: "view.fitSelection", title: "Show the selection", group, keys: [".", "Shift+2"],
-      run: onCanvas((canvas, editor) => canvas.fit(some(editor) ? editor.session.selection : undefined)) },
+    make("view.zoomIn", "Zoom in", ["Mod+=", "Alt+="], zoom(STEP)),
+    make("view.zoomOut", "Zoom out", ["Mod+-", "Alt+-"], zoom(1 / STEP)),
+    make("view.zoomReset", "Zoom to 100 %", ["Mod+0", "Alt+0"], reset),
+    make("view.fit", "Show everything", ["Home", "Shift+1"], fitAll),
+    make("view.fitSelection", "Show the selection", [".", "Shift+2"], fitSome),
   ];
 }
 
@@ -33,7 +36,11 @@ function zooms() {
 function pans() {
   const none = (/** @type {Editor} */ editor) => editor.session.selection.size === 0;
   const pan = (/** @type {string} */ name, /** @type {number} */ x, /** @type {number} */ y) => ({
-    id: `view.pan${name}`, title: `Move the view ${name.toLowerCase()}`, group: "View", keys: [`Arrow${name}`], when: none,
+    id: `view.pan${name}`,
+    title: `Move the view ${name.toLowerCase()}`,
+    group: "View",
+    keys: [`Arrow${name}`],
+    when: none,
     run: onCanvas((canvas) => canvas.camera.pan(-x * PAN, -y * PAN)),
   });
   return [pan("Left", -1, 0), pan("Right", 1, 0), pan("Up", 0, -1), pan("Down", 0, 1)];
@@ -50,8 +57,13 @@ function settings() {
   };
   return [
     { id: "view.minimap", title: "Show or hide the map", group, keys: ["Alt+M"], run: toggle("minimap") },
-    { id: "view.legend", title: "Show or hide what the ports' colours mean", group, keys: ["Alt+L"],
-      run: onCanvas((canvas) => canvas.legend.toggle()) },
+    {
+      id: "view.legend",
+      title: "Show or hide what the ports' colours mean",
+      group,
+      keys: ["Alt+L"],
+      run: onCanvas((canvas) => canvas.legend.toggle()),
+    },
     { id: "view.snap", title: "Snap to the grid, or not", group, keys: [], run: toggle("snap") },
     { id: "view.guides", title: "Line up with other nodes, or not", group, keys: [], run: toggle("guides") },
   ];

@@ -3,7 +3,10 @@
 /** @typedef {import("../store/types.js").Box} Box */
 /** @typedef {{readonly dx: number, readonly dy: number}} Shift */
 /** @typedef {"left" | "right" | "top" | "bottom" | "center" | "middle"} Side */
-/** @typedef {{axis: "x" | "y", at: number, from: number, to: number}} Guide A line across the canvas: `axis` says which coordinate is `at`. */
+/**
+ * A line across the canvas; `axis` says which coordinate is `at`.
+ * @typedef {{axis: "x" | "y", at: number, from: number, to: number}} Guide
+ */
 
 export const STEP = 20;
 
@@ -20,7 +23,14 @@ export function align(boxes, side) {
   const low = (/** @type {"x" | "y"} */ axis) => Math.min(...all.map((box) => box[axis]));
   const right = Math.max(...all.map((box) => box.x + box.width));
   const bottom = Math.max(...all.map((box) => box.y + box.height));
-  const target = { left: low("x"), right, top: low("y"), bottom, center: (low("x") + right) / 2, middle: (low("y") + bottom) / 2 };
+  const target = {
+    left: low("x"),
+    right,
+    top: low("y"),
+    bottom,
+    center: (low("x") + right) / 2,
+    middle: (low("y") + bottom) / 2,
+  };
   /** @type {Record<Side, (box: Box) => Shift>} */
   const ways = {
     left: (box) => ({ dx: target.left - box.x, dy: 0 }),
@@ -91,7 +101,8 @@ export function guides(box, others, tolerance) {
 }
 
 /**
- * @param {Box} box @param {Box[]} others @param {"x" | "y"} axis @param {"width" | "height"} size @param {number} tolerance
+ * @param {Box} box @param {Box[]} others @param {"x" | "y"} axis @param {"width" | "height"} size
+ * @param {number} tolerance
  */
 function nearestLine(box, others, axis, size, tolerance) {
   const own = [box[axis], box[axis] + box[size] / 2, box[axis] + box[size]];
@@ -104,7 +115,8 @@ function nearestLine(box, others, axis, size, tolerance) {
     for (let i = 0; i < 3; i++) {
       const by = lines[i] - own[i];
       if (Math.abs(by) > tolerance) continue;
-      const better = !best || Math.abs(by) < Math.abs(best.by) || (Math.abs(by) === Math.abs(best.by) && far < best.far);
+      const better =
+        !best || Math.abs(by) < Math.abs(best.by) || (Math.abs(by) === Math.abs(best.by) && far < best.far);
       if (better) best = { by, at: lines[i], other, far };
     }
   }

@@ -60,7 +60,8 @@ function layerOf(start, places) {
   const open = new Set([start]);
   while (stack.length) {
     const place = stack[stack.length - 1];
-    const waiting = place.layer < 0 ? place.before.map((id) => at(places, id)).filter((p) => p.layer < 0 && !open.has(p)) : [];
+    const waiting =
+      place.layer < 0 ? place.before.map((id) => at(places, id)).filter((p) => p.layer < 0 && !open.has(p)) : [];
     if (waiting.length) {
       for (const other of waiting) open.add(other);
       stack.push(...waiting);
@@ -79,7 +80,10 @@ function at(places, id) {
   return place;
 }
 
-/** What only leads on (a loader, a constant) stands right before its first reader. @param {Map<string, Place>} places */
+/**
+ * What only leads on (a loader, a constant) stands right before its first reader.
+ * @param {Map<string, Place>} places
+ */
 function pull(places) {
   for (const place of [...places.values()].sort((a, b) => b.layer - a.layer)) {
     if (!place.after.length || place.before.length) continue;
@@ -163,7 +167,9 @@ function order(layers) {
 /** @param {Place[][]} layers @param {Map<string, number>} ranks @param {boolean} forward */
 function sweep(layers, ranks, forward) {
   for (const layer of forward ? layers : [...layers].reverse()) {
-    const wanted = new Map(layer.map((place) => [place, median(forward ? place.before : place.after, ranks, place.id)]));
+    const wanted = new Map(
+      layer.map((place) => [place, median(forward ? place.before : place.after, ranks, place.id)]),
+    );
     layer.sort((a, b) => (wanted.get(a) ?? 0) - (wanted.get(b) ?? 0));
     layer.forEach((place, index) => ranks.set(place.id, (index + 0.5) / layer.length));
   }
@@ -215,9 +221,14 @@ function heights(layers, gap) {
     const forward = sweep % 2 === 0;
     for (const layer of forward ? layers : [...layers].reverse()) {
       const wanted = layer.map((place) => {
-        const near = (forward ? place.before : place.after).map((id) => byId.get(id)).filter((other) => other !== undefined);
+        const near = (forward ? place.before : place.after)
+          .map((id) => byId.get(id))
+          .filter((other) => other !== undefined);
         if (!near.length) return place.y;
-        return near.reduce((sum, other) => sum + other.y + Math.min(other.box.height, 200) / 2, 0) / near.length - Math.min(place.box.height, 200) / 2;
+        return (
+          near.reduce((sum, other) => sum + other.y + Math.min(other.box.height, 200) / 2, 0) / near.length -
+          Math.min(place.box.height, 200) / 2
+        );
       });
       spread(layer, wanted, gap);
     }

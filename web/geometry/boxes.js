@@ -26,7 +26,9 @@
  * @property {ReadonlyMap<string, Point>} inputs from the node's corner
  * @property {ReadonlyMap<string, Point>} outputs from the node's corner
  */
-/** @typedef {{readonly media?: number}} Hints `media`: the height of what is shown of the last job's result, 0 for none */
+/**
+ * @typedef {{readonly media?: number}} Hints `media`: the height of what is shown of the last job's result, 0 for none
+ */
 
 export const HEADER = 30;
 export const PORT_ROW = 22;

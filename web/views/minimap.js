@@ -28,7 +28,12 @@ class Minimap {
     this.ratio = ratio;
     this.nodes = el("canvas", { "aria-hidden": "true", ...size });
     this.seen = el("canvas", { class: "minimap-seen", "aria-hidden": "true", ...size });
-    this.element = el("div", { class: "minimap", role: "img", "aria-label": "Map of the workflow" }, this.nodes, this.seen);
+    this.element = el(
+      "div",
+      { class: "minimap", role: "img", "aria-label": "Map of the workflow" },
+      this.nodes,
+      this.seen,
+    );
     this.element.dataset.panel = "minimap";
     host.append(this.element);
     this.theme = readTheme(COLORS);
@@ -73,10 +78,14 @@ class Minimap {
       go(event);
     });
     element.addEventListener("pointermove", (event) => element.hasPointerCapture(event.pointerId) && go(event));
-    element.addEventListener("wheel", (event) => {
-      event.preventDefault();
-      this.editor.canvas?.camera.zoomBy(Math.exp(-event.deltaY * 0.002));
-    }, { passive: false });
+    element.addEventListener(
+      "wheel",
+      (event) => {
+        event.preventDefault();
+        this.editor.canvas?.camera.zoomBy(Math.exp(-event.deltaY * 0.002));
+      },
+      { passive: false },
+    );
   }
 
   redraw() {
@@ -124,7 +133,8 @@ class Minimap {
       if (placed.hidden !== null) continue;
       const state = canvas.runOf(placed.id).state;
       if (state === "failed" || problemOf(editor, placed.id)) wrong.push(placed.box);
-      context.fillStyle = state === "running" ? theme.accent : (theme.colors.get(placed.node.view.color ?? "") ?? theme.node);
+      context.fillStyle =
+        state === "running" ? theme.accent : (theme.colors.get(placed.node.view.color ?? "") ?? theme.node);
       drawBox(context, placed.box, 2 / zoom);
     }
     context.fillStyle = theme.danger;
@@ -155,7 +165,10 @@ class Minimap {
   }
 }
 
-/** Even far out a node is to be seen. @param {CanvasRenderingContext2D} context @param {Box} box @param {number} least */
+/**
+ * Even far out a node is to be seen.
+ * @param {CanvasRenderingContext2D} context @param {Box} box @param {number} least
+ */
 function drawBox(context, box, least) {
   context.fillRect(box.x, box.y, Math.max(least, box.width), Math.max(least, box.height));
 }

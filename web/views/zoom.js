@@ -1,21 +1,29 @@
 /** How large the canvas is shown, and buttons that change it. */
 
 import { el } from "./dom.js";
-import { icon } from "./icons.js";
+import { commandButton } from "./shell/bar.js";
 
 /** @import {Editor} from "../editor.js" */
 
 /** @param {Editor} editor @param {HTMLElement} host */
 export function mount(editor, host) {
-  const button = (/** @type {string} */ command, /** @type {string} */ drawing, /** @type {string} */ title) =>
-    el("button", { class: "icon-button", type: "button", "aria-label": title, data: { command, tip: title },
-      on: { click: () => editor.perform(command) } }, icon(drawing));
-  const percent = el("button", { class: "zoom-percent", type: "button", data: { command: "view.zoomReset", tip: "Zoom to 100 %" },
-    on: { click: () => editor.perform("view.zoomReset") } });
-  const element = el("div", { class: "zoom-bar", role: "toolbar", "aria-label": "Zoom" },
-    button("view.zoomOut", "minus", "Zoom out"), percent, button("view.zoomIn", "plus", "Zoom in"),
-    button("view.fit", "fit", "Show everything"), button("view.legend", "info", "What the colours mean"),
-    button("view.minimap", "map", "Show or hide the map"));
+  const button = commandButton.bind(null, editor);
+  const percent = el("button", {
+    class: "zoom-percent",
+    type: "button",
+    data: { command: "view.zoomReset", tip: "Zoom to 100 %" },
+    on: { click: () => editor.perform("view.zoomReset") },
+  });
+  const element = el(
+    "div",
+    { class: "zoom-bar", role: "toolbar", "aria-label": "Zoom" },
+    button("view.zoomOut", "minus", "Zoom out"),
+    percent,
+    button("view.zoomIn", "plus", "Zoom in"),
+    button("view.fit", "fit", "Show everything"),
+    button("view.legend", "info", "What the colours mean"),
+    button("view.minimap", "map", "Show or hide the map"),
+  );
   const show = () => {
     const text = `${Math.round((editor.canvas?.camera.view.zoom ?? 1) * 100)} %`;
     if (percent.textContent === text) return;

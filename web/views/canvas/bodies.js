@@ -17,7 +17,10 @@ export const fieldBody = (editor, id, field, port) => fieldElement(editor, id, f
 /** @param {Editor} editor @param {string} id */
 export const mediaBody = (editor, id) => mediaElement(editor, id);
 
-/** How high what a node shows of its runs is; 0 where there is nothing. @param {Editor} editor @param {string} id @param {number} width */
+/**
+ * How high what a node shows of its runs is; 0 where there is nothing.
+ * @param {Editor} editor @param {string} id @param {number} width
+ */
 export const heightOfMedia = (editor, id, width) => mediaHeight(editor, id, width);
 
 /** What the next run would do with a node. @param {Editor} editor @param {string} id */

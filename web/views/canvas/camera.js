@@ -68,7 +68,10 @@ export class Camera {
     else this.go(centred({ x: 0, y: 0 }, this.size, 1), animate);
   }
 
-  /** Show a box, moving no farther than needed; far out, it comes nearer. @param {Box} box @param {boolean} [animate] */
+  /**
+   * Show a box, moving no farther than needed; far out, it comes nearer.
+   * @param {Box} box @param {boolean} [animate]
+   */
   reveal(box, animate = true) {
     const zoom = Math.max(this.view.zoom, 0.6);
     const middle = { x: box.x + box.width / 2, y: box.y + box.height / 2 };

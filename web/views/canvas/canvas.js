@@ -3,7 +3,7 @@
 import { COLORS } from "../../store/types.js";
 import { nodeOf } from "../../store/runs.js";
 import { idsOf } from "../../store/names.js";
-import { el } from "../dom.js";
+import { el, set } from "../dom.js";
 import { heightOfMedia, markOf, problemOf } from "./bodies.js";
 import { Camera } from "./camera.js";
 import { FrameLayer } from "./frames.js";
@@ -47,21 +47,12 @@ export class Canvas {
     this.layer = el("div", { class: "canvas-layer" });
     this.above = el("canvas", { class: "canvas-above", "aria-hidden": "true", hidden: true });
     this.hint = el("div", { class: "canvas-hint", hidden: true });
-    host.classList.add("canvas");
-    host.tabIndex = 0;
-    host.setAttribute("role", "application");
-    host.setAttribute("aria-label", "Canvas");
-    host.append(this.ground, this.below, this.layer, this.above, this.hint);
     this.legend = new Legend(this);
-    host.append(this.legend.element);
+    host.append(this.ground, this.below, this.layer, this.above, this.hint, this.legend.element);
+    set(host, { class: "canvas", tabindex: "0", role: "application", "aria-label": "Canvas" });
     this.camera = new Camera((view) => this.onView(view));
     this.frames = new FrameLayer(this.below);
-    this.nodes = new NodeLayer({
-      editor,
-      look: (type) => editor.catalogue.look(type),
-      read: (id, output) => this.isRead(id, output),
-      decorate: (node) => this.decorate(node),
-    }, this.layer);
+    this.nodes = new NodeLayer(this.newHost(), this.layer);
     this.scene = this.newScene();
     this.path = "";
     this.theme = readTheme(COLORS);
@@ -101,6 +92,17 @@ export class Canvas {
       () => observer.disconnect(),
     ];
     return offs;
+  }
+
+  /** @returns {import("./rows.js").RowHost} */
+  newHost() {
+    const { editor } = this;
+    return {
+      editor,
+      look: (type) => editor.catalogue.look(type),
+      read: (id, output) => this.isRead(id, output),
+      decorate: (node) => this.decorate(node),
+    };
   }
 
   newScene() {
@@ -260,7 +262,10 @@ export class Canvas {
     this.invalidate();
   }
 
-  /** Say something beside the pointer; null takes it away. @param {string | null} text @param {Point} [client] @param {"plain" | "refused"} [kind] */
+  /**
+   * Say something beside the pointer; null takes it away.
+   * @param {string | null} text @param {Point} [client] @param {"plain" | "refused"} [kind]
+   */
   say(text, client, kind = "plain") {
     this.hint.hidden = text === null;
     if (text === null || !client) return;
@@ -276,7 +281,10 @@ export class Canvas {
     this.decoration?.(node);
   }
 
-  /** Mark all nodes that are seen, now and as they come; null ends it. @param {((node: NodeView) => void) | null} decoration */
+  /**
+   * Mark all nodes that are seen, now and as they come; null ends it.
+   * @param {((node: NodeView) => void) | null} decoration
+   */
   decorateAll(decoration) {
     this.decoration = decoration;
     if (decoration) for (const node of this.nodes.shown.values()) decoration(node);

@@ -41,7 +41,12 @@ export function begin(canvas, event) {
   const item = itemOf(hit);
   const keeps = event.shiftKey || isMod(event);
   if (item && !keeps && !canvas.editor.session.selection.has(item)) canvas.editor.session.select([item]);
-  return press(canvas, event, () => drag(canvas, event, hit), () => click(canvas, event, hit));
+  return press(
+    canvas,
+    event,
+    () => drag(canvas, event, hit),
+    () => click(canvas, event, hit),
+  );
 }
 
 /** @param {Canvas} canvas @param {PointerEvent} start @param {Hit} hit @returns {Gesture} */

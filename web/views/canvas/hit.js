@@ -61,7 +61,12 @@ export const topNode = (scene, point) => nodesAt(scene, { ...point, width: 0, he
 function portBelow(scene, point, zoom) {
   if (zoom < PORT_ZOOM) return null;
   const reach = Math.max(PORT_REACH, 7 / zoom);
-  for (const placed of nodesAt(scene, { x: point.x - reach, y: point.y - reach, width: 2 * reach, height: 2 * reach })) {
+  for (const placed of nodesAt(scene, {
+    x: point.x - reach,
+    y: point.y - reach,
+    width: 2 * reach,
+    height: 2 * reach,
+  })) {
     const found = nearestPort(placed, point, reach);
     if (found) return { kind: "port", id: placed.id, ...found };
     if (holds(placed.box, point)) return null;
@@ -136,7 +141,10 @@ function noteBelow(scene, point) {
   return null;
 }
 
-/** A frame is taken by its title; what lies in it is reached through it. @param {Scene} scene @param {Point} point @returns {Hit | null} */
+/**
+ * A frame is taken by its title; what lies in it is reached through it.
+ * @param {Scene} scene @param {Point} point @returns {Hit | null}
+ */
 function frameBelow(scene, point) {
   for (const id of [...scene.frames.keys()].reverse()) {
     const box = scene.frameBox(id);
@@ -170,7 +178,9 @@ export function dropTarget(scene, point, side, zoom, allowed) {
     }
     if (best && (allowed(join(placed.id, best.name)) || !inside)) return { id: placed.id, name: best.name };
     if (!inside) continue;
-    const row = placed.laid.rows.find((one) => point.y >= placed.box.y + one.y && point.y < placed.box.y + one.y + one.height);
+    const row = placed.laid.rows.find(
+      (one) => point.y >= placed.box.y + one.y && point.y < placed.box.y + one.y + one.height,
+    );
     const own = side === "in" ? row?.input : row?.output;
     if (own !== undefined && ports.has(own) && (row?.kind === "field" || row?.kind === "ports")) {
       if (allowed(join(placed.id, own)) || row.kind === "field") return { id: placed.id, name: own };

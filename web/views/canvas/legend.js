@@ -10,8 +10,13 @@ export class Legend {
   constructor(canvas) {
     this.canvas = canvas;
     this.list = el("ul");
-    this.element = el("section", { class: "legend", "aria-label": "Types", hidden: true }, el("h3", { text: "Types" }), this.list,
-      el("p", { class: "dim small-text", text: "An open mark is not wired yet; an outlined one is a list." }));
+    this.element = el(
+      "section",
+      { class: "legend", "aria-label": "Types", hidden: true },
+      el("h3", { text: "Types" }),
+      this.list,
+      el("p", { class: "dim small-text", text: "An open mark is not wired yet; an outlined one is a list." }),
+    );
     this.element.dataset.own = "";
   }
 

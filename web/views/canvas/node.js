@@ -52,7 +52,8 @@ export class NodeView {
   updateHeader({ node, type }) {
     const title = node.view.title || type.title;
     this.title.textContent = title;
-    this.header.title = type.missing ?? (type.deprecated ? `${type.title}: ${type.deprecated}` : `${type.title} (${this.id})`);
+    this.header.title =
+      type.missing ?? (type.deprecated ? `${type.title}: ${type.deprecated}` : `${type.title} (${this.id})`);
     this.badges.replaceChildren(...badgesOf(node, type).map(badge));
     const set = this.element.dataset;
     setOrDrop(set, "mode", node.mode);
@@ -107,7 +108,10 @@ export class NodeView {
     this.progress.title = run.message;
     setOrDrop(this.element.dataset, "mark", mark?.state ?? null);
     setOrDrop(this.element.dataset, "error", problem ? "" : null);
-    this.mark.title = problem || run.message || (mark ? (mark.state === "cached" ? `Will be reused: ${mark.why}` : `Will run: ${mark.why}`) : "");
+    this.mark.title =
+      problem ||
+      run.message ||
+      (mark ? (mark.state === "cached" ? `Will be reused: ${mark.why}` : `Will run: ${mark.why}`) : "");
     this.label();
   }
 
@@ -143,7 +147,11 @@ function badgesOf(node, type) {
 
 /** @param {[string, string]} badge */
 const badge = ([drawing, words]) =>
-  el("span", { class: "node-badge", title: words, role: "img", "aria-label": words, data: { badge: words } }, icon(drawing));
+  el(
+    "span",
+    { class: "node-badge", title: words, role: "img", "aria-label": words, data: { badge: words } },
+    icon(drawing),
+  );
 
 /** @param {DOMStringMap} set @param {string} name @param {string | null} value */
 function setOrDrop(set, name, value) {

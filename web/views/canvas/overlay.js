@@ -56,7 +56,10 @@ function paintDrafts(context, { drafts = [] }, theme, pixel) {
   }
 }
 
-/** @param {CanvasRenderingContext2D} context @param {Scene} scene @param {Iterable<string>} keys @param {string} color @param {number} width */
+/**
+ * @param {CanvasRenderingContext2D} context @param {Scene} scene @param {Iterable<string>} keys @param {string} color
+ * @param {number} width
+ */
 function paintKeys(context, scene, keys, color, width) {
   context.strokeStyle = color;
   context.lineWidth = width;
@@ -68,7 +71,10 @@ function paintKeys(context, scene, keys, color, width) {
   context.stroke();
 }
 
-/** @param {CanvasRenderingContext2D} context @param {Scene} scene @param {NonNullable<Marks["stroke"]>} stroke @param {Theme} theme @param {number} pixel */
+/**
+ * @param {CanvasRenderingContext2D} context @param {Scene} scene @param {NonNullable<Marks["stroke"]>} stroke
+ * @param {Theme} theme @param {number} pixel
+ */
 function paintStroke(context, scene, { points, keys, kind }, theme, pixel) {
   const color = kind === "cut" ? theme.danger : theme.accent;
   paintKeys(context, scene, keys, color, Math.max(3, 2.5 * pixel));
@@ -81,7 +87,10 @@ function paintStroke(context, scene, { points, keys, kind }, theme, pixel) {
   context.setLineDash([]);
 }
 
-/** @param {CanvasRenderingContext2D} context @param {readonly Guide[]} guides @param {Theme} theme @param {number} pixel */
+/**
+ * @param {CanvasRenderingContext2D} context @param {readonly Guide[]} guides @param {Theme} theme
+ * @param {number} pixel
+ */
 function paintGuides(context, guides, theme, pixel) {
   context.strokeStyle = theme.accent;
   context.lineWidth = pixel;
@@ -103,7 +112,11 @@ function paintTarget(context, box, theme, pixel) {
   context.stroke();
 }
 
-/** What is touched is taken by a dashed marquee, what is contained by a full one. @param {CanvasRenderingContext2D} context @param {NonNullable<Marks["marquee"]>} marquee @param {Theme} theme @param {number} pixel */
+/**
+ * What is touched is taken by a dashed marquee, what is contained by a full one.
+ * @param {CanvasRenderingContext2D} context @param {NonNullable<Marks["marquee"]>} marquee @param {Theme} theme
+ * @param {number} pixel
+ */
 function paintMarquee(context, { box, touch }, theme, pixel) {
   context.fillStyle = theme.accent;
   context.globalAlpha = 0.12;

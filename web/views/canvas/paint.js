@@ -1,4 +1,7 @@
-/** Draws what is no element: the dots of the ground, the links, and nodes as boxes where they are small or still to come. */
+/**
+ * Draws what is no element: the dots of the ground, the links, and nodes as boxes where they are small or still to
+ * come.
+ */
 
 import { HEADER } from "../../geometry/boxes.js";
 import { visible } from "../../geometry/transform.js";
@@ -73,7 +76,10 @@ function rowOfDots(start, step, dot, width, color) {
   return row.canvas;
 }
 
-/** The grounds of frames, so that links lie above them. @param {CanvasRenderingContext2D} context @param {Painted} painted */
+/**
+ * The grounds of frames, so that links lie above them.
+ * @param {CanvasRenderingContext2D} context @param {Painted} painted
+ */
 function paintFrames(context, { scene, theme }) {
   for (const [id, frame] of scene.frames) {
     const box = scene.frameBox(id);
@@ -122,7 +128,10 @@ function paintWires(context, { scene, view, size, ratio, theme, lit, faint }) {
   if (!far) paintBends(context, scene, [...byHue.flat(), ...bright], theme);
 }
 
-/** @param {CanvasRenderingContext2D} context @param {readonly Wire[]} wires @param {string} color @param {number} width */
+/**
+ * @param {CanvasRenderingContext2D} context @param {readonly Wire[]} wires @param {string} color
+ * @param {number} width
+ */
 function stroke(context, wires, color, width) {
   if (!wires.length) return;
   context.strokeStyle = color;
@@ -140,7 +149,9 @@ export function trace(context, path) {
   }
 }
 
-/** @param {CanvasRenderingContext2D} context @param {Scene} scene @param {readonly Wire[]} wires @param {Theme} theme */
+/**
+ * @param {CanvasRenderingContext2D} context @param {Scene} scene @param {readonly Wire[]} wires @param {Theme} theme
+ */
 function paintBends(context, scene, wires, theme) {
   for (const wire of wires) {
     if (!wire.bends.length) continue;
@@ -190,10 +201,18 @@ function paintBoxes(context, { boxes, theme, view, ratio, selection, state, look
   paintMarks(context, { boxes, theme, view, ratio, selection, state, look });
 }
 
-/** @param {CanvasRenderingContext2D} context @param {Pick<Painted, "boxes" | "theme" | "view" | "ratio" | "selection" | "state" | "look">} painted */
+/**
+ * @param {CanvasRenderingContext2D} context
+ * @param {Pick<Painted, "boxes" | "theme" | "view" | "ratio" | "selection" | "state" | "look">} painted
+ */
 function paintMarks(context, { boxes, theme, view, ratio, selection, state, look }) {
   /** @type {Map<string, string>} */
-  const colors = new Map([["failed", theme.danger], ["running", theme.accent], ["finished", theme.ok], ["cached", theme.cached]]);
+  const colors = new Map([
+    ["failed", theme.danger],
+    ["running", theme.accent],
+    ["finished", theme.ok],
+    ["cached", theme.cached],
+  ]);
   for (const { id, box } of boxes) {
     const color = colors.get(state(id));
     if (color) {
@@ -209,7 +228,10 @@ function paintMarks(context, { boxes, theme, view, ratio, selection, state, look
   if (view.zoom >= 0.1) paintNames(context, { boxes, theme, view, ratio });
 }
 
-/** @param {CanvasRenderingContext2D} context @param {readonly Placed[]} boxes @param {Theme} theme @param {Painted["look"]} look */
+/**
+ * @param {CanvasRenderingContext2D} context @param {readonly Placed[]} boxes @param {Theme} theme
+ * @param {Painted["look"]} look
+ */
 function paintPorts(context, boxes, theme, look) {
   /** @type {number[][]} */
   const byHue = theme.hues.map(() => []);
@@ -218,7 +240,8 @@ function paintPorts(context, boxes, theme, look) {
       const port = type.inputs.get(name);
       if (port && !port.field) byHue[look(port.type).hue].push(box.x + x, box.y + y);
     }
-    for (const [name, { x, y }] of laid.outputs) byHue[look(type.outputs.get(name)?.type ?? "").hue].push(box.x + x, box.y + y);
+    for (const [name, { x, y }] of laid.outputs)
+      byHue[look(type.outputs.get(name)?.type ?? "").hue].push(box.x + x, box.y + y);
   }
   byHue.forEach((places, hue) => {
     context.fillStyle = theme.hues[hue];

@@ -80,7 +80,11 @@ export class Pointer {
     if (event.pointerType === "touch") this.press = window.setTimeout(() => this.onLong(event), LONG);
   }
 
-  /** Begin a gesture. @param {PointerEvent} event @param {Gesture} gesture @param {boolean} [now] whether the page is to know nothing of it */
+  /**
+   * Begin a gesture.
+   * @param {PointerEvent} event @param {Gesture} gesture
+   * @param {boolean} [now] whether the page is to know nothing of it
+   */
   take(event, gesture, now = true) {
     this.gesture?.cancel();
     clearTimeout(this.press);
@@ -240,7 +244,8 @@ export class Pointer {
 /** Working at a field selects its node. @param {Canvas} canvas @param {PointerEvent} event */
 function selectAround(canvas, event) {
   const id = event.target instanceof Element ? event.target.closest("[data-node]")?.getAttribute("data-node") : null;
-  if (!id || canvas.editor.session.selection.has(`node:${id}`) || event.shiftKey || event.ctrlKey || event.metaKey) return;
+  if (!id || canvas.editor.session.selection.has(`node:${id}`) || event.shiftKey || event.ctrlKey || event.metaKey)
+    return;
   canvas.editor.session.select([`node:${id}`]);
 }
 

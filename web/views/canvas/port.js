@@ -5,7 +5,14 @@ import { el } from "../dom.js";
 /** @import {Port} from "../../store/types.js" */
 /** @import {Look} from "../../store/looks.js" */
 
-/** @typedef {{readonly port: Port, readonly side: "in" | "out", readonly look: Look, readonly source: string | null}} PortLook `source`: what an input is wired to */
+/**
+ * What is shown of a port.
+ * @typedef {Object} PortLook
+ * @property {Port} port
+ * @property {"in" | "out"} side
+ * @property {Look} look
+ * @property {string | null} source what an input is wired to
+ */
 
 /** @type {(name: string) => string} */
 export const words = (name) => name.replaceAll("_", " ");

@@ -32,7 +32,11 @@ function lay(element, row) {
 
 /** What tells whether a row can go on being used. @param {Row} row */
 export const rowKey = (row) =>
-  row.kind === "ports" ? `ports ${row.input ?? ""} ${row.output ?? ""}` : row.kind === "field" ? `field ${row.input}` : "media";
+  row.kind === "ports"
+    ? `ports ${row.input ?? ""} ${row.output ?? ""}`
+    : row.kind === "field"
+      ? `field ${row.input}`
+      : "media";
 
 /** @param {RowHost} host @param {Row} row @param {Placed} placed @returns {RowView} */
 export function makeRow(host, row, placed) {
@@ -89,7 +93,9 @@ class FieldRow {
     this.name = row.input ?? "";
     this.element = el("div", { class: "row row-field" });
     const port = placed.type.inputs.get(this.name);
-    this.port = port?.wired ? new PortView(placed.id, { port, side: "in", look: host.look(port.type), source: null }) : null;
+    this.port = port?.wired
+      ? new PortView(placed.id, { port, side: "in", look: host.look(port.type), source: null })
+      : null;
     if (this.port) this.element.append(this.port.element);
     /** @type {import("./bodies.js").Body | null} */
     this.body = null;

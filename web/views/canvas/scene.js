@@ -67,7 +67,10 @@ export class Scene {
     this.nodeGrid = new Grid();
     /** @type {Grid<string>} */
     this.wireGrid = new Grid();
-    /** A node, frame or note as it would be, while its size is changed. @type {{item: Item, width: number, height: number} | null} */
+    /**
+     * A node, frame or note as it would be, while its size is changed.
+     * @type {{item: Item, width: number, height: number} | null}
+     */
     this.sizing = null;
     /** @type {ReadonlyMap<string, Frame>} */
     this.frames = new Map();
@@ -95,7 +98,8 @@ export class Scene {
   }
 
   /**
-   * @param {Graph} graph @param {ReadonlyMap<string, string>} hiders @param {{retype: boolean, remeasure: boolean}} options
+   * @param {Graph} graph @param {ReadonlyMap<string, string>} hiders
+   * @param {{retype: boolean, remeasure: boolean}} options
    * @returns {Set<string>} ids of the nodes whose links have to be drawn anew
    */
   updateNodes(graph, hiders, { retype, remeasure }) {
@@ -269,7 +273,10 @@ export class Scene {
     if (this.graph) for (const key of keys) this.rewire(this.graph, key);
   }
 
-  /** Show a node as it would be if it were drawn so. @param {string} id @param {Partial<import("../../store/types.js").NodeView>} view */
+  /**
+   * Show a node as it would be if it were drawn so.
+   * @param {string} id @param {Partial<import("../../store/types.js").NodeView>} view
+   */
   preview(id, view) {
     const placed = this.nodes.get(id);
     if (!placed || !this.graph) return;

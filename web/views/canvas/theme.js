@@ -53,8 +53,13 @@ export function readTheme(names) {
  */
 export function watchTheme(changed) {
   const observer = new MutationObserver(changed);
-  observer.observe(document.documentElement, { attributes: true, attributeFilter: ["data-theme", "data-contrast", "class"] });
-  const queries = ["(prefers-color-scheme: dark)", "(prefers-contrast: more)", "(forced-colors: active)"].map((text) => matchMedia(text));
+  observer.observe(document.documentElement, {
+    attributes: true,
+    attributeFilter: ["data-theme", "data-contrast", "class"],
+  });
+  const queries = ["(prefers-color-scheme: dark)", "(prefers-contrast: more)", "(forced-colors: active)"].map((text) =>
+    matchMedia(text),
+  );
   for (const query of queries) query.addEventListener("change", changed);
   return () => {
     observer.disconnect();

@@ -19,10 +19,12 @@ export function editText(canvas, item) {
   canvas.draw();
   const holder = kind === "node" ? canvas.nodes.get(id)?.header : canvas.frames.drawn.get(item)?.element;
   if (text === null || !holder) return false;
-  const field = kind === "note" ? el("textarea", { class: "note-edit" }) : el("input", { class: "title-edit", type: "text" });
+  const field =
+    kind === "note" ? el("textarea", { class: "note-edit" }) : el("input", { class: "title-edit", type: "text" });
   field.value = text;
   field.setAttribute("aria-label", kind === "note" ? "Note" : "Title");
-  if (field instanceof HTMLInputElement && kind === "node") field.placeholder = canvas.scene.nodes.get(id)?.type.title ?? "";
+  if (field instanceof HTMLInputElement && kind === "node")
+    field.placeholder = canvas.scene.nodes.get(id)?.type.title ?? "";
   begin(canvas, field, holder, (value) => {
     canvas.editor.apply(kind === "note" ? "Write note" : "Rename", (now) => withText(now, kind, id, value));
     if (kind === "node") canvas.focus(id);

@@ -50,7 +50,11 @@ const clamp = (value, most) => Math.max(-most, Math.min(most, value));
 
 /** Whether it scrolls a text that has the focus and goes on that way. @param {WheelEvent} event */
 function scrolls(event) {
-  for (let at = event.target instanceof Element ? event.target : null; at && !at.classList.contains("canvas"); at = at.parentElement) {
+  for (
+    let at = event.target instanceof Element ? event.target : null;
+    at && !at.classList.contains("canvas");
+    at = at.parentElement
+  ) {
     if (at.scrollHeight <= at.clientHeight + 1 || !at.contains(document.activeElement)) continue;
     if (!["auto", "scroll"].includes(getComputedStyle(at).overflowY)) continue;
     const end = at.scrollHeight - at.clientHeight;

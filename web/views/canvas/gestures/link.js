@@ -37,7 +37,10 @@ export function linkFrom(canvas, start, port, all) {
     return new Link(canvas, keys.length ? moveAll(canvas, graph, place, keys) : fromOutput(canvas, graph, place));
   }
   const source = graph.nodes.get(port.id)?.links.get(port.name);
-  return new Link(canvas, source === undefined ? fromInput(canvas, graph, place) : detach(canvas, graph, source, place));
+  return new Link(
+    canvas,
+    source === undefined ? fromInput(canvas, graph, place) : detach(canvas, graph, source, place),
+  );
 }
 
 /** @param {Canvas} canvas @param {string} id @param {string} name */
@@ -75,7 +78,16 @@ function detach(canvas, graph, source, place) {
   const drop = (/** @type {Graph} */ now) => disconnect(now, place);
   const wire = (/** @type {Graph} */ now, /** @type {string} */ other) =>
     other === place ? now : connect(disconnect(now, place), source, other);
-  return { side: "in", end: { output: source }, ends: [point], hue, base: drop(graph), faint: new Set([place]), wire, drop };
+  return {
+    side: "in",
+    end: { output: source },
+    ends: [point],
+    hue,
+    base: drop(graph),
+    faint: new Set([place]),
+    wire,
+    drop,
+  };
 }
 
 /** @param {Canvas} canvas @param {Graph} graph @param {string} place @param {readonly string[]} keys @returns {Plan} */

@@ -40,7 +40,8 @@ export function marquee(canvas, start, adds) {
 /** @param {Canvas} canvas @param {Box} box @param {boolean} touch @returns {Set<Item>} */
 function inside(canvas, box, touch) {
   const { scene } = canvas;
-  const takes = (/** @type {Box | null} */ other) => other !== null && (touch ? overlaps(box, other) : contains(box, other));
+  const takes = (/** @type {Box | null} */ other) =>
+    other !== null && (touch ? overlaps(box, other) : contains(box, other));
   /** @type {Set<Item>} */
   const found = new Set();
   for (const id of scene.nodeGrid.query(box)) if (takes(scene.itemBox(`node:${id}`))) found.add(`node:${id}`);

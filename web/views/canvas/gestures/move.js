@@ -14,7 +14,10 @@ import { rounded } from "./stroke.js";
 /** @import {Canvas} from "../canvas.js" */
 /** @import {Gesture} from "../pointer.js" */
 
-/** @typedef {{label: string, make: (graph: Graph) => {graph: Graph, items: Iterable<Item>}}} Before what is done first, as one step with the move */
+/**
+ * What is done first, as one step with the move.
+ * @typedef {{label: string, make: (graph: Graph) => {graph: Graph, items: Iterable<Item>}}} Before
+ */
 
 /**
  * Move the selection that an item is in.
@@ -25,7 +28,10 @@ import { rounded } from "./stroke.js";
 export function moveItems(canvas, start, item, copy) {
   const { session } = canvas.editor;
   const chosen = session.selection.has(item) ? session.selection : new Set([item]);
-  const before = copy && { label: "Duplicate", make: (/** @type {Graph} */ graph) => copied(graph, chosen, copy.keepInputs) };
+  const before = copy && {
+    label: "Duplicate",
+    make: (/** @type {Graph} */ graph) => copied(graph, chosen, copy.keepInputs),
+  };
   return new Move(canvas, start, chosen, before);
 }
 
@@ -44,7 +50,11 @@ export function bendWire(canvas, start, { key, piece }) {
 
 /** Copies right where the things are. @param {Graph} graph @param {Iterable<Item>} items @param {boolean} keepInputs */
 function copied(graph, items, keepInputs) {
-  const corner = around([...idsOf(items, "node")].flatMap((id) => graph.nodes.get(id)?.view ?? []).map((view) => ({ ...view, width: 0, height: 0 })));
+  const corner = around(
+    [...idsOf(items, "node")]
+      .flatMap((id) => graph.nodes.get(id)?.view ?? [])
+      .map((view) => ({ ...view, width: 0, height: 0 })),
+  );
   const result = duplicate(graph, items, { keepInputs, at: corner });
   return { graph: result.graph, items: result.items };
 }
@@ -122,7 +132,8 @@ class Move {
     const { graph } = editor.session;
     const fits = (/** @type {string} */ key) => insertable(graph, id, key, editor.catalogue) !== null;
     const middle = { x: box.x + box.width / 2, y: box.y + 20 };
-    const found = wireBelow(scene, point, camera.view.zoom / 2, fits) ?? wireBelow(scene, middle, camera.view.zoom / 3, fits);
+    const found =
+      wireBelow(scene, point, camera.view.zoom / 2, fits) ?? wireBelow(scene, middle, camera.view.zoom / 3, fits);
     return found?.key ?? null;
   }
 
@@ -159,7 +170,10 @@ class Move {
   }
 }
 
-/** What moves with what is chosen: what lies in frames, and bends of links within; nothing that is pinned. @param {Graph} graph @param {Iterable<Item>} chosen @returns {Set<Item>} */
+/**
+ * What moves with what is chosen: what lies in frames, and bends of links within; nothing that is pinned.
+ * @param {Graph} graph @param {Iterable<Item>} chosen @returns {Set<Item>}
+ */
 function movable(graph, chosen) {
   const items = withFramed(graph, chosen);
   for (const id of idsOf(items, "node")) if (graph.nodes.get(id)?.view.pinned) items.delete(`node:${id}`);
@@ -174,10 +188,16 @@ function movable(graph, chosen) {
 /** @param {Graph} graph @param {string} key */
 function sourceOf(graph, key) {
   const cut = key.indexOf(".");
-  return graph.nodes.get(key.slice(0, cut))?.links.get(key.slice(cut + 1))?.split(".")[0];
+  return graph.nodes
+    .get(key.slice(0, cut))
+    ?.links.get(key.slice(cut + 1))
+    ?.split(".")[0];
 }
 
-/** Push away what is in the way of a node. @param {Canvas} canvas @param {Graph} graph @param {string} id @returns {Graph} */
+/**
+ * Push away what is in the way of a node.
+ * @param {Canvas} canvas @param {Graph} graph @param {string} id @returns {Graph}
+ */
 export function roomFor(canvas, graph, id) {
   /** @type {Map<string, Box>} */
   const boxes = new Map();
