@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -39,6 +40,10 @@ def retitle(editor: Editor, text: str) -> None:
 
 def saved(server: Server, name: str) -> Json:
     return server.ask("GET", f"/workflows/{quote(name)}")
+
+
+def is_saved(server: Server, name: str, text: str) -> bool:
+    return prefix(saved(server, name)) == text
 
 
 def names(server: Server, drafts: bool = False) -> set[str]:
@@ -147,7 +152,7 @@ def test_39_many_changes_are_few_revisions(editor: Editor, server: Server) -> No
     name = editor.open(PICTURE)
     for text in ("a", "b", "c"):
         retitle(editor, text)
-        editor.wait_until(lambda text=text: prefix(saved(server, name)) == text)
+        editor.wait_until(partial(is_saved, server, name, text))
     revisions = server.ask("GET", f"/revisions?name={quote(name)}")["items"]
     assert len(revisions) == 2, "what was opened, and what was typed"
 
@@ -457,3 +462,25 @@ def test_23_path_leads_out_of_subgraphs(editor: Editor) -> None:
     path.locator("button").first.click()
     editor.wait_until(lambda: editor.state()["path"] == [])
     assert editor.state()["selection"] == ["node:box"]
+
+
+def test_22_notes_and_frames_are_typed_where_they_stand(editor: Editor) -> None:
+    view = {
+        **PICTURE["view"],
+        ".frames": {"frame": {"title": "Before", "x": -40, "y": -60, "width": 700, "height": 300}},
+        ".notes": {"note": {"text": "old", "x": 0, "y": 320, "width": 220, "height": 120}},
+    }
+    editor.open({**PICTURE, "view": view})
+    editor.page.locator('[data-note="note"] .note-text').dblclick()
+    editor.page.keyboard.type("new text")
+    editor.press("Mod+Enter")
+    editor.wait_until(lambda: editor.document()["view"][".notes"]["note"]["text"] == "new text")
+    editor.page.locator('[data-frame="frame"] .frame-text').dblclick()
+    editor.page.keyboard.type("After")
+    editor.press("Enter")
+    editor.wait_until(lambda: editor.document()["view"][".frames"]["frame"]["title"] == "After")
+    outline(editor)
+    editor.press("End", "F2", "Mod+A")
+    editor.page.keyboard.type("by the outline")
+    editor.press("Enter")
+    editor.wait_until(lambda: editor.document()["view"][".notes"]["note"]["text"] == "by the outline")
