@@ -177,8 +177,37 @@ def test_31_a_failed_node_says_why(editor: Editor) -> None:
     )
     assert editor.run()["state"] == "failed"
     editor.wait_until(lambda: editor.node("broken").get_attribute("data-state") == "failed", "the node is marked")
+    notice = editor.page.locator(".toast", has_text="the lamp is out")
+    notice.get_by_role("button", name="Show", exact=True).click()
+    editor.wait_until(lambda: editor.state()["selection"] == ["node:broken"], "the notice leads to the node")
     show(editor, "problems")
     assert "the lamp is out" in editor.panel("problems").locator('[data-problem="broken"]').inner_text()
+
+
+def nested() -> dict[str, Json]:
+    """Return a workflow whose one node is a subgraph with two in it, of which one takes a while."""
+    inner = graph(
+        slow={"type": "faults.Sleep", "params": {"seconds": 2.5, "steps": 20, "value": "slept"}},
+        save={"type": "faults.Save", "params": {"color": 70}, "links": {"text": "slow.out"}},
+    )
+    return {**graph(part={"graph": "part"}), "subgraphs": {"part": {name: inner[name] for name in ("nodes", "view")}}}
+
+
+def test_30_an_instance_of_a_subgraph_shows_what_is_in_it(editor: Editor) -> None:
+    editor.open(nested())
+    job = submitted(editor)
+    part = editor.node("part")
+    editor.wait_until(lambda: part.get_attribute("data-state") == "running", "the instance runs")
+    editor.click(part.locator(".node-title"))
+    editor.press("Enter")
+    editor.wait_until(lambda: editor.state()["path"] == ["part"], "it was entered")
+    editor.wait_until(lambda: editor.node("slow").get_attribute("data-state") == "running", "the node in it runs")
+    editor.ended(job)
+    editor.node("save").locator("img[data-output]").wait_for()
+    editor.press("Escape")
+    editor.wait_until(lambda: editor.state()["path"] == [], "it was left")
+    part.locator("img[data-output]").wait_for()
+    assert part.get_attribute("data-state") == "finished"
 
 
 def test_32_marks_tell_what_is_reused_and_why_a_node_runs(editor: Editor) -> None:
@@ -436,6 +465,22 @@ def test_52_an_answer_that_is_lost_does_not_run_the_workflow_twice(editor: Edito
     editor.wait_until(lambda: lost >= 2, "it was sent again")
     editor.wait_until(lambda: run_state(editor) == "idle", "it was answered")
     assert len([job for job in editor.jobs() if job["name"] == name]) == 1
+
+
+def test_52_a_run_that_is_not_answered_when_the_page_is_left_is_queued_once(editor: Editor) -> None:
+    name = editor.open(slow(0.05, 2))
+    editor.expect("failed: ")
+    editor.page.route("**/api/v1/jobs", lambda route: route.abort("connectionrefused"))
+    editor.press("Mod+Enter")
+    editor.wait_until(lambda: run_state(editor) == "sending", "the run waits for the server")
+    editor.page.unroute_all()
+    ours = lambda: [job for job in editor.jobs() if job["name"] == name]  # noqa: E731
+    editor.start(f"/?workflow={name.replace(' ', '%20')}")
+    editor.wait_until(lambda: len(ours()) == 1, "the run is queued")
+    editor.ended(ours()[0]["id"])
+    editor.start(f"/?workflow={name.replace(' ', '%20')}")
+    editor.wait_until(lambda: run_state(editor) == "idle", "nothing is sent again")
+    assert len(ours()) == 1
 
 
 def gated(**more: Json) -> dict[str, Json]:
