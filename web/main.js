@@ -56,8 +56,8 @@ function storage() {
 function makeEditor() {
   const parts = { api: new Api(), catalogue: new Catalogue(null), runs: new Runs(), settings: new Settings(storage()) };
   const editor = new Editor(parts);
-  const COMMANDS = [editCommands(), fileCommands(), graphCommands(), viewCommands(), appCommands(), fieldCommands, formCommands];
-  editor.commands.add([...COMMANDS, LIVE_COMMANDS].flat());
+  const own = [editCommands(), fileCommands(), graphCommands(), viewCommands(), appCommands()];
+  editor.commands.add([...own, fieldCommands, formCommands, LIVE_COMMANDS].flat());
   openEmpty(editor);
   return editor;
 }

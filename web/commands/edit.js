@@ -104,10 +104,11 @@ function askFile() {
 /** @returns {Command[]} */
 function exposeCommands() {
   const group = "Form";
+  const hide = (/** @type {Editor} */ editor, /** @type {unknown} */ place) =>
+    editor.apply("Take out of the form", (graph) => unexpose(graph, placeOf(editor, place)));
   return [
     { id: "edit.expose", title: "Make it an input of the workflow", group, keys: [], run: exposeInput },
-    { id: "edit.unexpose", title: "Not an input of the workflow any more", group, keys: [],
-      run: (editor, place) => editor.apply("Take out of the form", (graph) => unexpose(graph, placeOf(editor, place))) },
+    { id: "edit.unexpose", title: "Not an input of the workflow any more", group, keys: [], run: hide },
   ];
 }
 

@@ -1,6 +1,6 @@
 /**
- * Keys: what was pressed as a chord such as `Mod+Shift+Z`, and which commands a chord does. Mod is Ctrl, or Cmd on a Mac.
- * Users bind keys anew; what they chose is held apart from what the commands bring.
+ * Keys: what was pressed as a chord such as `Mod+Shift+Z`, and which commands a chord does. Mod is Ctrl, or Cmd on a
+ * Mac. Users bind keys anew; what they chose is held apart from what the commands bring.
  */
 
 /** @typedef {import("./types.js").Command} Command */
@@ -11,7 +11,7 @@
  */
 
 const NAMES = new Map([[" ", "Space"], ["Esc", "Escape"], ["Del", "Delete"], ["+", "Plus"]]);
-const MODIFIERS = new Set(["Control", "Shift", "Alt", "Meta", "AltGraph", "CapsLock", "Dead", "Unidentified", "Process"]);
+const MODIFIERS = new Set(["Control", "Shift", "Alt", "Meta", "AltGraph", "CapsLock", "Unidentified", "Process"]);
 const ORDER = ["Mod", "Ctrl", "Alt", "Shift"];
 const SHOWN = new Map([
   ["Escape", "Esc"], ["Delete", "Del"], ["ArrowLeft", "←"], ["ArrowRight", "→"], ["ArrowUp", "↑"], ["ArrowDown", "↓"],
@@ -20,14 +20,14 @@ const SHOWN = new Map([
 const MAC = new Map([["Mod", "⌘"], ["Ctrl", "⌃"], ["Alt", "⌥"], ["Shift", "⇧"]]);
 
 /**
- * Return the chords that a key may stand for, the likeliest first; none where it is only a modifier. A sign is found with
- * Shift and without, since where it lies differs; a letter that is not Latin is found by its place.
+ * Return the chords that a key may stand for, the likeliest first; none where it is only a modifier. A sign is found
+ * with Shift and without, since where it lies differs; a letter that is not Latin is found by its place.
  * @param {Pressed} event
  * @param {boolean} [mac]
  * @returns {string[]}
  */
 export function chords(event, mac = false) {
-  if (MODIFIERS.has(event.key) && event.key !== "Dead") return [];
+  if (MODIFIERS.has(event.key)) return [];
   const mod = mac ? event.metaKey : event.ctrlKey;
   const held = [mod && "Mod", mac && event.ctrlKey && "Ctrl", event.altKey && "Alt"].filter((name) => name !== false);
   const shift = event.shiftKey ? ["Shift"] : [];

@@ -95,7 +95,8 @@ function nodeEntry({ catalogue }, graph, path, id, node) {
   const title = node.view.title ?? type.title;
   const values = [...node.params].map(([name, value]) => `${name}: ${shownValue(value)}`);
   const lead = () => icon(node.graph === null ? "node" : "subgraph");
-  return { path, item: `node:${id}`, text: title, more: `${id} ${type.title} ${type.id} ${values.join(" ")}`, lead, values,
+  const more = [id, type.title, type.id, ...values].join(" ");
+  return { path, item: `node:${id}`, text: title, more, lead, values,
     hint: [...path, id].join(" / "), data: { found: [...path, id].join("/") } };
 }
 
