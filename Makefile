@@ -90,5 +90,6 @@ $(VENV)/pyvenv.cfg:
 	@mkdir -p .make
 	@if { command -v chromium || command -v chromium-browser || command -v google-chrome; } >/dev/null; then touch $@; \
 	elif test "$$(id -u)" = 0 && command -v apt-get >/dev/null; \
-	then apt-get install -y chromium >/dev/null && touch $@ || echo "make: Chromium was not installed" >&2; \
+	then { apt-get install -y chromium || { apt-get update && apt-get install -y chromium; }; } >/dev/null && touch $@ \
+	|| echo "make: no tests in a browser: Chromium was not installed" >&2; \
 	else echo "make: no tests in a browser: there is no Chromium (apt install chromium)" >&2; fi
