@@ -35,12 +35,12 @@ import { mount as mountZoom } from "./views/zoom.js";
 const VIEWS = [["#canvas", mountCanvas], ["#minimap", mountMinimap], ["#zoom", mountZoom], ["#form", mountForm],
   ["#path", mountPath], ["#banners", mountNotices], ...LIVE_VIEWS];
 
-/** Panels of the drawer on the left and the dock on the right, from top to bottom.
+/** Panels of the dock on the right, from top to bottom.
  * @type {readonly import("./views/shell/panels.js").Panel[]} */
 const PANELS = [
   ...LIVE_PANELS,
-  { id: "outline", title: "Outline", icon: "outline", side: "dock", mount: mountOutline, keys: ["O"] },
-  { id: "help", title: "Help", icon: "help", side: "dock", mount: mountHelp },
+  { id: "outline", title: "Outline", icon: "outline", mount: mountOutline, keys: ["O"] },
+  { id: "help", title: "Help", icon: "help", mount: mountHelp },
 ];
 
 /** @returns {Storage | null} null where the browser lets nothing be stored */

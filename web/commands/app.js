@@ -156,7 +156,7 @@ function helpCommands() {
   ];
 }
 
-const REGIONS = ["#bar", "#rail", "#drawer", "#canvas", "#dock", "#dockrail"];
+const REGIONS = ["#bar", "#rail", "#canvas", "#dock", "#dockrail"];
 
 /** Give the focus to the next part of the page that is shown. @param {Editor} editor @param {number} by */
 function goToRegion(editor, by) {

@@ -25,7 +25,7 @@ export const LIVE_VIEWS = [
 
 /** @type {readonly import("./shell/panels.js").Panel[]} */
 export const LIVE_PANELS = [
-  { id: "queue", title: "Queue", icon: "queue", side: "dock", mount: mountQueue, keys: ["Q"] },
-  { id: "history", title: "History", icon: "gallery", side: "dock", mount: mountHistory, keys: ["H", "G"] },
-  { id: "problems", title: "Problems", icon: "warning", side: "dock", mount: mountProblems },
+  { id: "queue", title: "Queue", icon: "queue", mount: mountQueue, keys: ["Q"] },
+  { id: "history", title: "History", icon: "gallery", mount: mountHistory, keys: ["H", "G"] },
+  { id: "problems", title: "Problems", icon: "warning", mount: mountProblems },
 ];

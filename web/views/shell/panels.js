@@ -1,7 +1,4 @@
-/**
- * Panels at the sides: the drawer beside the rail on the left, the dock on the right. Each side shows one panel; a
- * panel is mounted when it is first shown and kept from then on.
- */
+/** Panels in the dock at the right, one at a time; a panel is mounted when it is first shown, and kept from then on. */
 
 import { el } from "../dom.js";
 import { icon } from "../icons.js";
@@ -13,7 +10,6 @@ import { icon } from "../icons.js";
  * @property {string} id for `data-panel`, and for the command `panel.<id>`
  * @property {string} title
  * @property {string} icon
- * @property {"drawer" | "dock"} side
  * @property {Mount} mount
  * @property {readonly string[]} [keys]
  */
@@ -30,17 +26,17 @@ export class Panels {
   #hosts = new Map();
   /** @type {Map<string, HTMLButtonElement>} */
   #buttons = new Map();
-  /** @type {{drawer: string | null, dock: string | null}} */
-  #shown = { drawer: null, dock: null };
+  /** @type {string | null} */
+  #shown = null;
 
   /**
    * @param {Editor} editor
-   * @param {{rails: {drawer: HTMLElement, dock: HTMLElement}, drawer: HTMLElement, dock: HTMLElement}} places
+   * @param {{rail: HTMLElement, dock: HTMLElement}} places `rail`: where the buttons are
    */
-  constructor(editor, { rails, drawer, dock }) {
+  constructor(editor, { rail, dock }) {
     this.editor = editor;
-    this.rails = rails;
-    this.sides = { drawer, dock };
+    this.rail = rail;
+    this.dock = dock;
     dock.append(this.#sash(dock));
     dock.style.setProperty("--dock-width", `${editor.settings.get("dockWidth")}px`);
   }
@@ -55,7 +51,7 @@ export class Panels {
       "aria-pressed": "false", data: { command: `panel.${panel.id}`, tip: panel.title },
       on: { click: () => this.toggle(panel.id) } }, icon(panel.icon), el("span", { class: "badge", hidden: true }));
     this.#buttons.set(panel.id, button);
-    this.rails[panel.side].append(button);
+    this.rail.append(button);
     this.editor.commands.add([{ id: `panel.${panel.id}`, title: `${panel.title}: show or hide`, group: "Panels",
       keys: panel.keys ?? [], run: () => this.toggle(panel.id) }]);
     this.editor.keys.refresh();
@@ -63,13 +59,12 @@ export class Panels {
 
   /** @param {string} id */
   shows(id) {
-    return this.#shown.drawer === id || this.#shown.dock === id;
+    return this.#shown === id;
   }
 
   /** @param {string} id */
   toggle(id) {
-    const panel = this.#panels.get(id);
-    if (panel && this.shows(id)) this.hide(panel.side);
+    if (this.shows(id)) this.hide();
     else this.show(id, { focus: true });
   }
 
@@ -81,29 +76,27 @@ export class Panels {
   show(id, { focus = false } = {}) {
     const panel = this.#panels.get(id);
     if (panel === undefined) return;
-    const side = this.sides[panel.side];
-    const host = this.#hosts.get(id) ?? this.#make(panel, side);
-    const before = this.#shown[panel.side];
-    if (before !== null && before !== id) this.#hosts.get(before)?.setAttribute("hidden", "");
+    const host = this.#hosts.get(id) ?? this.#make(panel);
+    if (this.#shown !== null && this.#shown !== id) this.#hosts.get(this.#shown)?.setAttribute("hidden", "");
     host.hidden = false;
-    side.hidden = false;
-    this.#shown[panel.side] = id;
+    this.dock.hidden = false;
+    this.#shown = id;
     this.#mark();
-    if (panel.side === "dock") this.#remember("open", id);
+    this.#remember("open", id);
     if (focus) this.#focus(host);
     this.editor.emit({ type: "view" });
   }
 
-  /** @param {"drawer" | "dock"} side */
-  hide(side) {
-    const id = this.#shown[side];
+  /** Hide the panel that is shown. */
+  hide() {
+    const id = this.#shown;
     const host = id === null ? undefined : this.#hosts.get(id);
-    const focused = this.sides[side].contains(document.activeElement);
+    const focused = this.dock.contains(document.activeElement);
     if (host) host.hidden = true;
-    this.sides[side].hidden = true;
-    this.#shown[side] = null;
+    this.dock.hidden = true;
+    this.#shown = null;
     this.#mark();
-    if (side === "dock") this.#remember("closed", id ?? "");
+    this.#remember("closed", id ?? "");
     if (focused) (id === null ? null : this.#buttons.get(id))?.focus();
     this.editor.emit({ type: "view" });
   }
@@ -134,22 +127,19 @@ export class Panels {
     label.dataset.kind = kind;
   }
 
-  /**
-   * @param {Panel} panel
-   * @param {HTMLElement} side
-   */
-  #make(panel, side) {
+  /** @param {Panel} panel */
+  #make(panel) {
     const title = el("h2", { class: "panel-title", text: panel.title });
     const body = el("div", { class: "panel-body" });
     const host = el("section", { class: "panel", data: { panel: panel.id }, "aria-label": panel.title });
     const close = el("button", { class: "icon-button", type: "button", "aria-label": `Close ${panel.title}`,
-      on: { click: () => this.hide(panel.side) } }, icon("close"));
+      on: { click: () => this.hide() } }, icon("close"));
     host.append(el("header", { class: "panel-head" }, title, el("span", { class: "spacer" }), close), body);
     host.addEventListener("keydown", (event) => {
-      if (event.key === "Escape" && !event.defaultPrevented) this.hide(panel.side);
+      if (event.key === "Escape" && !event.defaultPrevented) this.hide();
     });
     this.#hosts.set(panel.id, host);
-    side.append(host);
+    this.dock.append(host);
     panel.mount(this.editor, body);
     return host;
   }

@@ -18,8 +18,7 @@ export function mountShell(editor) {
   mountTheme(editor);
   mountToasts(editor, find("#toasts"));
   mountBar(editor, { tools: find("#tools"), rail: find("#rail .rail-tools") });
-  const rails = { drawer: find("#rail .rail-panels"), dock: find("#dockrail .rail-panels") };
-  editor.panels = new Panels(editor, { rails, drawer: find("#drawer"), dock: find("#dock") });
+  editor.panels = new Panels(editor, { rail: find("#dockrail .rail-panels"), dock: find("#dock") });
   mountTabs(editor, find("#tabs"));
   mountTips(editor);
   mountConnect(editor);
