@@ -191,3 +191,15 @@ def test_a_stranger_is_told_how_to_get_in(browser: Any, server: Any) -> None:
         told = stranger.page.locator('[data-dialog="sign-in"]').inner_text()
         assert "nodegraph users link owner" in told
         assert all(problem.startswith("401") or "/events" in problem for problem in stranger.problems)
+
+
+def test_who_logs_out_is_told_how_to_get_in_again(browser: Any, server: Any) -> None:
+    path = server.ask("POST", "/users/owner/link")["path"]
+    with browser.new_context() as context:
+        editor = Editor(context.new_page(), server)
+        editor.start(path)
+        editor.wait_until(lambda: "sample" in editor.nodes(), "the first workflow is open")
+        editor.page.get_by_role("button", name="Menu", exact=True).click()
+        editor.command("server.logout").click()
+        editor.page.locator('[data-dialog="sign-in"]').wait_for()
+        assert context.request.get(f"{server.url}/api/v1/me").status == 401
