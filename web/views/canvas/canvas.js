@@ -1,10 +1,9 @@
 /** The canvas: the scene of the open tab, drawn, and all that is asked of it by commands and panels. */
 
 import { COLORS } from "../../store/types.js";
-import { nodeOf } from "../../store/runs.js";
 import { idsOf } from "../../store/names.js";
 import { el, set } from "../dom.js";
-import { heightOfMedia, markOf, problemOf } from "./bodies.js";
+import { heightOfMedia } from "./bodies.js";
 import { Camera } from "./camera.js";
 import { FrameLayer } from "./frames.js";
 import { hit } from "./hit.js";
@@ -14,17 +13,19 @@ import { paintMarks } from "./overlay.js";
 import { paint } from "./paint.js";
 import { Pointer } from "./pointer.js";
 import { Scene } from "./scene.js";
+import { States } from "./states.js";
 import { readTheme, watchTheme } from "./theme.js";
 import { editText } from "./typing.js";
 
 /** @import {Editor} from "../../editor.js" */
-/** @import {Box, EditorEvent, Item, NodeRun, Point} from "../../store/types.js" */
+/** @import {Box, Item, NodeRun, Point} from "../../store/types.js" */
 /** @import {View} from "../../geometry/transform.js" */
 /** @import {Marks} from "./overlay.js" */
 /** @import {NodeView} from "./node.js" */
 
 /** @type {ReadonlySet<string>} */
 const NONE = new Set();
+const NARROW = 700;
 
 /**
  * Put the canvas into its place.
@@ -65,9 +66,11 @@ export class Canvas {
     /** @type {((node: NodeView) => void) | null} */
     this.decoration = null;
     this.frame = 0;
-    this.measuring = 0;
+    /** @type {string | null} the link below the pointer */
+    this.hovered = null;
     this.hurry = true;
     this.pointer = new Pointer(this);
+    this.states = new States(this);
     this.offs = this.listen();
     this.resize();
     this.show();
@@ -83,10 +86,6 @@ export class Canvas {
       editor.on("scope", () => this.show()),
       editor.on("session", () => this.show()),
       editor.on("catalogue", () => this.follow({ retype: true })),
-      editor.on("run", (event) => this.onRun(event)),
-      editor.on("preview", () => this.remeasure()),
-      editor.on("outputs", () => this.remeasure()),
-      editor.on("problems", () => this.showStates()),
       editor.settings.onChange(() => this.invalidate()),
       watchTheme(() => this.retheme()),
       () => observer.disconnect(),
@@ -134,7 +133,10 @@ export class Canvas {
     else this.fit(undefined, { animate: false });
   }
 
-  /** Take over what changed in the document. @param {{retype?: boolean, remeasure?: boolean}} [options] */
+  /**
+   * Take over what changed in the document.
+   * @param {{retype?: boolean, remeasure?: ReadonlySet<string> | "all"}} [options]
+   */
   follow(options) {
     const { session } = this.editor;
     if (this.path !== `${session.id}/${session.path.join("/")}`) return this.show();
@@ -167,33 +169,6 @@ export class Canvas {
     this.lit = lit;
   }
 
-  /** @param {EditorEvent} event */
-  onRun(event) {
-    if (event.type === "run" && event.job !== this.editor.session.job) return;
-    this.showStates();
-    this.remeasure();
-  }
-
-  /** Show what nodes do, would do, and what is wrong with them. */
-  showStates() {
-    for (const node of this.nodes.shown.values()) this.showState(node);
-    this.invalidate();
-  }
-
-  /** @param {NodeView} node */
-  showState(node) {
-    const { editor } = this;
-    node.show(this.runOf(node.id), markOf(editor, node.id), problemOf(editor, node.id));
-  }
-
-  /** A picture more or less makes nodes higher or lower; asked often, done once a frame. */
-  remeasure() {
-    this.measuring ||= requestAnimationFrame(() => {
-      this.measuring = 0;
-      this.follow({ remeasure: true });
-    });
-  }
-
   /** @param {View} view */
   onView(view) {
     this.editor.session.setView(view);
@@ -210,6 +185,8 @@ export class Canvas {
     const ratio = window.devicePixelRatio || 1;
     this.camera.size = { width: Math.max(1, width), height: Math.max(1, height) };
     this.ratio = ratio;
+    // On a phone the form is what is worked with; the canvas is only looked at.
+    this.host.toggleAttribute("data-readonly", window.innerWidth < NARROW);
     for (const canvas of [this.ground, this.above]) {
       canvas.width = Math.max(1, Math.round(width * ratio));
       canvas.height = Math.max(1, Math.round(height * ratio));
@@ -227,7 +204,7 @@ export class Canvas {
   draw() {
     cancelAnimationFrame(this.frame);
     this.frame = 0;
-    const { scene, theme, lit, faint } = this;
+    const { scene, theme, lit, faint, hovered } = this;
     const { view, size } = this.camera;
     const ratio = this.ratio ?? 1;
     const { selection } = this.editor.session;
@@ -241,7 +218,8 @@ export class Canvas {
     const state = (/** @type {string} */ id) => run(id).state;
     const look = (/** @type {string} */ type) => this.editor.catalogue.look(type);
     const context = this.ground.getContext("2d", { alpha: false });
-    if (context) paint(context, { scene, view, size, ratio, theme, selection, boxes, lit, faint, state, look });
+    if (context)
+      paint(context, { scene, view, size, ratio, theme, selection, boxes, lit, faint, hovered, state, look });
     this.drawMarks();
     if (!done) this.invalidate();
   }
@@ -277,7 +255,7 @@ export class Canvas {
 
   /** @param {NodeView} node */
   decorate(node) {
-    this.showState(node);
+    this.states.show(node);
     this.decoration?.(node);
   }
 
@@ -292,10 +270,9 @@ export class Canvas {
 
   // Questions
 
-  /** @param {string} id @returns {NodeRun} */
+  /** What a node does in the tab's last job. @param {string} id @returns {NodeRun} */
   runOf(id) {
-    const { session, runs } = this.editor;
-    return runs.node(session.job, nodeOf(session.path, id));
+    return this.states.runOf(id);
   }
 
   /** @param {string} id @param {string} output */
@@ -323,6 +300,14 @@ export class Canvas {
     const { left, top } = this.host.getBoundingClientRect();
     const place = this.camera.toScreen(point);
     return { x: place.x + left, y: place.y + top };
+  }
+
+  /** Light the link below the pointer. @param {string | null} key */
+  hover(key) {
+    if (key === this.hovered) return;
+    this.hovered = key;
+    this.host.toggleAttribute("data-wire", key !== null);
+    this.invalidate();
   }
 
   /** @param {Point} client */
@@ -380,6 +365,7 @@ export class Canvas {
 
   destroy() {
     for (const off of this.offs) off();
+    this.states.destroy();
     cancelAnimationFrame(this.frame);
     this.pointer.destroy();
     this.nodes.clear();

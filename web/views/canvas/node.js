@@ -88,6 +88,13 @@ export class NodeView {
     if (this.placed) this.updateRows(this.placed);
   }
 
+  /** Let Tab come to this node and its ports, or not. @param {boolean} on */
+  reach(on) {
+    this.element.tabIndex = on ? 0 : -1;
+    for (const port of this.element.querySelectorAll("[data-port]"))
+      if (port instanceof HTMLElement) port.tabIndex = on ? 0 : -1;
+  }
+
   /** @param {boolean} selected */
   select(selected) {
     if (this.selected === selected) return;

@@ -53,6 +53,8 @@ export class NodeLayer {
       else if (performance.now() < end) this.attach(placed, shown);
       else boxes.push(placed);
     }
+    // There is always one that Tab comes to.
+    if (this.focused === null || !this.shown.has(this.focused)) this.rove(this.shown.keys().next().value ?? null);
     return { boxes, done: boxes.length === 0 };
   }
 
@@ -68,9 +70,9 @@ export class NodeLayer {
     const node = this.spare.get(placed.id) ?? new NodeView(this.host, placed.id);
     this.spare.delete(placed.id);
     this.shown.set(placed.id, node);
-    node.element.tabIndex = placed.id === this.focused ? 0 : -1;
     this.refresh(node, placed, shown);
     node.refresh();
+    node.reach(placed.id === this.focused);
     this.host.decorate(node);
     this.element.append(node.element);
   }
@@ -103,14 +105,14 @@ export class NodeLayer {
     return this.shown.get(id) ?? null;
   }
 
-  /** Let Tab come to a node. @param {string | null} id */
+  /** Let Tab come to a node, and from it to its ports. @param {string | null} id */
   rove(id) {
     if (id === this.focused) return;
     const last = this.focused === null ? undefined : this.shown.get(this.focused);
-    if (last) last.element.tabIndex = -1;
+    last?.reach(false);
     this.focused = id;
     const next = id === null ? undefined : this.shown.get(id);
-    if (next) next.element.tabIndex = 0;
+    next?.reach(true);
   }
 
   /** Draw all ports again. */

@@ -22,6 +22,7 @@ import { BOX_ZOOM } from "./hit.js";
  * @property {ReadonlySet<Item>} selection
  * @property {readonly Placed[]} boxes nodes that are drawn as boxes
  * @property {ReadonlySet<string>} lit keys of the links to be seen first
+ * @property {string | null} hovered key of the link below the pointer
  * @property {ReadonlySet<string>} faint keys of the links that are being moved away
  * @property {(type: string) => {hue: number}} look
  * @property {(id: string) => string} state what a node does in the tab's last job
@@ -98,7 +99,7 @@ function paintFrames(context, { scene, theme }) {
 }
 
 /** @param {CanvasRenderingContext2D} context @param {Painted} painted */
-function paintWires(context, { scene, view, size, ratio, theme, lit, faint }) {
+function paintWires(context, { scene, view, size, ratio, theme, lit, faint, hovered }) {
   /** @type {Wire[][]} */
   const byHue = theme.hues.map(() => []);
   const broken = /** @type {Wire[]} */ ([]);
@@ -108,7 +109,7 @@ function paintWires(context, { scene, view, size, ratio, theme, lit, faint }) {
     const wire = scene.wires.get(key);
     if (!wire || faint.has(key)) continue;
     if (wire.fit === null) broken.push(wire);
-    else if (lit.has(key)) bright.push(wire);
+    else if (lit.has(key) || key === hovered) bright.push(wire);
     else byHue[wire.hue % byHue.length].push(wire);
     if (wire.list && wire.fit !== null) lists.push(wire);
   }

@@ -56,7 +56,8 @@ export class Pointer {
     host.addEventListener("pointerup", (event) => this.onUp(event), { signal });
     host.addEventListener("pointercancel", (event) => this.onCancel(event), { signal });
     host.addEventListener("lostpointercapture", (event) => this.onLost(event), { signal });
-    host.addEventListener("pointerleave", () => void (this.over = false), { signal });
+    host.addEventListener("pointerleave", () => this.leave(), { signal });
+    host.addEventListener("focusin", (event) => this.onFocus(event), { signal });
     host.addEventListener("mousedown", (event) => this.onMouse(event), { signal });
     host.addEventListener("auxclick", (event) => event.preventDefault(), { signal });
     host.addEventListener("dblclick", (event) => this.onDouble(event), { signal });
@@ -88,6 +89,7 @@ export class Pointer {
   take(event, gesture, now = true) {
     this.gesture?.cancel();
     clearTimeout(this.press);
+    this.canvas.hover(null);
     this.gesture = gesture;
     this.pointerId = event.pointerId;
     this.event = event;
@@ -112,9 +114,18 @@ export class Pointer {
   onMove(event) {
     this.note(event);
     if (this.touches.has(event.pointerId)) this.touches.set(event.pointerId, event);
+    if (!this.gesture) this.hover(event);
     if (!this.gesture || (event.pointerId !== this.pointerId && this.touches.size < 2)) return;
     this.event = event;
     this.gesture.move(event);
+  }
+
+  /** @param {PointerEvent} event */
+  hover(event) {
+    const { host } = this.canvas;
+    const free = event.target === host && event.buttons === 0 && event.pointerType !== "touch";
+    const hit = free ? this.canvas.hitAt(this.last) : null;
+    this.canvas.hover(hit?.kind === "wire" || hit?.kind === "bend" ? hit.key : null);
   }
 
   /** @param {PointerEvent} event */
@@ -215,6 +226,7 @@ export class Pointer {
 
   /** @param {Point} screen */
   menu(screen) {
+    if (this.canvas.host.dataset.readonly !== undefined) return;
     const hit = this.canvas.hitAt(screen);
     const point = this.canvas.pointOf(screen);
     const { editor } = this.canvas;
@@ -227,6 +239,21 @@ export class Pointer {
     } else if (hit.kind === "wire" || hit.kind === "bend") {
       editor.perform("menu.context", { screen, point, kind: "link", id: hit.key });
     } else editor.perform("menu.context", { screen, point, kind: "canvas" });
+  }
+
+  leave() {
+    this.over = false;
+    this.canvas.hover(null);
+  }
+
+  /** Whoever comes to a node by keys works on it. @param {FocusEvent} event */
+  onFocus(event) {
+    const { target } = event;
+    if (!(target instanceof HTMLElement) || !target.classList.contains("node") || !target.matches(":focus-visible"))
+      return;
+    const id = target.dataset.node ?? "";
+    const { session } = this.canvas.editor;
+    if (!session.selection.has(`node:${id}`)) session.select([`node:${id}`]);
   }
 
   /** @param {PointerEvent} event */

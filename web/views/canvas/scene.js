@@ -50,6 +50,9 @@ import { idsOf, join, parseItem, split } from "../../store/names.js";
  * @property {Fit} fit
  */
 
+/** @type {ReadonlySet<string>} */
+const NONE = new Set();
+
 /** The scene of one graph. */
 export class Scene {
   /** @param {Sources} sources */
@@ -85,8 +88,11 @@ export class Scene {
     this.moving = null;
   }
 
-  /** Follow the document. @param {Graph} graph @param {{retype?: boolean, remeasure?: boolean}} [options] */
-  update(graph, { retype = false, remeasure = false } = {}) {
+  /**
+   * Follow the document.
+   * @param {Graph} graph @param {{retype?: boolean, remeasure?: ReadonlySet<string> | "all"}} [options]
+   */
+  update(graph, { retype = false, remeasure = NONE } = {}) {
     const still = this.moving;
     if (still) this.shift(null);
     const last = this.graph;
@@ -99,7 +105,7 @@ export class Scene {
 
   /**
    * @param {Graph} graph @param {ReadonlyMap<string, string>} hiders
-   * @param {{retype: boolean, remeasure: boolean}} options
+   * @param {{retype: boolean, remeasure: ReadonlySet<string> | "all"}} options
    * @returns {Set<string>} ids of the nodes whose links have to be drawn anew
    */
   updateNodes(graph, hiders, { retype, remeasure }) {
@@ -116,7 +122,7 @@ export class Scene {
       const last = this.nodes.get(id);
       const known = last && last.node === node && !retype && this.sources.settled(node);
       const type = known ? last.type : this.sources.type(node, graph);
-      const media = known && !remeasure ? last.media : this.mediaOf(id, node, type);
+      const media = known && remeasure !== "all" && !remeasure.has(id) ? last.media : this.mediaOf(id, node, type);
       const laid = layout(node, type, { media });
       const box = boxOf(node, laid);
       const hidden = hiders.get(id) ?? null;
