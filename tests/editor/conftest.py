@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.editor.driver import SIZE, Editor
+from tests.editor.fields import WORKFLOW
 from tests.faults.harness import Server, Servers
 
 if TYPE_CHECKING:
@@ -86,3 +87,11 @@ def editor(context: BrowserContext, server: Server) -> Iterator[Editor]:
     found = Editor(context.new_page(), server)
     yield found
     assert found.unexpected() == []
+
+
+@pytest.fixture
+def fields(editor: Editor) -> Editor:
+    """Return the editor with a workflow open that has fields of all kinds of the bundled nodes."""
+    editor.open(WORKFLOW)
+    editor.node("whole").wait_for()
+    return editor

@@ -160,7 +160,8 @@ test("ended jobs are forgotten beyond a bound, pending ones never", () => {
 });
 
 test("time left goes from what jobs like it took to what this one's pace tells", () => {
-  const at = (progress, left, now) => timeLeft({ ...job("a", "running"), started: 100, progress, left, toldAt: 100 }, now);
+  const running = { ...job("a", "running"), started: 100, toldAt: 100 };
+  const at = (progress, left, now) => timeLeft({ ...running, progress, left }, now);
   assert.equal(at(0, 20, 102), 18);
   assert.equal(at(0.5, null, 110), 10);
   assert.equal(at(0.5, 30, 110), 15);
@@ -185,7 +186,8 @@ test("moving a node makes nothing stale; new nodes, wires and modes do", () => {
   const moved = { ...then.nodes.get("a"), view: { x: 9, y: 9 } };
   assert.equal(staleNodes({ ...then, nodes: new Map(then.nodes).set("a", moved) }, then).size, 0);
   const wired = new Map(then.nodes).set("b", node({}, { in: "a.out" })).set("n", node({}));
-  assert.deepEqual(staleNodes({ ...then, nodes: wired }, then), new Map([["b", "in is wired differently"], ["n", "it is new"]]));
+  const stale = new Map([["b", "in is wired differently"], ["n", "it is new"]]);
+  assert.deepEqual(staleNodes({ ...then, nodes: wired }, then), stale);
   const muted = new Map(then.nodes).set("a", { ...then.nodes.get("a"), mode: "mute" });
   assert.equal(staleNodes({ ...then, nodes: muted }, then).get("a"), "its mode is mute now");
 });

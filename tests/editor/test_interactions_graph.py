@@ -298,11 +298,12 @@ def test_24_mute_and_bypass_are_seen_and_taken_back(canvas: Canvas) -> None:
     for key, mode, word in (("Mod+M", "mute", "muted"), ("Mod+B", "bypass", "bypassed")):
         editor.press(key)
         assert editor.nodes()["flip"]["mode"] == mode
-        assert editor.node("flip").get_attribute("data-mode") == mode
+        drawn = editor.page.locator(f"[data-node=flip][data-mode={mode}]")
+        drawn.wait_for()
         assert editor.node("flip").get_by_label(word, exact=True).is_visible()
         editor.press(key)
         assert "mode" not in editor.nodes()["flip"]
-        assert editor.node("flip").get_attribute("data-mode") is None
+        drawn.wait_for(state="detached")
 
 
 def test_25_collapse_pin_colour_and_title_are_kept_in_the_file(canvas: Canvas) -> None:
@@ -349,3 +350,22 @@ def test_42_the_map_marks_what_is_wrong(canvas: Canvas) -> None:
     editor.expect(r"^4\d\d: POST ")
     editor.press("Mod+Enter")  # flip has no link to its required input
     editor.wait_until(lambda: map_.get_attribute("data-errors") == "1", "the map marks the node")
+
+
+def test_16_a_node_that_tab_comes_to_is_selected_and_moved_by_arrows(canvas: Canvas) -> None:
+    editor, page = canvas.editor, canvas.page
+    page.locator("#canvas").focus()
+    editor.press("Tab")
+    id = page.evaluate("() => document.activeElement.dataset.node")
+    assert canvas.selection() == items(id)
+    before = canvas.at(id)
+    editor.press("ArrowDown")
+    assert canvas.at(id)[1] > before[1]
+    editor.press("Tab")
+    assert page.evaluate("() => document.activeElement.dataset.port") is not None
+    editor.click(canvas.header("sample"))
+    editor.press("Mod+ArrowRight")
+    assert page.evaluate("() => document.activeElement.dataset.node") == "decode"
+    assert canvas.selection() == items("decode")
+    editor.press("Delete")
+    editor.wait_until(lambda: page.evaluate("() => document.activeElement.id") == "canvas", "the keys stay here")

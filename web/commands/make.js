@@ -6,7 +6,8 @@
 /**
  * Make commands of one group.
  * @param {string} group
- * @returns {(id: string, title: string, keys: readonly string[], run: Command["run"], when?: Command["when"]) => Command}
+ * @returns {(id: string, title: string, keys: readonly string[], run: Command["run"], when?: Command["when"]) =>
+ *   Command}
  */
 export const inGroup = (group) => (id, title, keys, run, when) => ({
   id,

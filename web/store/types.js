@@ -1,12 +1,15 @@
 /**
  * What the editor is made of: the shapes of its values. Types only; importing this does nothing.
  *
- * A document never changes: each edit makes a new one that shares what stayed the same. Undo is a list of documents, and
- * whoever draws compares by identity. Whatever a file names freely (nodes, inputs, subgraphs) is a key of a `Map`, so
- * that a name such as `__proto__` is a name like any other.
+ * A document never changes: each edit makes a new one that shares what stayed the same. Undo is a list of documents,
+ * and whoever draws compares by identity. Whatever a file names freely (nodes, inputs, subgraphs) is a key of a `Map`,
+ * so that a name such as `__proto__` is a name like any other.
  */
 
-/** @typedef {null | boolean | number | bigint | string | JsonList | JsonObject} Json A bigint is an integer beyond 2^53. */
+/**
+ * An integer beyond 2^53 is a bigint.
+ * @typedef {null | boolean | number | bigint | string | JsonList | JsonObject} Json
+ */
 /** @typedef {Json[]} JsonList */
 /** @typedef {{[key: string]: Json}} JsonObject */
 
@@ -49,8 +52,8 @@
  */
 
 /**
- * A workflow, or a subgraph of one. In the file, what is drawn stands in `view`: nodes by their ids, and below `.frames`,
- * `.notes` and `.routes` the rest, which no node can be called.
+ * A workflow, or a subgraph of one. In the file, what is drawn stands in `view`: nodes by their ids, and below
+ * `.frames`, `.notes` and `.routes` the rest, which no node can be called.
  * @typedef {Object} Graph
  * @property {ReadonlyMap<string, Node>} nodes
  * @property {ReadonlyMap<string, readonly string[]>} inputs exposed name to `"node.input"` places
@@ -77,7 +80,10 @@
  * @property {boolean} wired whether a link may lead to it; only a body cannot be wired
  */
 
-/** @typedef {"integer" | "number" | "slider" | "seed" | "text" | "multiline" | "combo" | "toggle" | "color" | "file" | "mask" | "body" | "json"} FieldKind */
+/**
+ * @typedef {"integer" | "number" | "slider" | "seed" | "text" | "multiline" | "combo" | "toggle" | "color" | "file" |
+ *   "mask" | "body" | "json"} FieldKind
+ */
 
 /**
  * How a value is typed, as its JSON Schema tells.

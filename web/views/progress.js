@@ -134,7 +134,7 @@ class RunBar {
 
   /** @param {Phase} phase @param {Job | undefined} job @param {number} now */
   #words(phase, job, now) {
-    const waiting = this.#editor.runs.queue.queued;
+    const waiting = this.#editor.runs.pending().filter(({ state }) => state === "queued").length;
     const more = waiting > 0 && phase === "running" ? ` · ${waiting} more` : "";
     const rest = job === undefined ? null : timeLeft(job, now);
     const there = liveOf(this.#editor).connection.state === "open";
@@ -183,7 +183,8 @@ class RunBar {
       this.#states.set(job.id, job.state);
       if (before === job.state) continue;
       this.#told(session, job);
-      if (document.visibilityState === "hidden" && FINAL.has(job.state)) this.#news = job.state === "done" ? "✓" : "✕";
+      if (document.visibilityState !== "hidden" || !FINAL.has(job.state)) continue;
+      this.#news = job.state === "done" ? "✓" : "✕";
     }
   }
 

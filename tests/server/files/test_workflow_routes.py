@@ -180,6 +180,7 @@ async def test_our_own_form_is_read_as_it_is_and_what_is_none_is_refused(client:
     own = {"format": 1, "nodes": {"a": {"type": "LoadImage", "mode": "mute"}}, "view": {"a": {"x": 1, "y": 2}}}
     told, _ = await ask(client, "POST", f"{WORKFLOWS}/read", 200, json={"workflow": own})
     assert told == {"format": "nodegraph", "workflow": own, "problems": []}
-    for wrong in ({}, {"nodes": [], "links": []}, {"format": 2, "nodes": {}}):
+    none: list[dict[str, Any]] = [{}, {"nodes": [], "links": []}, {"format": 2, "nodes": {}}]
+    for wrong in none:
         error, _ = await ask(client, "POST", f"{WORKFLOWS}/read", 422, json={"workflow": wrong})
         assert error["error"]["code"] == "invalid_workflow"

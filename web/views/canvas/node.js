@@ -24,7 +24,7 @@ export class NodeView {
     this.badges = el("span", { class: "node-badges" });
     this.bar = el("span", { class: "node-bar" });
     this.mark = el("span", { class: "node-mark" });
-    this.header = el("header", { class: "node-header" }, this.mark, this.title, this.badges);
+    this.header = el("header", { class: "node-header" }, this.title, this.badges, this.mark);
     this.body = el("div", { class: "node-body" });
     this.progress = el("div", { class: "node-progress" }, this.bar);
     this.element = el("article", { class: "node", role: "group", tabindex: "-1", "aria-roledescription": "node" });

@@ -84,14 +84,21 @@ export class NodeLayer {
       const gone = !scene.nodes.has(id);
       if (near.has(id) || (!gone && node.element.contains(document.activeElement))) continue;
       this.shown.delete(id);
-      if (gone) node.destroy();
-      else this.store(id, node);
+      if (!gone) this.store(id, node);
+      else if (node.element.contains(document.activeElement)) this.leave(node);
+      else node.destroy();
     }
     for (const [id, node] of this.spare) {
       if (scene.nodes.has(id) && this.spare.size <= SPARE) continue;
       this.spare.delete(id);
       node.destroy();
     }
+  }
+
+  /** The keys stay with the canvas when the node that has them goes. @param {NodeView} node */
+  leave(node) {
+    node.destroy();
+    this.element.parentElement?.focus({ preventScroll: true });
   }
 
   /** @param {string} id @param {NodeView} node */

@@ -1,7 +1,7 @@
 /** What the pointer does on the canvas: which gesture begins, who gets its moves, and when it is over. */
 
 import { isTyping } from "../dom.js";
-import { begin } from "./gestures.js";
+import { begin, isMod } from "./gestures.js";
 import { pan } from "./gestures/pan.js";
 import { pinch } from "./gestures/pinch.js";
 import { Wheel } from "./wheel.js";
@@ -213,7 +213,7 @@ export class Pointer {
   onMenu(event) {
     if (isTyping(event.target)) return;
     event.preventDefault();
-    if (event.ctrlKey || event.shiftKey || event.metaKey || this.dragged) return;
+    if (isMod(event) || event.shiftKey || this.dragged) return;
     this.menu({ x: event.clientX, y: event.clientY });
   }
 

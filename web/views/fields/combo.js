@@ -21,6 +21,8 @@ export function shown(value) {
 export class ComboControl extends Control {
   /** @type {import("./list.js").List | null} */
   #list = null;
+  /** What the list that is open offers, whatever is learned meanwhile. @type {readonly Json[]} */
+  #offered = [];
 
   /** @param {FieldHost} host @param {HTMLElement} box */
   constructor(host, box) {
@@ -78,6 +80,7 @@ export class ComboControl extends Control {
   toggle(query) {
     if (this.#list) return this.#list.close(true);
     this.button.setAttribute("aria-expanded", "true");
+    this.#offered = this.values();
     this.#list = openList({
       anchor: this.button,
       below: this.box,
@@ -106,7 +109,7 @@ export class ComboControl extends Control {
 
   /** @param {string} choice */
   picked(choice) {
-    const value = this.values()[Number(choice)];
+    const value = this.#offered[Number(choice)];
     if (value === undefined) return;
     this.commit(value);
     this.show();

@@ -71,6 +71,7 @@ export class FieldView {
     this.label = el("span", { class: "field-label cut", text: host.label });
     this.box = el("div", { class: "field-box" }, this.label);
     this.control = makeControl(host, this.box);
+    this.control.learned = () => this.#mark();
     this.element = el("div", { class: "field", data: { field: host.name, kind: host.field.kind } }, this.box);
     this.element.addEventListener("keydown", (event) => this.#keyed(event));
     const { description } = host.field.schema;
@@ -136,8 +137,30 @@ export class FieldView {
       this.#mark();
       this.host.leave();
     }
+    if (event.key === "Tab" && event.target === this.control.main && this.#goOn(event.shiftKey ? -1 : 1)) {
+      event.preventDefault();
+    }
     const plain = !event.ctrlKey && !event.metaKey && !event.altKey;
     if (plain && (OWN.has(event.key) || event.key.length === 1)) event.stopPropagation();
+  }
+
+  /**
+   * Go to the next field of the node, past the ports between.
+   * @param {1 | -1} by
+   * @returns {boolean} whether there is one
+   */
+  #goOn(by) {
+    const around = this.element.closest("[data-node]");
+    const fields = [...(around?.querySelectorAll(".field") ?? [])].flatMap((one) => views.get(one) ?? []);
+    for (let at = fields.indexOf(this) + by; at >= 0 && at < fields.length; at += by) {
+      const field = fields[at];
+      const main = field?.control.main;
+      if (!main || field.source !== null) continue;
+      main.focus({ preventScroll: true });
+      if (main instanceof HTMLInputElement) main.select();
+      return true;
+    }
+    return false;
   }
 
   /** Take the value away, so that the default holds. */

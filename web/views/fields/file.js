@@ -154,6 +154,11 @@ export class FileControl extends ComboControl {
   problem() {
     const told = super.problem();
     if (told === null || typeof this.value !== "string") return told;
+    // The catalogue's names may be older than the file: the server's list tells.
+    if (this.sends && !this.files.known) {
+      void this.files.load().then(this.learned, () => {});
+      return null;
+    }
     return `There is no file “${shown(this.value)}” in ${this.host.field.folder ?? INPUT}`;
   }
 

@@ -26,6 +26,7 @@ export class InputFiles {
   /** @type {Promise<void> | null} */
   #loading = null;
   #stale = true;
+  #known = false;
 
   /** @param {Editor} editor */
   constructor(editor) {
@@ -33,6 +34,11 @@ export class InputFiles {
     editor.on("files", () => {
       this.#stale = true;
     });
+  }
+
+  /** Whether the server's list was read. */
+  get known() {
+    return this.#known;
   }
 
   /** @param {string} name */
@@ -47,7 +53,7 @@ export class InputFiles {
 
   /** Ask the server for the list, unless it is known. @returns {Promise<void>} */
   load() {
-    if (!this.#stale) return Promise.resolve();
+    if (!this.#stale && this.#loading === null) return Promise.resolve();
     this.#loading ??= this.#read().finally(() => {
       this.#loading = null;
     });
@@ -62,12 +68,13 @@ export class InputFiles {
     this.#stale = false;
     try {
       do {
-        /** @type {{items: InputFile[], cursor: string | null}} */
+        /** @type {{items: InputFile[], cursor?: string | null}} */
         const part = await this.editor.api.files({ limit: PAGE, ...(cursor === null ? {} : { cursor }) });
         for (const file of part.items) found.set(file.name, file);
-        cursor = part.cursor;
+        cursor = part.cursor ?? null;
       } while (cursor !== null && found.size < MOST);
       this.#files = found;
+      this.#known = true;
     } catch (error) {
       this.#stale = true;
       throw error;

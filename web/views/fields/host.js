@@ -39,6 +39,8 @@ export class Control {
     /** Whether what stands there is being typed and is not the input's yet. */
     this.dirty = false;
     this.disabled = false;
+    /** Whoever draws the field is told here that `problem` may say something else now. */
+    this.learned = () => {};
     this.#merge = "";
   }
 

@@ -97,7 +97,7 @@ class QueuePanel {
     this.#frame = 0;
     const { runs } = this.#editor;
     const pending = runs.pending();
-    this.#head(pending.length);
+    this.#head(pending);
     const now = Date.now() / 1000;
     this.#list(this.pending, pending, now);
     this.#list(this.ended, runs.ended().slice(0, ENDED), now);
@@ -107,16 +107,16 @@ class QueuePanel {
     this.empty.hidden = pending.length > 0;
   }
 
-  /** @param {number} pending */
+  /** @param {readonly Job[]} pending */
   #head(pending) {
     const { queue, devices } = this.#editor.runs;
     fill(this.pause, icon(queue.paused ? "play" : "pause"), queue.paused ? "Resume" : "Pause");
     this.pause.setAttribute("aria-pressed", String(queue.paused));
-    this.clear.disabled = this.#editor.runs.pending().every(({ state }) => state !== "queued");
+    const count = (/** @type {string} */ state) => pending.filter((job) => job.state === state).length;
+    this.clear.disabled = count("queued") === 0;
     const reason = queue.reason && queue.reason !== "paused" ? `: ${queue.reason}` : "";
-    const others = queue.queued + queue.running + queue.waiting - pending;
-    const counts = `${queue.running} run · ${queue.queued} wait`;
-    this.state.textContent = queue.paused ? `Paused${reason}` : others > 0 ? `${counts} (all users)` : counts;
+    const counts = `${count("running")} running · ${count("queued")} queued`;
+    this.state.textContent = queue.paused ? `Paused${reason}` : counts;
     this.state.dataset.state = queue.paused ? "paused" : "open";
     fill(this.devices, ...[...devices.values()].map(deviceRow));
   }

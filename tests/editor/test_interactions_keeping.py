@@ -1,0 +1,153 @@
+"""What the editor keeps by itself: changes, drafts after a crash, tabs in two windows, conflicts."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from tests.editor.documents import (
+    PICTURE,
+    choose,
+    dialog,
+    is_saved,
+    names,
+    prefix,
+    replaced,
+    retitle,
+    saved,
+    second,
+    tab,
+    with_prefix,
+)
+from tests.editor.driver import Editor
+
+if TYPE_CHECKING:
+    from playwright.sync_api import BrowserContext
+
+    from tests.faults.harness import Server
+
+
+def test_39_each_change_of_a_named_tab_is_saved(editor: Editor, server: Server) -> None:
+    name = editor.open(PICTURE)
+    retitle(editor, "kept")
+    editor.wait_until(lambda: prefix(saved(server, name)) == "kept", "the change is on the server")
+    editor.wait_until(lambda: not tab(editor)["dirty"])
+    editor.press("Mod+Z")
+    editor.wait_until(lambda: prefix(saved(server, name)) == "one", "the step back is on the server")
+
+
+def test_39_many_changes_are_few_revisions(editor: Editor, server: Server) -> None:
+    name = editor.open(PICTURE)
+    for text in ("a", "b", "c"):
+        retitle(editor, text)
+        editor.wait_until(partial(is_saved, server, name, text))
+    revisions = server.ask("GET", f"/revisions?name={quote(name)}")["items"]
+    assert len(revisions) == 2, "what was opened, and what was typed"
+
+
+def test_39_after_a_crash_all_tabs_come_back(editor: Editor, server: Server, context: BrowserContext) -> None:
+    name = editor.open(PICTURE)
+    retitle(editor, "named")
+    editor.press("Mod+Alt+T")
+    editor.page.mouse.dblclick(700, 450)
+    editor.page.keyboard.type("Save Image")
+    editor.press("Enter")
+    editor.wait_until(lambda: len(editor.nodes()) == 1, "a node is added")
+    draft = f"drafts/{tab(editor)['id']}"
+    editor.wait_until(lambda: draft in names(server, drafts=True), "the draft is on the server")
+    editor.wait_until(lambda: prefix(saved(server, name)) == "named")
+    assert "filename_prefix" not in editor.page.evaluate("() => Object.values(localStorage).join()"), "by name only"
+    editor.page.close(run_before_unload=False)
+    again = second(editor, context)
+    again.start()
+    assert {tab["name"] for tab in again.state()["tabs"]} == {name, None}
+    assert len(again.nodes()) == 1
+    assert again.unexpected() == []
+
+
+def test_39_a_tab_that_is_closed_leaves_no_draft(editor: Editor, server: Server) -> None:
+    editor.start()
+    id = tab(editor)["id"]
+    editor.field("sample", "steps").fill("7")
+    editor.press("Tab")
+    editor.wait_until(lambda: f"drafts/{id}" in names(server, drafts=True), "the draft is on the server")
+    editor.press("Mod+Alt+W")
+    choose(editor, "close")
+    editor.wait_until(lambda: f"drafts/{id}" not in names(server, drafts=True), "the draft is gone")
+
+
+def test_39_what_cannot_be_saved_is_told_tried_again_and_not_lost(
+    editor: Editor, server: Server, context: BrowserContext
+) -> None:
+    name = editor.open(PICTURE)
+    editor.expect("failed|503|ERR_")
+    context.route("**/api/v1/workflows/**", lambda route: route.abort())
+    retitle(editor, "away")
+    banner = editor.page.locator('[data-banner="unsaved"]')
+    banner.wait_for(timeout=8000)
+    assert "not saved" in banner.inner_text()
+    assert prefix(saved(server, name)) == "one"
+    editor.page.close()
+    context.unroute("**/api/v1/workflows/**")
+    again = second(editor, context)
+    again.start()
+    assert prefix(again.document()) == "away"
+    again.wait_until(lambda: prefix(saved(server, name)) == "away", "it is saved after all")
+    again.wait_until(lambda: not tab(again)["dirty"])
+    assert again.page.evaluate("() => Object.keys(localStorage).filter((key) => key.includes('unsaved'))") == []
+
+
+def test_39_two_windows_follow_each_other(editor: Editor, context: BrowserContext) -> None:
+    name = editor.open(PICTURE)
+    other = second(editor, context)
+    other.start(f"/?workflow={quote(name)}")
+    assert len(other.state()["tabs"]) == 1
+    retitle(editor, "from the first")
+    other.wait_until(lambda: prefix(other.document()) == "from the first", "the other window has the change")
+    assert not tab(other)["dirty"]
+    assert other.unexpected() == []
+
+
+def clash(editor: Editor, server: Server, context: BrowserContext) -> str:
+    """Change a workflow here while another client saves it."""
+    name = editor.open(PICTURE)
+    editor.expect(r"412|ERR_FAILED|net::")
+    context.route("**/api/v1/workflows/**", lambda route: route.abort())
+    retitle(editor, "mine")
+    replaced(server, name, with_prefix("theirs"))
+    context.unroute("**/api/v1/workflows/**")
+    editor.page.locator('[data-banner="conflict"]').wait_for(timeout=10000)
+    assert prefix(saved(server, name)) == "theirs"
+    editor.wait_until(lambda: f"drafts/{tab(editor)['id']}" in names(server, drafts=True), "mine is kept as a draft")
+    return name
+
+
+def test_39_conflict_theirs(editor: Editor, server: Server, context: BrowserContext) -> None:
+    clash(editor, server, context)
+    editor.page.locator('[data-banner="conflict"] [data-action="theirs"]').click()
+    editor.wait_until(lambda: prefix(editor.document()) == "theirs")
+    editor.wait_until(lambda: editor.page.locator('[data-banner="conflict"]').count() == 0)
+    editor.wait_until(lambda: f"drafts/{tab(editor)['id']}" not in names(server, drafts=True), "the draft is gone")
+
+
+def test_39_conflict_mine_as_a_copy(editor: Editor, server: Server, context: BrowserContext) -> None:
+    name = clash(editor, server, context)
+    editor.page.locator('[data-banner="conflict"] [data-action="copy"]').click()
+    editor.wait_until(lambda: len(editor.state()["tabs"]) == 2)
+    assert prefix(editor.document()) == "mine"
+    assert tab(editor)["name"] is None
+    assert prefix(saved(server, name)) == "theirs"
+
+
+def test_39_conflict_shows_the_difference_and_mine_can_be_saved(
+    editor: Editor, server: Server, context: BrowserContext
+) -> None:
+    name = clash(editor, server, context)
+    editor.page.locator('[data-banner="conflict"] [data-action="difference"]').click()
+    row = dialog(editor, "diff").locator('[data-diff-node="save"]')
+    assert row.locator('[data-when="before"]').inner_text() == "theirs"
+    assert row.locator('[data-when="after"]').inner_text() == "mine"
+    choose(editor, "file.saveMine")
+    editor.wait_until(lambda: prefix(saved(server, name)) == "mine")
+    editor.wait_until(lambda: editor.page.locator('[data-banner="conflict"]').count() == 0)
