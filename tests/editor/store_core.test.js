@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { readGraph, writeGraph, DocumentError } from "../../web/store/document.js";
-import { connect, move, remove, renameNode, setParam } from "../../web/store/edits.js";
+import { connect, move, remove, setParam } from "../../web/store/edits.js";
 import { equal, parse, parseMarked, stringify, stringifyMarked } from "../../web/store/json.js";
 import { connectable, candidates } from "../../web/store/checks.js";
 import { Session } from "../../web/store/session.js";
@@ -71,13 +71,4 @@ test("a link is refused with a reason where types differ or nodes would wait for
   const found = candidates(graph, { output: "canvas.out" }, catalogue);
   assert.equal(found.get("sample.latent_image").fit, "whole");
   assert.ok(found.get("sample.model").reason);
-});
-
-test("moving and renaming keep what leads to a node", () => {
-  const graph = textToImage();
-  const renamed = renameNode(graph, "prompt", "words");
-  assert.equal(renamed.nodes.get("sample").links.get("positive"), "words.out");
-  assert.deepEqual(renamed.inputs.get("prompt"), ["words.text"]);
-  assert.equal(move(graph, ["node:prompt"], 5, 6).nodes.get("prompt").view.y, 6);
-  assert.ok(equal(writeGraph(renameNode(renamed, "words", "prompt")), writeGraph(graph)));
 });

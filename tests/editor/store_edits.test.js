@@ -3,7 +3,7 @@ import { test } from "node:test";
 import * as edits from "../../web/store/edits.js";
 import { copy, isPasteable, paste } from "../../web/store/clipboard.js";
 import { candidates, connectable } from "../../web/store/checks.js";
-import { readGraph, unplaced, writeGraph } from "../../web/store/document.js";
+import { readGraph, writeGraph } from "../../web/store/document.js";
 import { isMapped, outputType } from "../../web/store/flow.js";
 import { parse, stringify } from "../../web/store/json.js";
 import { item } from "../../web/store/names.js";
@@ -30,7 +30,6 @@ function anyEdit(graph, next) {
     () => edits.disconnect(graph, `${id}.${input}`),
     () => edits.setTitle(graph, id, pick(["", "A", "__proto__"], next)),
     () => edits.setMode(graph, [id], pick(["mute", "bypass", null], next)),
-    () => edits.renameNode(graph, id, pick(["__proto__", "constructor", "a", "b c"], next)),
     () => edits.setRoute(graph, `${id}.${input}`, pick([[], [{ x: 1, y: 2 }]], next)),
     () => edits.expose(graph, `${id}.${input}`, pick(["seed", "__proto__", "a b"], next)),
     () => edits.unexpose(graph, `${id}.${input}`),
@@ -189,7 +188,6 @@ test("a node is run once an item of a list, and so gives lists itself", () => {
   assert.equal(isMapped(graph, "r", catalogue), false);
   const wide = added(graph, "SaveImage").graph;
   assert.equal(connectable(wide, "d.out", "save_image.images", catalogue).fit, "each");
-  assert.deepEqual(unplaced(json), ["r", "c", "d"]);
   const xs = [...graph.nodes.values()].map((node) => node.view.x);
   assert.ok(xs[0] < xs[1] && xs[1] < xs[2]);
 });

@@ -5,7 +5,7 @@ import { fullOutput } from "../store/runs.js";
 import { ask, isObject, pathOf, request } from "./http.js";
 import { upload } from "./upload.js";
 
-export { ApiError, address } from "./http.js";
+export { ApiError } from "./http.js";
 
 /** @typedef {import("../store/types.js").Json} Json */
 /** @typedef {import("../store/types.js").JsonObject} JsonObject */
@@ -38,21 +38,6 @@ export class Api {
   /** @param {Errand} errand @param {AbortSignal} [signal] @returns {Promise<JobAnswer>} */
   submit(errand, signal) {
     return ask("POST", "/jobs", { json: body(errand), signal });
-  }
-
-  /**
-   * @param {Errand & {over: JsonObject}} errand
-   * @returns {Promise<{id: string, total: number, items: {id: string, index: number, state: string}[]}>}
-   */
-  submitBatch(errand) {
-    return ask("POST", "/batches", { json: body(errand) });
-  }
-
-  /** @param {Work} work @param {AbortSignal} [signal]
-   * @returns {Promise<{ok: boolean, nodes: {[id: string]: string}, inputs: JsonObject, seconds: number | null,
-   *   problems: Problem[]}>} */
-  check(work, signal) {
-    return ask("POST", "/jobs/check", { json: body(work), signal });
   }
 
   /** Tell which nodes would run, and why. @param {Work} work @param {AbortSignal} [signal] @returns {Promise<Plan>} */
@@ -171,11 +156,6 @@ export class Api {
     return ask("GET", "/models");
   }
 
-  /** @param {string} kind @param {string} name @returns {Promise<JsonObject>} */
-  model(kind, name) {
-    return ask("GET", `/models/${encodeURIComponent(kind)}/${pathOf(name)}`);
-  }
-
   /** @returns {Promise<JsonObject>} */
   templates() {
     return ask("GET", "/templates");
@@ -201,11 +181,6 @@ export class Api {
    */
   upload(file, options) {
     return upload(file, options);
-  }
-
-  /** @param {string} name @returns {Promise<null>} */
-  deleteFile(name) {
-    return ask("DELETE", `/files/${pathOf(name)}`);
   }
 
   // Saved workflows
@@ -272,17 +247,6 @@ export class Api {
   /** @returns {Promise<null>} */
   logout() {
     return ask("POST", "/logout");
-  }
-
-  /**
-   * Ask for anything else below the API, such as a plugin's routes.
-   * @param {string} method
-   * @param {string} path
-   * @param {import("./http.js").Options} [options]
-   * @returns {Promise<Json>}
-   */
-  ask(method, path, options) {
-    return ask(method, path, options);
   }
 }
 

@@ -17,7 +17,7 @@ import { parse, stringify } from "../store/json.js";
  */
 /** @typedef {{status: number, headers: Headers, text: string}} Answer */
 
-export const BASE = "/api/v1";
+const BASE = "/api/v1";
 const TIMEOUT = 60_000;
 
 /** Why the server did not do as asked. `status` is 0 where it was not reached. */
@@ -142,7 +142,7 @@ export function unreachable(late) {
  * @param {JsonObject} told
  * @returns {Problem}
  */
-export function readProblem(told) {
+function readProblem(told) {
   const text = (/** @type {Json | undefined} */ value) => (typeof value === "string" ? value : null);
   return {
     code: text(told.code) ?? "unknown",

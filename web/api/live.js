@@ -39,7 +39,7 @@ export function liveOf(editor) {
   return live;
 }
 
-export class Live {
+class Live {
   /** @param {Editor} editor */
   constructor(editor) {
     this.#editor = editor;
@@ -254,7 +254,7 @@ export function nameOf(session) {
  * @param {import("../store/runs.js").Job} job
  * @returns {import("../store/types.js").Problem[]}
  */
-export function problemsOf({ failure }) {
+function problemsOf({ failure }) {
   if (failure === null) return [];
   if (failure.problems.length > 0) return failure.problems;
   return [{ code: failure.code, message: failure.message, node: failure.node ?? null, field: null }];

@@ -127,7 +127,7 @@ export class Outbox {
 }
 
 /** Return a key that no other job has. */
-export function newKey() {
+function newKey() {
   const bytes = crypto.getRandomValues(new Uint8Array(16)); // `randomUUID` is not there over plain HTTP
   return [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 }

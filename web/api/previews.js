@@ -55,14 +55,6 @@ export class Previews {
     return null;
   }
 
-  /** @param {string} job @param {string} node */
-  drop(job, node) {
-    const key = keyOf(job, node);
-    this.#next.delete(key);
-    this.#shown.get(key)?.bitmap.close();
-    this.#shown.delete(key);
-  }
-
   /** @param {string} key */
   async #decode(key) {
     this.#decoding.add(key);

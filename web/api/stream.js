@@ -3,7 +3,6 @@
 import { parse } from "../store/json.js";
 import { address, isObject } from "./http.js";
 
-/** @typedef {import("../store/types.js").Json} Json */
 /** @typedef {import("../store/types.js").JsonObject} JsonObject */
 /** @typedef {"connecting" | "open" | "down"} Connection */
 /** @typedef {{job: string, node: string, media: string, width: number, height: number, data: Blob}} Preview */

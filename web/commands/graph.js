@@ -9,7 +9,7 @@ import { layoutCommands } from "./layout.js";
 import { inGroup, some, someNodes } from "./make.js";
 
 /** @import {Editor} from "../editor.js" */
-/** @import {Command, Graph, Item, Node, Point} from "../store/types.js" */
+/** @import {Command, Graph, Item, Point} from "../store/types.js" */
 /** @import {Hit} from "../views/canvas/hit.js" */
 
 /** @typedef {{client: Point, hit: Hit}} OpenDetail what was double-clicked, and where in the window */

@@ -6,7 +6,7 @@ import { move, place } from "../store/edits.js";
 
 /** @import {Editor} from "../editor.js" */
 /** @import {Box, Command, Graph, Item, Point} from "../store/types.js" */
-/** @import {Shift, Side} from "../geometry/align.js" */
+/** @import {Shift} from "../geometry/align.js" */
 
 /** @returns {Command[]} */
 export function layoutCommands() {

@@ -31,9 +31,9 @@
  */
 
 export const HEADER = 30;
-export const PORT_ROW = 22;
-export const FIELD_ROW = 28;
-export const PADDING = 8;
+const PORT_ROW = 22;
+const FIELD_ROW = 28;
+const PADDING = 8;
 export const LINE = 18;
 export const CAPTION = 22;
 export const MIN_LINES = 3;

@@ -107,7 +107,7 @@ export function nearest(path, point) {
  * Find the point of a straight line that is nearest to a point.
  * @param {Point} a @param {Point} b @param {Point} point
  */
-export function nearestOnLine(a, b, point) {
+function nearestOnLine(a, b, point) {
   const [dx, dy] = [b.x - a.x, b.y - a.y];
   const length = dx * dx + dy * dy;
   const t = length ? Math.min(1, Math.max(0, ((point.x - a.x) * dx + (point.y - a.y) * dy) / length)) : 0;

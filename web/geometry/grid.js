@@ -25,11 +25,6 @@ export class Grid {
     return this.entries.size;
   }
 
-  /** @param {Key} key @returns {Box | undefined} */
-  get(key) {
-    return this.entries.get(key)?.box;
-  }
-
   /** Put a box in, in place of the key's last one. @param {Key} key @param {Box} box */
   set(key, box) {
     const cells = this.covered(box);
@@ -55,12 +50,6 @@ export class Grid {
       keys?.delete(key);
       if (keys?.size === 0) this.cells.delete(cell);
     }
-  }
-
-  clear() {
-    this.entries.clear();
-    this.cells.clear();
-    this.large.clear();
   }
 
   /**

@@ -18,8 +18,6 @@ export class Catalogue {
     this.types = new Map();
     /** Older names, and the ids that they stand for. @type {Map<string, string>} */
     this.aliases = new Map();
-    /** Whether this is as the last run of the server knew it. */
-    this.stale = answer.stale === true;
     this.fits = readFits(answer.fits);
     for (const [id, schema] of Object.entries(isObject(answer.nodes) ? answer.nodes : {})) {
       if (isObject(schema)) {

@@ -276,7 +276,7 @@ const sameGraph = (a, b) => a === b || equal(writeGraph(a), writeGraph(b));
  * @param {ReadonlyMap<string, string>} names
  * @returns {Graph} one whose nodes use other names for subgraphs
  */
-export function callingAll(graph, names) {
+function callingAll(graph, names) {
   const outside = [...names].filter(([name]) => !graph.subgraphs.has(name));
   if (!outside.length) {
     return graph;

@@ -7,7 +7,7 @@
 import { isObject } from "./json.js";
 import { isId } from "./names.js";
 import { placeNodes } from "./placing.js";
-import { readView, viewOf, writeView } from "./drawn.js";
+import { readView, writeView } from "./drawn.js";
 
 /** @import {Graph, Json, JsonObject, Node, NodeView} from "./types.js" */
 
@@ -16,7 +16,7 @@ import { readView, viewOf, writeView } from "./drawn.js";
  * @typedef {Node & {readonly rest?: JsonObject}} NodeWithRest
  */
 
-export const FORMAT = 1;
+const FORMAT = 1;
 const DEEPEST = 64;
 const NODE_KEYS = new Set(["type", "graph", "params", "links", "mode"]);
 const GRAPH_KEYS = new Set(["format", "nodes", "inputs", "outputs", "subgraphs", "view", "meta"]);
@@ -261,7 +261,7 @@ export function writeGraph(graph, { root = true } = {}) {
   /** @type {JsonObject} */
   const json = root ? { format: FORMAT } : {};
   json.nodes = objectOf(graph.nodes, writeNode);
-  put(json, "inputs", objectOf(graph.inputs, (places) => (places.length === 1 ? at(places, 0) : [...places])));
+  put(json, "inputs", objectOf(graph.inputs, (places) => (places.length === 1 ? places[0] : [...places])));
   put(json, "outputs", objectOf(graph.outputs, (place) => place));
   put(json, "subgraphs", objectOf(graph.subgraphs, (part) => writeGraph(part, { root: false })));
   put(json, "view", writeView(graph, isObject(graph.rest.view) ? graph.rest.view : {}));
@@ -278,7 +278,7 @@ export function writeGraph(graph, { root = true } = {}) {
  * @param {Node} node
  * @returns {JsonObject}
  */
-export function writeNode(node) {
+function writeNode(node) {
   /** @type {JsonObject} */
   const json = node.graph === null ? { type: node.type } : { graph: node.graph };
   const typed = [...node.params].filter(([name]) => !node.links.has(name));
@@ -321,27 +321,3 @@ function put(json, key, part) {
 function define(json, key, value) {
   Object.defineProperty(json, key, { value, enumerable: true, configurable: true, writable: true });
 }
-
-/**
- * @template T
- * @param {readonly T[]} list
- * @param {number} index
- * @returns {T}
- */
-function at(list, index) {
-  return list[index];
-}
-
-/**
- * Tells which nodes of a file have no place on the canvas, so that whoever opens it may arrange them.
- * @param {Json} json
- * @returns {string[]} ids of nodes of the outermost graph
- */
-export function unplaced(json) {
-  if (!isObject(json) || !isObject(json.nodes)) {
-    return [];
-  }
-  const view = isObject(json.view) ? json.view : {};
-  return Object.keys(json.nodes).filter((id) => !Object.hasOwn(view, id) || !viewOf(view[id]));
-}
-

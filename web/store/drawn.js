@@ -86,7 +86,7 @@ function boxed(json, own) {
  * @param {Json | undefined} json
  * @returns {NodeView | null} null where it tells no place
  */
-export function viewOf(json) {
+function viewOf(json) {
   const point = isObject(json) ? pointOf(json) : null;
   if (!isObject(json) || !point) {
     return null;
@@ -169,7 +169,7 @@ const parts = (graph) => [
  * @param {Node} node
  * @returns {JsonObject}
  */
-export function writeNodeView(node) {
+function writeNodeView(node) {
   const kept = [...node.params].filter(([name]) => node.links.has(name));
   const json = plain(node.view);
   return kept.length ? { ...json, kept: Object.fromEntries(kept) } : json;

@@ -7,8 +7,7 @@ import { newNode } from "./document.js";
 import { startOf } from "./fields.js";
 import { equal } from "./json.js";
 import { withNode } from "./links.js";
-import { Namer, idOfType, isId, split } from "./names.js";
-import { inReach } from "./scopes.js";
+import { Namer, idOfType, isId } from "./names.js";
 
 /** @import {Graph, Json, Node, NodeView, Point} from "./types.js" */
 /** @import {Catalogue} from "./catalogue.js" */
@@ -18,7 +17,6 @@ export {
   disconnect,
   disconnectAll,
   expose,
-  exposeOutput,
   exposedAs,
   freeInputName,
   insertOnLink,
@@ -28,7 +26,6 @@ export {
   renameInput,
   setRoute,
   unexpose,
-  unexposeOutput,
 } from "./links.js";
 export { addFrame, addNote, frameAround, inFrame, move, place, remove, setFrame, setNote } from "./items.js";
 export { autoConnect } from "./auto.js";
@@ -63,7 +60,7 @@ export function addNode(graph, type, point, catalogue, id) {
  * @param {(node: Node) => Node} edit
  * @returns {Graph}
  */
-export function editNode(graph, id, edit) {
+function editNode(graph, id, edit) {
   const node = graph.nodes.get(id);
   const changed = node && edit(node);
   return !changed || changed === node ? graph : withNode(graph, id, changed);
@@ -76,7 +73,7 @@ export function editNode(graph, id, edit) {
  * @param {(node: Node, id: string) => Node} edit
  * @returns {Graph}
  */
-export function editNodes(graph, ids, edit) {
+function editNodes(graph, ids, edit) {
   const nodes = new Map(graph.nodes);
   let changed = false;
   for (const id of ids) {
@@ -154,81 +151,3 @@ export const setTitle = (graph, id, title) => setView(graph, id, { title: title.
  */
 export const setMode = (graph, ids, mode) =>
   editNodes(graph, ids, (node) => (node.mode === mode ? node : { ...node, mode }));
-
-/**
- * Gives a node another id; all that names it follows. What is no id, or is taken, changes nothing.
- * @param {Graph} graph
- * @param {string} id
- * @param {string} other
- * @returns {Graph}
- */
-export function renameNode(graph, id, other) {
-  if (id === other || !graph.nodes.has(id) || graph.nodes.has(other) || !isId(other)) {
-    return graph;
-  }
-  return renameNodes(graph, new Map([[id, other]]));
-}
-
-/**
- * @param {Graph} graph
- * @param {ReadonlyMap<string, string>} names new ids by the old ones
- * @returns {Graph}
- */
-export function renameNodes(graph, names) {
-  /** @param {string} place */
-  const renamed = (place) => {
-    const [id, port] = split(place);
-    const name = names.get(id);
-    return name === undefined ? place : `${name}.${port}`;
-  };
-  const nodes = new Map();
-  for (const [id, node] of graph.nodes) {
-    const touched = [...node.links.values()].some((link) => names.has(split(link)[0]));
-    const links = touched ? new Map([...node.links].map(([name, link]) => [name, renamed(link)])) : node.links;
-    nodes.set(names.get(id) ?? id, touched ? { ...node, links } : node);
-  }
-  return {
-    ...graph,
-    nodes,
-    inputs: new Map([...graph.inputs].map(([name, places]) => [name, places.map(renamed)])),
-    outputs: new Map([...graph.outputs].map(([name, place]) => [name, renamed(place)])),
-    routes: new Map([...graph.routes].map(([place, points]) => [renamed(place), points])),
-  };
-}
-
-/**
- * Gives a subgraph that is defined in a graph another name; instances and bodies in the graph follow.
- * @param {Graph} graph
- * @param {string} name
- * @param {string} other
- * @returns {Graph}
- */
-export function renameGraph(graph, name, other) {
-  if (name === other || !isId(other) || !graph.subgraphs.has(name) || inReach(graph).has(other)) {
-    return graph;
-  }
-  const subgraphs = new Map();
-  for (const [key, part] of graph.subgraphs) {
-    subgraphs.set(key === name ? other : key, part.subgraphs.has(name) ? part : callingGraph(part, name, other));
-  }
-  return callingGraph({ ...graph, subgraphs }, name, other, false);
-}
-
-/**
- * @param {Graph} graph
- * @param {string} name
- * @param {string} other
- * @param {boolean} [deep]
- * @returns {Graph} one whose instances of a subgraph use another name for it
- */
-function callingGraph(graph, name, other, deep = true) {
-  const users = [...graph.nodes].filter(([, node]) => node.graph === name).map(([id]) => id);
-  const changed = editNodes(graph, users, (node) => ({ ...node, graph: other }));
-  if (!deep || !graph.subgraphs.size) {
-    return changed;
-  }
-  const parts = [...changed.subgraphs].map(
-    ([key, part]) => /** @type {const} */ ([key, part.subgraphs.has(name) ? part : callingGraph(part, name, other)]),
-  );
-  return { ...changed, subgraphs: new Map(parts) };
-}

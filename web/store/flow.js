@@ -1,7 +1,7 @@
 /** What flows where in a graph: who reads whom, what comes before and after, what a node really gives. */
 
 import { listOf } from "./fits.js";
-import { join, split } from "./names.js";
+import { split } from "./names.js";
 
 /** @import {Graph, Node} from "./types.js" */
 /** @import {Catalogue} from "./catalogue.js" */
@@ -191,22 +191,4 @@ function mappedByLinks(graph, id, catalogue, known) {
     }
   }
   return false;
-}
-
-/**
- * @param {Graph} graph
- * @param {Iterable<string>} ids
- * @returns {{from: string, to: string}[]} the links between nodes of a set
- */
-export function linksAmong(graph, ids) {
-  const set = new Set(ids);
-  const found = [];
-  for (const id of set) {
-    for (const [input, link] of graph.nodes.get(id)?.links ?? []) {
-      if (set.has(split(link)[0])) {
-        found.push({ from: link, to: join(id, input) });
-      }
-    }
-  }
-  return found;
 }

@@ -170,7 +170,7 @@ export function remove(graph, items, { dissolve = false, catalogue } = {}) {
  * @param {ReadonlySet<string>} ids
  * @returns {Graph}
  */
-export function removeNodes(graph, ids) {
+function removeNodes(graph, ids) {
   const present = [...ids].filter((id) => graph.nodes.has(id));
   if (!present.length) {
     return graph;
@@ -203,7 +203,7 @@ export function removeNodes(graph, ids) {
  * @param {ReadonlyMap<string, Node>} nodes
  * @returns {Graph["routes"]} those of links that there are
  */
-export function keptRoutes(routes, nodes) {
+function keptRoutes(routes, nodes) {
   const kept = [...routes].filter(([target]) => {
     const [id, input] = split(target);
     return nodes.get(id)?.links.has(input);

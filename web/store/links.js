@@ -165,27 +165,6 @@ export function exposedAs(graph, place) {
 }
 
 /**
- * Gives a result of a node to the outside, by a name.
- * @param {Graph} graph
- * @param {string} place `"node.output"`
- * @param {string} [name]
- * @returns {Graph}
- */
-export function exposeOutput(graph, place, name = split(place)[1]) {
-  return { ...graph, outputs: new Map(graph.outputs).set(isPortName(name) ? name : portName(name), place) };
-}
-
-/**
- * @param {Graph} graph
- * @param {string} name
- * @returns {Graph}
- */
-export function unexposeOutput(graph, name) {
-  const outputs = new Map(graph.outputs);
-  return outputs.delete(name) ? { ...graph, outputs } : graph;
-}
-
-/**
  * Gives an exposed input another name; the order stays.
  * @param {Graph} graph
  * @param {string} name

@@ -1,6 +1,5 @@
 /** What the nodes of one job do, those in subgraphs too. */
 
-/** @typedef {import("./types.js").Json} Json */
 /** @typedef {import("./types.js").JsonObject} JsonObject */
 /** @typedef {import("./types.js").JobState} JobState */
 /** @typedef {import("./types.js").NodeRun} NodeRun */

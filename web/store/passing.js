@@ -69,7 +69,7 @@ function sourceThrough(graph, place, ids, catalogue) {
  * @param {Catalogue} [catalogue]
  * @returns {string | null}
  */
-export function passedInput(graph, node, output, catalogue) {
+function passedInput(graph, node, output, catalogue) {
   if (!catalogue) {
     const [only] = node.links.keys();
     return node.links.size === 1 && only !== undefined ? only : null;

@@ -40,7 +40,7 @@ export function placeNodes(nodes, placed) {
  * @param {ReadonlyMap<string, Node>} nodes
  * @returns {Map<string, number>}
  */
-export function depthsOf(nodes) {
+function depthsOf(nodes) {
   /** @type {Map<string, number>} */
   const depths = new Map();
   const open = new Set();

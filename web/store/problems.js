@@ -60,11 +60,6 @@ export class Problems {
     this.set(session, left);
     return left.length !== told.length;
   }
-
-  /** Forget a tab. @param {string} session */
-  forget(session) {
-    this.#of.delete(session);
-  }
 }
 
 /**

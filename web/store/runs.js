@@ -44,9 +44,6 @@ export class Runs {
   /** Saved workflows as others told of them: name to the ETag, null where it was deleted. */
   /** @type {Map<string, string | null>} */
   saved = new Map();
-  /** Batches that are not told job by job. */
-  /** @type {Map<string, JsonObject>} */
-  batches = new Map();
   /** @type {Map<string, JobNodes>} */
   #nodes = new Map();
   /** @type {Map<string, Output[]>} */
@@ -107,16 +104,6 @@ export class Runs {
   /** Return what a job wrote so far, in order. @param {string | null} job @returns {readonly Output[]} */
   outputs(job) {
     return (job === null ? undefined : this.#outputs.get(job)) ?? [];
-  }
-
-  /**
-   * Return what a node, or what is in it, wrote.
-   * @param {string | null} job
-   * @param {string} id
-   * @returns {Output[]}
-   */
-  outputsOf(job, id) {
-    return this.outputs(job).filter(({ node }) => node === id || node.startsWith(`${id}/`));
   }
 
   /** Return a client's jobs, newest first. @param {string} client @returns {Job[]} */
@@ -180,10 +167,8 @@ export class Runs {
     } else if (what === "device") {
       this.#setDevice(data);
       tell({ type: "queue" });
-    } else if (what === "batch") {
-      this.batches.set(String(data.id), data);
-      tell({ type: "queue" });
-    } else if (what === "workflow") {
+    } else if (what === "batch") tell({ type: "queue" });
+    else if (what === "workflow") {
       this.saved.set(String(data.name), kind === "deleted" ? null : String(data.etag));
       tell({ type: "files" });
     } else if (what === "file") tell({ type: "files" });

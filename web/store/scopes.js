@@ -30,7 +30,7 @@ export function scopeOf(graph) {
  * @param {string | null} name
  * @returns {Scope}
  */
-export function openScope(graph, outer, name) {
+function openScope(graph, outer, name) {
   const before = known.get(graph);
   if (before && before.outer === outer && before.name === name) {
     return before;

@@ -373,7 +373,7 @@ function present(graph, items) {
  * @param {Item} one
  * @returns {boolean}
  */
-export function hasItem(graph, one) {
+function hasItem(graph, one) {
   const { kind, id, index } = parseItem(one);
   switch (kind) {
     case "node":

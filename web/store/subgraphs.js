@@ -9,7 +9,6 @@ import { inReach } from "./scopes.js";
 /** @import {Frame, Graph, Node, Note, Point} from "./types.js" */
 
 export { unpack } from "./unpack.js";
-export { followPorts, renamedPorts, usesOf } from "./ports.js";
 
 /** @typedef {{graph: Graph, id: string, name: string} | {reason: string}} Made `id` is the instance's */
 

@@ -23,7 +23,6 @@ import { openDialog } from "./shell/dialogs.js";
  * @property {Graph} after
  * @property {readonly [string, string]} titles of the two
  * @property {readonly Choice[]} [choices] what can be done about it
- * @property {HTMLElement} [lead] above the lists
  */
 
 const LONGEST = 2000;
@@ -34,10 +33,10 @@ const LONGEST = 2000;
  * @param {DiffOptions} options
  * @returns {Promise<string | null>} what was chosen
  */
-export function openDiff(editor, { before, after, titles, choices = [], lead }) {
+export function openDiff(editor, { before, after, titles, choices = [] }) {
   const body = el("div", { class: "diff" });
-  const dialog = openDialog({ name: "diff", title: `${titles[0]} → ${titles[1]}`, body: lead ? [lead, body] : body,
-    size: "wide", choices });
+  const dialog = openDialog({ name: "diff", title: `${titles[0]} → ${titles[1]}`, body, size: "wide",
+    choices });
   fill(body, ...diffParts(editor, before, after, () => dialog.close()));
   return dialog.result;
 }
@@ -50,7 +49,7 @@ export function openDiff(editor, { before, after, titles, choices = [], lead }) 
  * @param {() => void} leave where the user goes to a node
  * @returns {HTMLElement[]}
  */
-export function diffParts(editor, before, after, leave) {
+function diffParts(editor, before, after, leave) {
   const found = diff(before, after);
   const { nodes, inputs, outputs, subgraphs, layout } = found;
   const link = (/** @type {string} */ id) => nodeLink(editor, after, id, leave);

@@ -52,7 +52,7 @@ async function guarded(editor, what, act) {
 }
 
 /** Queue the job that made a picture once more, as it was. @param {Editor} editor @param {Output} output */
-export async function makeAgain(editor, output) {
+async function makeAgain(editor, output) {
   const job = await editor.api.retry(output.job);
   liveOf(editor).tell(editor.runs.applyJob(job));
   editor.notify({ text: `${output.name} is made again.` });
@@ -63,7 +63,7 @@ export async function makeAgain(editor, output) {
  * @param {Editor} editor
  * @param {Output} output
  */
-export async function openWorkflow(editor, output) {
+async function openWorkflow(editor, output) {
   await openJob(editor, output.job, output.name.replace(/_?\d*_?\.\w+$/, "") || output.name);
 }
 
@@ -80,7 +80,7 @@ export async function openJob(editor, id, title) {
 }
 
 /** Tell the seeds that made a picture. @param {Editor} editor @param {Output} output */
-export async function copySeed(editor, output) {
+async function copySeed(editor, output) {
   const seeds = seedsOf(await documentOf(editor, output.job), output.node);
   if (seeds.length === 0) {
     editor.notify({ text: "Nothing that made this picture has a seed.", kind: "warn" });

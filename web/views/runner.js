@@ -26,7 +26,7 @@ export function runnerOf(editor) {
   return found;
 }
 
-export class Runner {
+class Runner {
   /** @param {Editor} editor */
   constructor(editor) {
     this.#editor = editor;

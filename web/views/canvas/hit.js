@@ -45,7 +45,7 @@ export function hit(scene, point, zoom) {
  * The nodes that touch a box, topmost first.
  * @param {Scene} scene @param {Box} box @returns {Placed[]}
  */
-export function nodesAt(scene, box) {
+function nodesAt(scene, box) {
   const found = [];
   for (const id of scene.nodeGrid.query(box)) {
     const placed = scene.nodes.get(id);
@@ -55,7 +55,7 @@ export function nodesAt(scene, box) {
 }
 
 /** @param {Scene} scene @param {Point} point @returns {Placed | null} */
-export const topNode = (scene, point) => nodesAt(scene, { ...point, width: 0, height: 0 })[0] ?? null;
+const topNode = (scene, point) => nodesAt(scene, { ...point, width: 0, height: 0 })[0] ?? null;
 
 /** @param {Scene} scene @param {Point} point @param {number} zoom @returns {Hit | null} */
 function portBelow(scene, point, zoom) {

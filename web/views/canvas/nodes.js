@@ -122,11 +122,6 @@ export class NodeLayer {
     next?.reach(true);
   }
 
-  /** Draw all ports again. */
-  refreshPorts() {
-    for (const node of this.shown.values()) node.refresh();
-  }
-
   clear() {
     for (const node of [...this.shown.values(), ...this.spare.values()]) node.destroy();
     this.shown.clear();

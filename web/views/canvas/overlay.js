@@ -17,7 +17,6 @@ import { trace } from "./paint.js";
  * @property {readonly Guide[]} [guides]
  * @property {{points: readonly Point[], keys: ReadonlySet<string>, kind: "cut" | "bend"}} [stroke]
  * @property {string} [insert] key of the link that the moved node would be put on
- * @property {Box} [target] the node or frame that takes what is dropped
  */
 
 /**
@@ -34,7 +33,6 @@ export function paintMarks(context, marks, { scene, view, size, ratio, theme }) 
   if (marks.insert) paintKeys(context, scene, [marks.insert], theme.accent, Math.max(4, 3 * pixel));
   if (marks.stroke) paintStroke(context, scene, marks.stroke, theme, pixel);
   if (marks.guides) paintGuides(context, marks.guides, theme, pixel);
-  if (marks.target) paintTarget(context, marks.target, theme, pixel);
   if (marks.marquee) paintMarquee(context, marks.marquee, theme, pixel);
 }
 
@@ -100,15 +98,6 @@ function paintGuides(context, guides, theme, pixel) {
     context.moveTo(axis === "x" ? at : a, axis === "x" ? a : at);
     context.lineTo(axis === "x" ? at : b, axis === "x" ? b : at);
   }
-  context.stroke();
-}
-
-/** @param {CanvasRenderingContext2D} context @param {Box} box @param {Theme} theme @param {number} pixel */
-function paintTarget(context, box, theme, pixel) {
-  context.strokeStyle = theme.accent;
-  context.lineWidth = 2 * pixel;
-  context.beginPath();
-  context.roundRect(box.x - 2 * pixel, box.y - 2 * pixel, box.width + 4 * pixel, box.height + 4 * pixel, 8);
   context.stroke();
 }
 

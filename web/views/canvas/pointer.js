@@ -283,7 +283,7 @@ function edge(at, length) {
 }
 
 /** Whether what is pressed takes care of itself: a field, a button, a text. @param {EventTarget | null} target */
-export function isOwn(target) {
+function isOwn(target) {
   if (!(target instanceof Element) || target.closest("[data-port]")) return false;
   return target.closest(".row-body, .row-media, .title-edit, .note-edit, [data-own], input, textarea, select") !== null;
 }

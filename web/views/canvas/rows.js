@@ -7,7 +7,7 @@ import { PortView, words } from "./port.js";
 /** @import {Editor} from "../../editor.js" */
 /** @import {Port} from "../../store/types.js" */
 /** @import {Row} from "../../geometry/boxes.js" */
-/** @import {Placed, Scene} from "./scene.js" */
+/** @import {Placed} from "./scene.js" */
 
 /**
  * What a row needs to know beside the node.

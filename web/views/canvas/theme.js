@@ -10,14 +10,11 @@ import { token } from "../dom.js";
  * @property {string} frame
  * @property {string} node
  * @property {string} header
- * @property {string} line
  * @property {string} text
- * @property {string} dim
  * @property {string} accent
  * @property {string} danger
  * @property {string} ok
  * @property {string} cached
- * @property {string} warn
  * @property {string[]} hues
  * @property {Map<string, string>} colors
  * @property {string} font
@@ -33,14 +30,11 @@ export function readTheme(names) {
     frame: token("--surface-3"),
     node: mixed(token("--line-strong"), 0.6),
     header: token("--surface-2"),
-    line: token("--line-strong"),
     text: token("--text"),
-    dim: token("--text-dim"),
     accent: token("--accent"),
     danger: token("--danger"),
     ok: token("--ok"),
     cached: token("--cached"),
-    warn: token("--warn"),
     hues: Array.from({ length: 12 }, (_, i) => token(`--type-${i}`)),
     colors: new Map(names.map((name) => [name, token(`--color-${name}`)])),
     font: body.fontFamily,

@@ -15,7 +15,6 @@ import { Spares } from "./spare.js";
 /** @typedef {import("../../editor.js").Editor} Editor */
 /** @typedef {import("../../store/types.js").Graph} Graph */
 /** @typedef {import("../../store/session.js").Session} Session */
-/** @typedef {import("./kept.js").KeptWindow} KeptWindow */
 /**
  * What is known of a tab. `kept`: the document that the server has, by its name or as a draft; `conflict`: what is
  * there in the place of the one that it was read as, undefined where nothing is wrong.
@@ -47,7 +46,7 @@ export function keeperOf(editor) {
   return keeper;
 }
 
-export class Keeper {
+class Keeper {
   /** @type {Map<Session, Keep>} */
   #keeps = new Map();
   #ready = false;

@@ -110,10 +110,6 @@ export class Windows {
       // Where nothing can be stored, the page begins anew each time; drafts stay on the server.
     }
   }
-
-  close() {
-    this.#channel?.close();
-  }
 }
 
 /** @param {Json} json @returns {KeptWindow} */

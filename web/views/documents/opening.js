@@ -43,7 +43,7 @@ function replaceEmpty(editor, opened) {
 }
 
 /** Open what an address names. @param {Editor} editor @param {URLSearchParams} link */
-export async function openLink(editor, link) {
+async function openLink(editor, link) {
   const [workflow, template, job] = ["workflow", "template", "job"].map((name) => link.get(name));
   const what = workflow ?? template ?? job;
   try {

@@ -6,7 +6,6 @@
 import { readGraph, writeGraph } from "../../store/document.js";
 import { isObject, parse, stringify } from "../../store/json.js";
 
-/** @typedef {import("../../store/settings.js").Store} Store */
 /** @typedef {import("../../store/types.js").Graph} Graph */
 /** @typedef {import("../../store/session.js").Session} Session */
 

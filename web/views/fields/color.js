@@ -12,7 +12,7 @@ const COLOR = /^#[0-9a-f]{6}$/i;
  * @param {string} text
  * @returns {string | null}
  */
-export function readColor(text) {
+function readColor(text) {
   const digits = text.trim().replace(/^#/, "").toLowerCase();
   if (/^[0-9a-f]{3}$/.test(digits)) return `#${[...digits].map((digit) => digit + digit).join("")}`;
   return /^[0-9a-f]{6}$/.test(digits) ? `#${digits}` : null;

@@ -119,7 +119,7 @@ export class CustomControl extends Control {
  * @param {unknown} value
  * @returns {value is Json}
  */
-export function isJson(value) {
+function isJson(value) {
   if (value === null || typeof value === "string" || typeof value === "boolean" || typeof value === "bigint")
     return true;
   if (typeof value === "number") return Number.isFinite(value);

@@ -18,7 +18,7 @@ export function extensionsOf(editor) {
   return extensions;
 }
 
-export class Extensions {
+class Extensions {
   /** @type {Promise<readonly string[]> | null} what went wrong with modules, once all have come */
   #modules = null;
   /** @type {Map<string, Promise<boolean>>} */
@@ -87,7 +87,7 @@ export class Extensions {
  * @param {import("../../store/types.js").JsonObject} answer
  * @returns {Module[]}
  */
-export function modulesOf(answer) {
+function modulesOf(answer) {
   const list = Array.isArray(answer.extensions) ? answer.extensions : [];
   return list.flatMap((item) => {
     if (!isObject(item) || typeof item.module !== "string" || typeof item.plugin !== "string") return [];

@@ -20,7 +20,7 @@ export function inputFiles(editor) {
   return files;
 }
 
-export class InputFiles {
+class InputFiles {
   /** @type {Map<string, InputFile>} */
   #files = new Map();
   /** @type {Promise<void> | null} */

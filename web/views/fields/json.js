@@ -19,7 +19,7 @@ export function written(value) {
  * @param {string} text
  * @returns {{value: Json, reason?: undefined} | {value?: undefined, reason: string}}
  */
-export function readJson(text) {
+function readJson(text) {
   const given = text.trim();
   try {
     return { value: parse(given) };

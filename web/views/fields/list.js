@@ -35,11 +35,6 @@ export function openList(options) {
   return open;
 }
 
-/** Close the list that is open, if one is. */
-export function closeList() {
-  open?.close();
-}
-
 export class List {
   #end = new AbortController();
   /** @type {readonly Choice[]} */

@@ -8,7 +8,6 @@ import {
   numberProblem,
   partOf,
   rangeOf,
-  rangeWords,
   readNumber,
   showNumber,
   stepped,
@@ -212,11 +211,6 @@ export class NumberControl extends Control {
     if (this.value === undefined) return super.problem();
     if (this.value === null && this.host.field.optional) return null;
     return numberProblem(this.value, this.range);
-  }
-
-  /** What may be typed, in words. */
-  get hint() {
-    return rangeWords(this.range);
   }
 }
 

@@ -195,7 +195,7 @@ export function atPart(part, range) {
  * Say what a number may be, in words.
  * @param {Range} range
  */
-export function rangeWords({ integer, min, max, multiple }) {
+function rangeWords({ integer, min, max, multiple }) {
   const kind = integer ? "a whole number" : "a number";
   const times = multiple === null || multiple === 1 ? "" : `, a multiple of ${multiple}`;
   if (min !== null && max !== null) return `${kind} from ${min} to ${max}${times}`;

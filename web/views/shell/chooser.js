@@ -43,7 +43,7 @@ let last = 0;
 let closeOpen = null;
 
 /** Put away the one that is open. */
-export function closeChooser() {
+function closeChooser() {
   closeOpen?.();
 }
 

@@ -19,7 +19,7 @@ import { icon } from "../icons.js";
 let closeOpen = null;
 
 /** Put away the menu that is open. */
-export function closeMenu() {
+function closeMenu() {
   closeOpen?.();
 }
 

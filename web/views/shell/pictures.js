@@ -1,6 +1,5 @@
 /** A picture that is pasted or dropped is sent to the server and loaded by a node. */
 
-import { newNode } from "../../store/document.js";
 import { addNode, setParam } from "../../store/edits.js";
 import { INPUT, inputFiles } from "../fields/files.js";
 

@@ -198,7 +198,7 @@ function sourceOf(graph, key) {
  * Push away what is in the way of a node.
  * @param {Canvas} canvas @param {Graph} graph @param {string} id @returns {Graph}
  */
-export function roomFor(canvas, graph, id) {
+function roomFor(canvas, graph, id) {
   /** @type {Map<string, Box>} */
   const boxes = new Map();
   const fixed = new Set([id]);
