@@ -137,6 +137,7 @@ async def test_a_server_that_stops_tells_its_clients_and_is_not_held_up_by_them(
         pass
     assert (message.type, message.data) == (aiohttp.WSMsgType.CLOSE, 1001)
     await asyncio.wait_for(listener.content.read(), 5)
+    listener.close()
     await unread.close()
     await session.close()
 

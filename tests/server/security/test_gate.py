@@ -245,8 +245,11 @@ ALWAYS = {
 )
 @pytest.mark.parametrize("known", [True, False])
 async def test_every_answer_carries_the_headers(shared: Any, method: str, path: str, known: bool) -> None:
-    async with aiohttp.ClientSession(shared.url, headers=shared.headers if known else {}) as session:
-        response = await session.request(method, path, allow_redirects=False)
+    async with (
+        aiohttp.ClientSession(shared.url, headers=shared.headers if known else {}) as session,
+        session.request(method, path, allow_redirects=False) as response,
+    ):
+        await response.read()
     assert {name: response.headers.get(name) for name in ALWAYS} == ALWAYS
     policy = response.headers["Content-Security-Policy"]
     assert {"default-src 'self'", "object-src 'none'", "frame-ancestors 'none'"} <= set(policy.split("; "))
