@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nodegraph.diffusion.devices import parse_dtype
+from nodegraph.diffusion.memory.filling import Tell
 from nodegraph.diffusion.text.vocabulary import clip_tokenizer
 from nodegraph.diffusion.values import Clip, LatentFormat, Model, Placed, Vae
-from nodegraph.diffusion.weights.load import Checkpoint, Progress, load_checkpoint
+from nodegraph.diffusion.weights.load import Checkpoint, load_checkpoint
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,7 @@ class Loaded:
 
 
 def load(
-    path: Path, *, device: str | None = None, dtype: str | None = None, progress: Progress | None = None
+    path: Path, *, device: str | None = None, dtype: str | None = None, progress: Tell | None = None
 ) -> Loaded:
     """Load a checkpoint file or diffusers folder; `dtype` is `fp32`, `fp16` or `bf16`, None suits the device.
 

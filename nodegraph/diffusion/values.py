@@ -6,7 +6,9 @@ Tensors in a value are read-only: the value may sit in a cache. A variant is `da
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Generic, Literal, TypeVar
 
@@ -214,12 +216,32 @@ class LatentFormat:
     shift: float = 0.0
 
 
-@dataclass(frozen=True, eq=False, repr=False)
-class Placed(_Value, Generic[ModuleT_co]):
-    """A network that runs where its weights lie, and at their precision.
+class Network(_Value, ABC, Generic[ModuleT_co]):
+    """A network to run: where, at which precision, and how to get hold of its module."""
 
-    The module is shared by all values that hold it, maybe in several threads: whoever loads it places it, and nothing
-    moves or casts it later.
+    @property
+    @abstractmethod
+    def device(self) -> torch.device:
+        """Return where it runs."""
+
+    @property
+    @abstractmethod
+    def dtype(self) -> torch.dtype:
+        """Return the precision at which it runs."""
+
+    @abstractmethod
+    def lend(self, tell: Callable[[int, int], object] | None = None) -> AbstractContextManager[ModuleT_co]:
+        """Lend the module for as long as the context lasts, bringing its weights first where they are not there.
+
+        `tell` is called with the bytes brought and the bytes in all; what it raises stops the bringing.
+        """
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Placed(Network[ModuleT_co]):
+    """A network whose module is at hand: it runs where its weights lie, and at their precision.
+
+    The module is shared by all values that hold it, maybe in several threads: nothing moves or casts it.
     """
 
     module: ModuleT_co
@@ -238,6 +260,10 @@ class Placed(_Value, Generic[ModuleT_co]):
 
         return next((weight.dtype for weight in self.module.parameters()), torch.float32)
 
+    def lend(self, tell: Callable[[int, int], object] | None = None) -> AbstractContextManager[ModuleT_co]:
+        """Lend the module."""
+        return nullcontext(self.module)
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Model(_Value):
@@ -247,7 +273,7 @@ class Model(_Value):
     name, and returns what `prediction` says, of x's shape.
     """
 
-    network: Placed[nn.Module]
+    network: Network[nn.Module]
     prediction: Prediction = "eps"
     schedule: DiffusionSchedule | FlowSchedule | EdmSchedule = field(default_factory=DiffusionSchedule)
     latent: LatentFormat = LatentFormat()
@@ -268,7 +294,7 @@ class Model(_Value):
 class Clip(_Value):
     """A text encoder, its tokenizer and how prompts are read."""
 
-    network: Placed[ClipText]
+    network: Network[ClipText]
     tokenizer: Tokenizer
     stop_layer: int = -1
     """The layer whose output is taken: -1 the last, -2 the one before ("clip skip 2")."""
@@ -279,7 +305,7 @@ class Clip(_Value):
 class Vae(_Value):
     """An autoencoder between pictures and latents; `downscale` pixels a latent cell along a side."""
 
-    network: Placed[Autoencoder]
+    network: Network[Autoencoder]
     downscale: int = 8
     latent_channels: int = 4
 

@@ -55,6 +55,13 @@ class CorruptFileError(WeightsError):
     """A safetensors file whose header makes no sense."""
 
 
+class ChangedFileError(WeightsError):
+    """A file that was written to, or replaced, since the workflow looked at it."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, "the file was changed or replaced since this run began: run the workflow again")
+
+
 class MetadataError(WeightsError):
     """A setting stored with the weights that makes no sense."""
 

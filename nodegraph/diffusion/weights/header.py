@@ -56,13 +56,14 @@ PICKLE_SUFFIXES = (".ckpt", ".pt", ".pth", ".bin", ".pkl")
 
 @dataclass(frozen=True, slots=True)
 class TensorInfo:
-    """Where a tensor is stored: its file, its name in there, dtype (safetensors' spelling), shape and bytes."""
+    """Where a tensor lies: its file, its name in there, dtype (safetensors' spelling), shape, bytes and first byte."""
 
     file: Path
     name: str
     dtype: str
     shape: tuple[int, ...]
     size: int
+    offset: int = 0
 
     @property
     def count(self) -> int:
@@ -98,7 +99,7 @@ def read_header(path: Path) -> Header:
     if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
         raise CorruptFileError(path, "the header's __metadata__ is not a table of texts")
     data_size = size - 8 - len(text)
-    tensors = {name: _tensor(path, name, entry, data_size) for name, entry in entries.items()}
+    tensors = {name: _tensor(path, name, entry, 8 + len(text), data_size) for name, entry in entries.items()}
     return Header(path, tensors, metadata)
 
 
@@ -143,7 +144,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return entries
 
 
-def _tensor(path: Path, name: str, entry: Any, data_size: int) -> TensorInfo:
+def _tensor(path: Path, name: str, entry: Any, start: int, data_size: int) -> TensorInfo:
     problem = f"the header's entry of {name!r} makes no sense"
     if not isinstance(entry, dict):
         raise CorruptFileError(path, problem)
@@ -159,7 +160,7 @@ def _tensor(path: Path, name: str, entry: Any, data_size: int) -> TensorInfo:
         raise TruncatedFileError(
             path, f"the file ends inside the tensor {name!r}: got {data_size} bytes of data, expected {end} or more"
         )
-    return TensorInfo(path, name, dtype, tuple(shape), end - begin)
+    return TensorInfo(path, name, dtype, tuple(shape), end - begin, start + begin)
 
 
 def _naturals(values: Any) -> TypeGuard[list[int]]:

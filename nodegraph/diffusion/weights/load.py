@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import ExitStack
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 import torch
-from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from nodegraph.diffusion.devices import default_device, default_dtype
+from nodegraph.diffusion.memory.blueprint import Blueprint
+from nodegraph.diffusion.memory.filling import Tell, filled
 from nodegraph.diffusion.registry import families as known_families
 from nodegraph.diffusion.values import Prediction
 from nodegraph.diffusion.weights.detect import Detected, detect
-from nodegraph.diffusion.weights.errors import CorruptFileError, IncompleteModelError, PickledFileError
-from nodegraph.diffusion.weights.family import Family, Part, Tensors, shown
-from nodegraph.diffusion.weights.header import PICKLE_SUFFIXES, TensorInfo
+from nodegraph.diffusion.weights.errors import IncompleteModelError, PickledFileError
+from nodegraph.diffusion.weights.family import Config, Family, Part, Tensors, shown
+from nodegraph.diffusion.weights.header import PICKLE_SUFFIXES
 from nodegraph.diffusion.weights.hints import Schedule
-from nodegraph.diffusion.weights.source import CHUNK, Source, digest, open_source
+from nodegraph.diffusion.weights.source import Source, digest, open_source
+from nodegraph.diffusion.weights.store import DTYPES, FileWeights
 
 if TYPE_CHECKING:
     from nodegraph.diffusion.models.clip import ClipText
@@ -30,11 +31,6 @@ if TYPE_CHECKING:
     from nodegraph.diffusion.models.vae import Autoencoder
 
 logger = logging.getLogger(__name__)
-
-Progress = Callable[[int, int], None]
-"""Called with the bytes loaded and the bytes in all; what it raises stops the loading."""
-
-FLOATS = ("F64", "F32", "F16", "BF16", "F8_E4M3", "F8_E5M2")
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,18 +65,29 @@ class Checkpoint:
         return digest(self.files)
 
 
-def load_checkpoint(
+@dataclass(frozen=True, eq=False)
+class Opened:
+    """A checkpoint whose headers were read and checked: its networks as blueprints, by part."""
+
+    path: Path
+    files: tuple[Path, ...]
+    family: Family
+    blueprints: Mapping[str, Blueprint]
+    configs: Mapping[str, Config]
+    prediction: Prediction
+    schedule: Schedule
+
+
+def open_checkpoint(
     path: Path,
     *,
     device: torch.device | str | None = None,
     dtype: torch.dtype | None = None,
     families: Iterable[Family] | None = None,
-    progress: Progress | None = None,
-) -> Checkpoint:
-    """Load a single file or a diffusers folder onto a device, at a precision; None takes the default ones.
+) -> Opened:
+    """Read what a single file or a diffusers folder holds, but none of its tensors; None takes the default place.
 
-    Tensors that are stored at that precision and stay on the CPU are not copied: they are pages of the file. Raises a
-    WeightsError for what is no checkpoint, is of no known family, or lacks something.
+    Raises a WeightsError for what is no checkpoint, is of no known family, or lacks something.
     """
     target = default_device() if device is None else torch.device(device)
     dtype = default_dtype(target) if dtype is None else dtype
@@ -88,16 +95,49 @@ def load_checkpoint(
     source = open_source(path, known)
     detected = detect(source, known)
     _check_parts(source, detected)
-    logger.info("loading %s: %s, %s on %s", path, detected.family.title, dtype, target)
-    networks = _empty_networks(source, detected)
-    with _Reader(detected, progress) as reader:
-        for part in detected.family.parts:
-            part_dtype = torch.float32 if dtype == torch.float16 and not part.survives_float16 else dtype
-            network = networks[part.name]
-            state = reader.read(network, detected.parts[part.name], target, part_dtype)
-            network.load_state_dict(state, strict=True, assign=True)
-            network.eval().requires_grad_(False)
-    return Checkpoint(path, detected.files, detected.family, networks, detected.prediction, detected.schedule)
+    blueprints = {}
+    for part in detected.family.parts:
+        config, tensors = detected.configs[part.name], detected.parts[part.name]
+        part_dtype = torch.float32 if dtype == torch.float16 and not part.survives_float16 else dtype
+        title = f"the {part.title} of {path.name}"
+        blueprints[part.name] = Blueprint(partial(part.build, config), FileWeights(tensors), target, part_dtype, title)
+    _check_tensors(source, detected, blueprints)
+    return Opened(
+        path, detected.files, detected.family, blueprints, detected.configs, detected.prediction, detected.schedule
+    )
+
+
+def load_checkpoint(
+    path: Path,
+    *,
+    device: torch.device | str | None = None,
+    dtype: torch.dtype | None = None,
+    families: Iterable[Family] | None = None,
+    progress: Tell | None = None,
+) -> Checkpoint:
+    """Load a checkpoint as `open_checkpoint` finds it, whole; nobody but the caller holds it.
+
+    Tensors that are stored at that precision and stay on the CPU are not copied: they are pages of the file.
+    """
+    opened = open_checkpoint(path, device=device, dtype=dtype, families=families)
+    logger.info("loading %s: %s", path, opened.family.title)
+    blueprints = opened.blueprints
+    total = sum(sum(map(one.weights.size, one.weights.shapes)) for one in blueprints.values())
+    networks, before = {}, 0
+    for name, blueprint in blueprints.items():
+        done = 0
+
+        def tell(now: int, _: int, before: int = before) -> None:
+            nonlocal done
+            done = before + now
+            if progress is not None:
+                progress(done, total)
+
+        network = networks[name] = blueprint.empty()
+        network.load_state_dict(filled(blueprint, tell=tell), strict=True, assign=True)
+        network.requires_grad_(False)
+        before = done
+    return Checkpoint(path, opened.files, opened.family, networks, opened.prediction, opened.schedule)
 
 
 def _check_parts(source: Source, detected: Detected) -> None:
@@ -110,17 +150,13 @@ def _check_parts(source: Source, detected: Detected) -> None:
         raise IncompleteModelError(source.path, detected.family.title, [f"no {part.title} ({place})"])
 
 
-def _empty_networks(source: Source, detected: Detected) -> dict[str, nn.Module]:
-    """Make the networks on the meta device; raise IncompleteModelError unless the tensors are exactly theirs."""
-    networks: dict[str, nn.Module] = {}
+def _check_tensors(source: Source, detected: Detected, blueprints: Mapping[str, Blueprint]) -> None:
+    """Raise IncompleteModelError unless the tensors are exactly those of the networks."""
     problems: list[str] = []
-    with torch.device("meta"):
-        for part in detected.family.parts:
-            networks[part.name] = part.build(detected.configs[part.name])
-            problems += _differences(part, networks[part.name].state_dict(), detected.parts[part.name])
+    for part in detected.family.parts:
+        problems += _differences(part, blueprints[part.name].empty().state_dict(), detected.parts[part.name])
     if problems:
         raise IncompleteModelError(source.path, detected.family.title, problems)
-    return networks
 
 
 def _differences(part: Part, expected: Mapping[str, Tensor], tensors: Tensors) -> Iterable[str]:
@@ -130,7 +166,7 @@ def _differences(part: Part, expected: Mapping[str, Tensor], tensors: Tensors) -
             yield f"{part.name}: no {key}"
         elif _without_ones(info.shape) != _without_ones(shape):
             yield f"{part.name}: {key} is {shown(info.shape)}, expected {shown(shape)}"
-        elif info.dtype not in FLOATS:
+        elif info.dtype not in DTYPES:
             yield f"{part.name}: {key} is stored as {info.dtype}, expected floating point"
     for key in sorted(tensors.keys() - expected.keys()):
         yield f"{part.name}: unknown tensor {key}"
@@ -141,55 +177,3 @@ def _without_ones(shape: tuple[int, ...]) -> tuple[int, ...]:
     while shape and shape[-1] == 1:
         shape = shape[:-1]
     return shape
-
-
-class _Reader:
-    """Reads tensors from the files of a checkpoint, each mapped once."""
-
-    def __init__(self, detected: Detected, progress: Progress | None) -> None:
-        self._progress = progress
-        self._total = sum(info.size for tensors in detected.parts.values() for info in tensors.values())
-        self._done = 0
-        self._stack = ExitStack()
-        self._files: dict[Path, Any] = {}
-
-    def __enter__(self) -> _Reader:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stack.close()
-
-    def read(self, network: nn.Module, tensors: Tensors, device: torch.device, dtype: torch.dtype) -> dict[str, Tensor]:
-        """Return a network's state at a device and precision, in the shapes that it has."""
-        state: dict[str, Tensor] = {}
-        for key, expected in network.state_dict().items():
-            done = self._done
-            state[key] = self._placed(self._get(tensors[key]), device, dtype).reshape(expected.shape)
-            self._done = done + tensors[key].size
-            self._tell()
-        return state
-
-    def _placed(self, tensor: Tensor, device: torch.device, dtype: torch.dtype) -> Tensor:
-        """Return a tensor at a device and precision; a large one part by part, so that it can be stopped."""
-        if (tensor.device.type, tensor.dtype) == (device.type, dtype) or tensor.nbytes <= CHUNK:
-            return tensor.to(device=device, dtype=dtype)
-        placed = torch.empty(tensor.shape, device=device, dtype=dtype)
-        count = CHUNK // tensor.element_size()
-        for part, stored in zip(placed.view(-1).split(count), tensor.reshape(-1).split(count), strict=True):
-            part.copy_(stored)
-            self._done += stored.nbytes
-            self._tell()
-        return placed
-
-    def _tell(self) -> None:
-        if self._progress is not None:
-            self._progress(self._done, self._total)
-
-    def _get(self, info: TensorInfo) -> Tensor:
-        try:
-            if info.file not in self._files:
-                self._files[info.file] = self._stack.enter_context(safe_open(info.file, framework="pt"))
-            tensor: Tensor = self._files[info.file].get_tensor(info.name)
-        except (SafetensorError, OSError) as error:
-            raise CorruptFileError(info.file, f"tensor {info.name!r} cannot be read: {error}") from error
-        return tensor

@@ -1,0 +1,47 @@
+"""What a network is before its weights are there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from math import prod
+
+import torch
+from torch import nn
+
+from nodegraph.diffusion.weights.store import Weights
+
+
+@dataclass(frozen=True, eq=False)
+class Blueprint:
+    """A network as it is stored, and where and how precisely it is to run.
+
+    `build` makes the module, without weights where the meta device is the default one. `title` names it for people.
+    """
+
+    build: Callable[[], nn.Module]
+    weights: Weights
+    device: torch.device
+    dtype: torch.dtype
+    title: str = "a network"
+
+    @property
+    def key(self) -> tuple[str, str, torch.dtype]:
+        """What tells its tensors, where they run, from all others."""
+        return self.weights.key, str(self.device), self.dtype
+
+    def empty(self) -> nn.Module:
+        """Return the module without memory for its weights."""
+        with torch.device("meta"):
+            return self.build().eval().requires_grad_(False)
+
+    @cached_property
+    def sizes(self) -> Mapping[str, int]:
+        """The bytes that each tensor takes where it runs."""
+        return {name: prod(shape) * self.dtype.itemsize for name, shape in self.weights.shapes.items()}
+
+    @property
+    def size(self) -> int:
+        """The bytes that all tensors take where they run."""
+        return sum(self.sizes.values())

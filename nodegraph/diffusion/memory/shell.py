@@ -1,0 +1,64 @@
+"""A network's module around tensors that it shares with others: what is put on one of them changes no other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Final
+
+from torch import Tensor, nn
+
+from nodegraph.diffusion.memory.blueprint import Blueprint
+from nodegraph.diffusion.memory.patches import Patch, Worn
+from nodegraph.diffusion.memory.streaming import Stream, put
+from nodegraph.diffusion.weights.store import Reader
+
+NO_PATCHES: Final[tuple[Patch, ...]] = ()
+
+
+class Shell:
+    """A module of a blueprint; `tensors` are those of the base that are there, the rest comes and goes as it runs."""
+
+    def __init__(self, blueprint: Blueprint, tensors: Mapping[str, Tensor]) -> None:
+        self.module = blueprint.empty()
+        self._blueprint, self._tensors = blueprint, tensors
+        self._worn = self._wear(NO_PATCHES)
+        for name, tensor in tensors.items():
+            _place(self.module, name, tensor)
+
+    @property
+    def patches(self) -> tuple[tuple[str, float], ...]:
+        """What tells the patches that are on it."""
+        return tuple(patch.identity for patch in self._worn.patches)
+
+    def wear(self, patches: Sequence[Patch]) -> None:
+        """Take off what is on it, and put these patches on."""
+        if self.patches == tuple(patch.identity for patch in patches):
+            return
+        self._worn.off()
+        for name in self._worn.changed:
+            if name in self._tensors:
+                _place(self.module, name, self._tensors[name])
+        self._worn = self._wear(NO_PATCHES)
+        self._worn = self._wear(patches)
+        for name in self._worn.changed:
+            if name in self._tensors:
+                _place(self.module, name, self._worn.tensor(name, self._tensors[name]))
+
+    @contextmanager
+    def running(self, reader: Reader | None, window: int) -> Iterator[nn.Module]:
+        """Lend the module; `reader` brings the tensors that are not there, of which `window` bytes wait ahead."""
+        if reader is None:
+            yield self.module
+            return
+        blueprint = self._blueprint
+        with Stream(self.module, blueprint, self._tensors.keys(), reader, window, self._worn.tensor):
+            yield self.module
+
+    def _wear(self, patches: Sequence[Patch]) -> Worn:
+        return Worn(self.module, patches, self._blueprint.device, self._blueprint.dtype)
+
+
+def _place(module: nn.Module, name: str, tensor: Tensor) -> None:
+    path, _, leaf = name.rpartition(".")
+    put(module.get_submodule(path), leaf, tensor)
