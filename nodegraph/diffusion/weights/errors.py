@@ -35,15 +35,15 @@ class NotSafetensorsError(WeightsError):
 
 
 class PickledFileError(NotSafetensorsError):
-    """A pickled checkpoint, which could run any code when opened and is never read."""
+    """A pickled file, which could run any code when opened and is never read; `convert` is a command that turns it."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, convert: str = CONVERT) -> None:
         target = str(path.with_suffix(".safetensors"))
         super().__init__(
             path,
             "pickled weights, which can run any code when they are opened, so they are never read here. "
             "If you trust where the file comes from, convert it to safetensors once:\n"
-            + CONVERT.format(source=str(path), target=target).strip(),
+            + convert.format(source=str(path), target=target).strip(),
         )
 
 

@@ -41,7 +41,7 @@ def unet_names(tensors: Tensors) -> Tensors:
 
 
 def unet_modules(levels: int, blocks: int, attention: list[bool]) -> Iterator[tuple[str, str]]:
-    """Pair the modules of a `UNet2DConditionModel` with LDM's: `attention` tells which levels have some, of `blocks`."""
+    """Pair the blocks of a `UNet2DConditionModel` with LDM's; `blocks` a level, `attention` in which levels."""
     yield from (("conv_in", "input_blocks.0.0"), ("conv_norm_out", "out.0"), ("conv_out", "out.2"))
     yield from (("time_embedding.linear_1", "time_embed.0"), ("time_embedding.linear_2", "time_embed.2"))
     yield from (("mid_block.resnets.0", "middle_block.0"), ("mid_block.attentions.0", "middle_block.1"))

@@ -1,0 +1,1 @@
+"""Arithmetic of models and of LoRAs, tensor by tensor."""
