@@ -119,35 +119,67 @@ class Extensions:
         return Extensions(owners=owners, **tables)
 
 
-_SAMPLERS = "nodegraph.diffusion.sampling.samplers"
-_STOCHASTIC = "nodegraph.diffusion.sampling.stochastic"
-_SCHEDULES = "nodegraph.diffusion.sampling.schedules"
+_SAMPLING = "nodegraph.diffusion.sampling"
+_DROPPING: Mapping[str, Any] = MappingProxyType({"discard_penultimate": True})
+_BROWNIAN: Mapping[str, Any] = MappingProxyType({"noise": "brownian"})
+_ON_GPU: Mapping[str, Any] = MappingProxyType({"noise": "brownian_gpu"})
+
+
+def _built_in(module: str, name: str, function: str = "", /, **fields: Any) -> Sampler:
+    return Sampler(name, f"{_SAMPLING}.{module}:{function or name}", **fields)
+
 
 BUILT_IN = Extensions().extended(
     "nodegraph",
     families=[SD1],
     samplers=[
-        Sampler("euler", f"{_SAMPLERS}:euler"),
-        Sampler("euler_ancestral", f"{_STOCHASTIC}:euler_ancestral"),
-        Sampler("heun", f"{_SAMPLERS}:heun"),
-        Sampler("dpm_2", f"{_SAMPLERS}:dpm_2", discard_penultimate=True),
-        Sampler("dpm_2_ancestral", f"{_STOCHASTIC}:dpm_2_ancestral", discard_penultimate=True),
-        Sampler("dpmpp_2s_ancestral", f"{_STOCHASTIC}:dpmpp_2s_ancestral"),
-        Sampler("dpmpp_sde", f"{_STOCHASTIC}:dpmpp_sde", noise="brownian"),
-        Sampler("dpmpp_sde_gpu", f"{_STOCHASTIC}:dpmpp_sde", noise="brownian_gpu"),
-        Sampler("dpmpp_2m", f"{_SAMPLERS}:dpmpp_2m"),
-        Sampler("dpmpp_2m_sde", f"{_STOCHASTIC}:dpmpp_2m_sde", noise="brownian"),
-        Sampler("dpmpp_2m_sde_gpu", f"{_STOCHASTIC}:dpmpp_2m_sde", noise="brownian_gpu"),
-        Sampler("dpmpp_2m_sde_heun", f"{_STOCHASTIC}:dpmpp_2m_sde_heun", noise="brownian"),
-        Sampler("dpmpp_2m_sde_heun_gpu", f"{_STOCHASTIC}:dpmpp_2m_sde_heun", noise="brownian_gpu"),
-        Sampler("dpmpp_3m_sde", f"{_STOCHASTIC}:dpmpp_3m_sde", noise="brownian"),
-        Sampler("dpmpp_3m_sde_gpu", f"{_STOCHASTIC}:dpmpp_3m_sde", noise="brownian_gpu"),
-        Sampler("ddpm", f"{_STOCHASTIC}:ddpm"),
-        Sampler("lcm", f"{_STOCHASTIC}:lcm"),
-        Sampler("ddim", f"{_SAMPLERS}:euler", fresh_inpaint_noise=True),
+        _built_in("samplers", "euler"),
+        _built_in("cfg_pp", "euler_cfg_pp"),
+        _built_in("stochastic", "euler_ancestral"),
+        _built_in("cfg_pp", "euler_ancestral_cfg_pp"),
+        _built_in("samplers", "heun"),
+        _built_in("samplers", "heunpp2"),
+        _built_in("exponential", "exp_heun_2_x0"),
+        _built_in("exponential", "exp_heun_2_x0_sde"),
+        _built_in("samplers", "dpm_2", **_DROPPING),
+        _built_in("stochastic", "dpm_2_ancestral", **_DROPPING),
+        _built_in("multistep", "lms"),
+        _built_in("dpm_solver", "dpm_fast"),
+        _built_in("dpm_solver", "dpm_adaptive"),
+        _built_in("stochastic", "dpmpp_2s_ancestral"),
+        _built_in("cfg_pp", "dpmpp_2s_ancestral_cfg_pp"),
+        _built_in("sde", "dpmpp_sde", **_BROWNIAN),
+        _built_in("sde", "dpmpp_sde_gpu", "dpmpp_sde", **_ON_GPU),
+        _built_in("samplers", "dpmpp_2m"),
+        _built_in("cfg_pp", "dpmpp_2m_cfg_pp"),
+        _built_in("sde", "dpmpp_2m_sde", **_BROWNIAN),
+        _built_in("sde", "dpmpp_2m_sde_gpu", "dpmpp_2m_sde", **_ON_GPU),
+        _built_in("sde", "dpmpp_2m_sde_heun", **_BROWNIAN),
+        _built_in("sde", "dpmpp_2m_sde_heun_gpu", "dpmpp_2m_sde_heun", **_ON_GPU),
+        _built_in("sde", "dpmpp_3m_sde", **_BROWNIAN),
+        _built_in("sde", "dpmpp_3m_sde_gpu", "dpmpp_3m_sde", **_ON_GPU),
+        _built_in("stochastic", "ddpm"),
+        _built_in("stochastic", "lcm"),
+        _built_in("multistep", "ipndm"),
+        _built_in("multistep", "ipndm_v"),
+        _built_in("multistep", "deis"),
+        _built_in("exponential", "res_multistep"),
+        _built_in("exponential", "res_multistep_cfg_pp"),
+        _built_in("exponential", "res_multistep_ancestral"),
+        _built_in("exponential", "res_multistep_ancestral_cfg_pp"),
+        _built_in("multistep", "gradient_estimation"),
+        _built_in("cfg_pp", "gradient_estimation_cfg_pp"),
+        _built_in("er_sde", "er_sde"),
+        _built_in("exponential", "seeds_2"),
+        _built_in("exponential", "seeds_3"),
+        _built_in("sa_solver", "sa_solver"),
+        _built_in("sa_solver", "sa_solver_pece"),
+        _built_in("samplers", "ddim", "euler", fresh_inpaint_noise=True),
+        _built_in("unipc", "uni_pc", **_DROPPING),
+        _built_in("unipc", "uni_pc_bh2", **_DROPPING),
     ],
     schedulers=[
-        Scheduler(name, f"{_SCHEDULES}:{name}")
+        Scheduler(name, f"{_SAMPLING}.schedules:{name}")
         for name in (
             "simple",
             "sgm_uniform",

@@ -19,6 +19,14 @@ class Denoiser(Protocol):
         ...
 
 
+class PairDenoiser(Protocol):
+    """A denoiser that returns the guided clean sample, and the one of the negative prompt alone."""
+
+    def __call__(self, x: Tensor, sigma: float | Tensor, /) -> tuple[Tensor, Tensor]:
+        """Return both clean samples in x's precision; the second is computed even at cfg 1."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
     """A step done: the sample `x` at noise level `sigma`, and the clean sample (B, C, h, w) last seen on the way."""
@@ -128,6 +136,7 @@ class Table(Protocol):
 
 
 SamplerFunction = Callable[..., Iterator[Step]]
-"""`(denoise, x, sigmas, *, noise: NoiseSource, path: Path)`; the last two only where the function names them."""
+"""`(denoise, x, sigmas, *, noise: NoiseSource, path: Path, both: PairDenoiser, table: Table, **options)`; of what comes
+by keyword, only what the function names."""
 SchedulerFunction = Callable[[Table, int], Sequence[float]]
 """`(table, steps)` -> descending levels, as a rule steps + 1 with 0 last."""

@@ -15,13 +15,15 @@ from torch import Tensor
 
 from nodegraph.diffusion.sampling.contract import Denoiser, Step
 
+Levels = Sequence[float] | Tensor
 
-def levels(sigmas: Sequence[float] | Tensor) -> list[float]:
+
+def levels(sigmas: Levels) -> list[float]:
     """Return the noise levels as numbers, so that a step asks nothing of the device."""
     return [float(sigma) for sigma in (sigmas.tolist() if isinstance(sigmas, Tensor) else sigmas)]
 
 
-def euler(denoise: Denoiser, x: Tensor, sigmas: Sequence[float] | Tensor) -> Iterator[Step]:
+def euler(denoise: Denoiser, x: Tensor, sigmas: Levels) -> Iterator[Step]:
     """Follow the ODE by Euler steps, order 1 (Karras et al. 2022); the same as DDIM (Song et al. 2021)."""
     for sigma, lower in pairwise(levels(sigmas)):
         clean = denoise(x, sigma)
@@ -29,7 +31,7 @@ def euler(denoise: Denoiser, x: Tensor, sigmas: Sequence[float] | Tensor) -> Ite
         yield Step(x, clean, lower)
 
 
-def heun(denoise: Denoiser, x: Tensor, sigmas: Sequence[float] | Tensor) -> Iterator[Step]:
+def heun(denoise: Denoiser, x: Tensor, sigmas: Levels) -> Iterator[Step]:
     """Average the slopes at both ends of a step, order 2 (Karras et al. 2022, algorithm 1)."""
     for sigma, lower in pairwise(levels(sigmas)):
         clean = denoise(x, sigma)
@@ -41,7 +43,27 @@ def heun(denoise: Denoiser, x: Tensor, sigmas: Sequence[float] | Tensor) -> Iter
         yield Step(x, clean, lower)
 
 
-def dpm_2(denoise: Denoiser, x: Tensor, sigmas: Sequence[float] | Tensor) -> Iterator[Step]:
+def heunpp2(denoise: Denoiser, x: Tensor, sigmas: Levels) -> Iterator[Step]:
+    """Average the slopes here and at the next two levels, each weighed by its share of the largest level, order 1."""
+    visited = levels(sigmas)
+    for index, (sigma, lower) in enumerate(pairwise(visited)):
+        clean = denoise(x, sigma)
+        ahead, slope = torch.lerp(clean, x, lower / sigma), (x - clean) / sigma
+        rest = visited[index + 1 : index + 3]
+        if lower > 0 and len(rest) == 2:
+            total = visited[0] * (3 if rest[1] > 0 else 2)
+            second = (ahead - denoise(ahead, lower)) / lower
+            mean = torch.lerp(slope, second, lower / total)
+            if rest[1] > 0:
+                further = torch.add(ahead, second, alpha=rest[1] - lower)
+                third = (further - denoise(further, rest[1])) / rest[1]
+                mean = torch.add(mean, third - slope, alpha=rest[1] / total)
+            ahead = torch.add(x, mean, alpha=lower - sigma)
+        x = ahead
+        yield Step(x, clean, lower)
+
+
+def dpm_2(denoise: Denoiser, x: Tensor, sigmas: Levels) -> Iterator[Step]:
     """Take the slope at the geometric middle of a step, order 2 (Lu et al. 2022, DPM-Solver-2)."""
     for sigma, lower in pairwise(levels(sigmas)):
         clean = denoise(x, sigma)
@@ -55,7 +77,7 @@ def dpm_2(denoise: Denoiser, x: Tensor, sigmas: Sequence[float] | Tensor) -> Ite
         yield Step(x, clean, lower)
 
 
-def dpmpp_2m(denoise: Denoiser, x: Tensor, sigmas: Sequence[float] | Tensor) -> Iterator[Step]:
+def dpmpp_2m(denoise: Denoiser, x: Tensor, sigmas: Levels) -> Iterator[Step]:
     """Extrapolate the clean sample from the last two, order 2 (Lu et al. 2022, DPM-Solver++(2M), algorithm 2)."""
     before: Tensor | None = None
     width_before = 0.0
