@@ -58,14 +58,15 @@ def test_each_layer_of_diffusers_finds_ours(
         )
     )
     state = {name: torch.full_like(tensor, number) for number, (name, tensor) in enumerate(ours.state_dict().items())}
+    config: Any = theirs.config
     stored = {f"model.diffusion_model.{name}": tensor for name, tensor in state.items()}
-    converted = convert_ldm_unet_checkpoint(stored, dict(theirs.config))  # type: ignore[attr-defined]
+    converted = convert_ldm_unet_checkpoint(stored, dict(config))
     numbers = {name: int(tensor.flatten()[0]) for name, tensor in converted.items()}
     assert numbers.keys() == theirs.state_dict().keys()
     modules = [name for name, module in theirs.named_modules() if isinstance(module, nn.Linear | nn.Conv2d)]
     tensors = {}
     for name in modules:
-        out, *rest = theirs.get_submodule(name).weight.shape
+        out, *rest = theirs.get_parameter(f"{name}.weight").shape
         layer = f"unet.{name}" if style == "peft" else "lora_unet_" + name.replace(".", "_")
         up, down = ("lora_B", "lora_A") if style == "peft" else ("lora_up", "lora_down")
         tensors[f"{layer}.{up}.weight"] = torch.full((out, 1, *(1,) * (len(rest) - 1)), numbers[f"{name}.weight"] * 1.0)
@@ -92,7 +93,7 @@ def test_each_layer_of_a_text_encoder_is_found(tmp_path: Path) -> None:
     shapes = {name: tuple(tensor.shape) for name, tensor in ClipText(config).state_dict().items()}
     names = [name for name, module in theirs.named_modules() if isinstance(module, nn.Linear)]
     for prefix in ("lora_te_text_model_", "text_encoder."):
-        tensors = {}
+        tensors: dict[str, torch.Tensor] = {}
         for name in names:
             short = name.removeprefix("text_model.")
             layer = prefix + (short.replace(".", "_") if prefix.startswith("lora") else short)

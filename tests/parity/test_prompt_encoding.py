@@ -117,3 +117,23 @@ def test_a_layer_too_early_is_the_last(network: ClipText) -> None:
     for layer, same in ((-3, False), (-4, True), (-24, True)):
         (entry,) = encode_prompt(replace(clip, stop_layer=layer), "a cat").entries
         assert torch.equal(entry.embedding, last.embedding) is same
+
+
+def test_a_learned_word_is_a_longer_table_of_transformers(network: ClipText, reference: torch.nn.Module) -> None:
+    torch.manual_seed(1)
+    vectors = torch.randn(2, CONFIG.width)
+    clip = Clip(Placed(network), clip_tokenizer(), stop_layer=-2)
+    text = "a photo (embedding:thing:1.3) of a cat"
+    (entry,) = encode_prompt(clip, text, embeddings={"thing": {CONFIG.width: vectors}}).entries
+    embeddings = reference.get_input_embeddings()  # type: ignore[operator]
+    longer = torch.nn.Embedding(CONFIG.vocabulary + 2, CONFIG.width)
+    with torch.no_grad():
+        longer.weight.copy_(torch.cat([embeddings.weight, vectors]))
+    reference.set_input_embeddings(longer)  # type: ignore[operator]
+    try:
+        thing = [CONFIG.vocabulary, CONFIG.vocabulary + 1]
+        embedding, pooled = expected(reference, [[([A, PHOTO], 1), (thing, 1.3), ([OF, A, CAT], 1)]], 2, "comfy", 49407)
+    finally:
+        reference.set_input_embeddings(embeddings)  # type: ignore[operator]
+    torch.testing.assert_close(entry.embedding, embedding, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(entry.pooled, pooled, rtol=1e-4, atol=1e-4)

@@ -86,10 +86,18 @@ class Embeddings(nn.Module):
         nn.init.normal_(self.token_embedding.weight, std=0.02)
         nn.init.normal_(self.position_embedding.weight, std=0.01)
 
-    def forward(self, tokens: Tensor, embeddings: Tensor | None = None) -> Tensor:
-        """Map tokens (B, T), or their vectors (B, T, D) if given, to (B, T, D) with positions added."""
-        vectors = self.token_embedding(tokens) if embeddings is None else embeddings
-        return vectors + self.position_embedding.weight[: vectors.shape[1]]
+    def forward(self, tokens: Tensor, embeddings: Tensor | None = None, places: Tensor | None = None) -> Tensor:
+        """Map tokens (B, T), or their vectors (B, T, D) if given (at `places`), to (B, T, D) with positions added."""
+        vectors: Tensor
+        if embeddings is None:
+            vectors = self.token_embedding(tokens)
+        elif places is None:
+            vectors = embeddings
+        else:
+            own = self.token_embedding(tokens)
+            vectors = torch.where(places.unsqueeze(-1), embeddings.to(own.dtype), own)
+        positions: Tensor = self.position_embedding.weight[: vectors.shape[1]]
+        return vectors + positions
 
 
 class Encoder(nn.Module):
@@ -125,13 +133,13 @@ class ClipText(nn.Module):
         self.config = config
         self.text_model = TextModel(config)
 
-    def forward(self, tokens: Tensor, embeddings: Tensor | None = None) -> ClipTextOutput:
+    def forward(self, tokens: Tensor, embeddings: Tensor | None = None, places: Tensor | None = None) -> ClipTextOutput:
         """Encode tokens (B, T), T at most `config.length`; `embeddings` (B, T, D) stand in for the tokens' own vectors.
 
-        The tokens still tell where a text ends: `pooled` is taken at the first end token, or at position 0 where
-        a row has none.
+        With `places` (B, T) of booleans they do so where it is true alone. The tokens still tell where a text ends:
+        `pooled` is taken at the first end token, or at position 0 where a row has none.
         """
-        hidden = self.text_model.encoder(self.text_model.embeddings(tokens, embeddings))
+        hidden = self.text_model.encoder(self.text_model.embeddings(tokens, embeddings, places))
         last = self.normalize(hidden[-1])
         end = (tokens == self.config.end_token).int().argmax(dim=-1)  # (B,)
         return ClipTextOutput(hidden, last, last[torch.arange(len(last), device=last.device), end])

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
 
+from nodegraph.diffusion.adapters.embeddings import Embedding, near_names
 from nodegraph.diffusion.models.clip import ClipText, ClipTextOutput
-from nodegraph.diffusion.text.chunks import TokenizedPrompt, tokenize_prompt
+from nodegraph.diffusion.text.chunks import Chunk, TokenizedPrompt, tokenize_prompt
+from nodegraph.diffusion.text.prompt import EmbeddingName, parse_prompt
 from nodegraph.diffusion.text.tokenizer import Tokenizer
 from nodegraph.diffusion.values import Clip, Conditioning, ConditioningEntry, PromptStyle
 
@@ -18,20 +21,33 @@ BATCH = 32
 """Chunks that are encoded at once, all layers held: about 100 MB for Stable Diffusion's text encoder."""
 
 
-def encode_prompt(clip: Clip, text: str, *, style: PromptStyle | None = None, pad: int | None = None) -> Conditioning:
+Vectors = Mapping[str, Tensor]
+"""The vectors (n, D) of the learned embeddings that a prompt calls, by name."""
+
+
+def encode_prompt(
+    clip: Clip,
+    text: str,
+    *,
+    style: PromptStyle | None = None,
+    pad: int | None = None,
+    embeddings: Mapping[str, Embedding] | None = None,
+) -> Conditioning:
     """Encode a prompt as one entry: `embedding` (1, 77 x chunks, D), `pooled` (1, D) of the first chunk, not weighted.
 
     `style` overrides the clip's own reading of weights; `pad` is the token that fills chunks, by default the end
-    token. Both tensors are float32 on the CPU. Unknown embeddings are left out, with a warning. Raise ValueError
-    where the tokenizer's ids do not fit the text encoder.
+    token; `embeddings` are the words that can be called by `embedding:name`. Both tensors are float32 on the CPU.
+    Unknown embeddings, and those for text encoders of another width, are left out, with a warning. Raise ValueError
+    where the tokenizer's ids do not fit the text encoder, WeightsError where an embedding's file cannot be read.
     """
     style = style or clip.prompt_style
-    network = clip.network.module
-    tokenizer = _checked(clip.tokenizer, network)
-    prompt = tokenize_prompt(text, tokenizer, style=style, pad=pad, length=network.config.length)
-    for name in prompt.missing_embeddings:
-        logger.warning("prompt: no embedding is named %r; it is left out", name)
-    hidden, pooled = _encode_chunks(clip, prompt)
+    with clip.network.lend() as network:
+        tokenizer, config = _checked(clip.tokenizer, network), network.config
+        vectors = _called(text, style, embeddings or {}, config.width)
+        prompt = tokenize_prompt(
+            text, tokenizer, style=style, pad=pad, length=config.length, vectors=lambda name: len(vectors.get(name, ()))
+        )
+        hidden, pooled = _encode_chunks(clip, network, prompt, vectors)
     chunks = hidden[: len(prompt.chunks)]  # (chunks, T, D)
     weights = torch.tensor([chunk.weights for chunk in prompt.chunks]).unsqueeze(-1)  # (chunks, T, 1)
     if prompt.weighted:
@@ -50,21 +66,54 @@ def select_layer(network: ClipText, output: ClipTextOutput, stop_layer: int) -> 
     return output.last if stop_layer == -1 or -stop_layer > layers else network.normalize(output.hidden[stop_layer])
 
 
+def _called(text: str, style: PromptStyle, embeddings: Mapping[str, Embedding], width: int) -> Vectors:
+    """Return the vectors of the embeddings that a prompt calls, of those that are known and `width` wide."""
+    names = [piece.name for piece in parse_prompt(text, style) if isinstance(piece, EmbeddingName)]
+    vectors: dict[str, Tensor] = {}
+    for name in dict.fromkeys(names):
+        if name not in embeddings:
+            near = near_names(name, embeddings)
+            hint = f"; did you mean {', '.join(map(repr, near))}?" if near else ""
+            logger.warning("prompt: no embedding is named %r; it is left out%s", name, hint)
+        elif width not in (embedding := embeddings[name]):
+            widths = " and ".join(map(str, sorted(embedding)))
+            told = "the embedding %r is for text encoders of width %s, this one's is %d; it is left out"
+            logger.warning("prompt: " + told, name, widths, width)
+        else:
+            vectors[name] = embedding[width]
+    return vectors
+
+
 @torch.no_grad()
-def _encode_chunks(clip: Clip, prompt: TokenizedPrompt) -> tuple[Tensor, Tensor]:
+def _encode_chunks(clip: Clip, network: ClipText, prompt: TokenizedPrompt, vectors: Vectors) -> tuple[Tensor, Tensor]:
     """Return the layer asked for (chunks or chunks + 1, T, D) and `pooled` (1, D), float32 on the CPU."""
-    network = clip.network.module
     rows = [*prompt.chunks, *([prompt.empty] if prompt.weighted else [])]
     highest, vocabulary = max(max(row.tokens) for row in rows), network.config.vocabulary
     if highest >= vocabulary:
         raise ValueError(f"the tokenizer gave the id {highest}, the text encoder has {vocabulary} tokens")
-    tokens = torch.tensor([row.tokens for row in rows], device=clip.network.device)  # (chunks or chunks + 1, T)
     hidden, pooled = [], []
-    for batch in tokens.split(BATCH):
-        output = network(batch)
+    for first in range(0, len(rows), BATCH):
+        batch = rows[first : first + BATCH]
+        tokens = torch.tensor([row.tokens for row in batch], device=clip.network.device)  # (BATCH or fewer, T)
+        output = network(tokens, *_learned(batch, vectors, network.config.width, clip.network.device))
         hidden.append(select_layer(network, output, clip.stop_layer).to("cpu", torch.float32))
         pooled.append(output.pooled[:1].to("cpu", torch.float32))
     return torch.cat(hidden), pooled[0]
+
+
+def _learned(
+    rows: Sequence[Chunk], vectors: Vectors, width: int, device: torch.device
+) -> tuple[Tensor, Tensor] | tuple[()]:
+    """Return learned vectors (B, T, D) and where in the rows they stand (B, T); nothing where none do."""
+    if not any(row.slots for row in rows):
+        return ()
+    places = torch.zeros(len(rows), len(rows[0].tokens), dtype=torch.bool)
+    learned = torch.zeros(*places.shape, width)
+    for number, row in enumerate(rows):
+        for slot in row.slots:
+            places[number, slot.position] = True
+            learned[number, slot.position] = vectors[slot.name][slot.index]
+    return learned.to(device), places.to(device)
 
 
 def _weigh(chunks: Tensor, weights: Tensor, empty: Tensor) -> Tensor:

@@ -19,9 +19,14 @@ CONFIG = ClipTextConfig(vocabulary=128, width=16, layers=2, heads=2, mlp_width=3
 
 
 @pytest.fixture
-def clip(letters: Tokenizer) -> Clip:
+def network() -> ClipText:
     torch.manual_seed(0)
-    return Clip(Placed(ClipText(CONFIG)), letters)
+    return ClipText(CONFIG)
+
+
+@pytest.fixture
+def clip(network: ClipText, letters: Tokenizer) -> Clip:
+    return Clip(Placed(network), letters)
 
 
 def embedding(conditioning: Conditioning) -> Tensor:
@@ -76,8 +81,7 @@ def test_the_clip_names_the_style_unless_the_call_does(clip: Clip) -> None:
     )
 
 
-def test_clip_skip_takes_an_earlier_layer_normed(clip: Clip) -> None:
-    network = clip.network.module
+def test_clip_skip_takes_an_earlier_layer_normed(clip: Clip, network: ClipText) -> None:
     tokens = torch.tensor([[1, *map(ord, "abc"), *[2] * 73]])
     with torch.no_grad():
         output = network(tokens)
@@ -96,8 +100,8 @@ def test_padding_can_be_another_token(clip: Clip) -> None:
     assert not torch.allclose(embedding(zeros)[:, 5:], embedding(encode_prompt(clip, "abc"))[:, 5:])
 
 
-def test_half_precision_networks_give_single_precision_without_gradient(clip: Clip) -> None:
-    half = replace(clip, network=Placed(clip.network.module.bfloat16()))
+def test_half_precision_networks_give_single_precision_without_gradient(clip: Clip, network: ClipText) -> None:
+    half = replace(clip, network=Placed(network.bfloat16()))
     conditioning = encode_prompt(half, "a (b:1.5) c")
     for tensor in (embedding(conditioning), pooled(conditioning)):
         assert tensor.dtype == torch.float32
@@ -105,21 +109,21 @@ def test_half_precision_networks_give_single_precision_without_gradient(clip: Cl
         assert tensor.isfinite().all()
 
 
-def test_chunks_and_the_empty_prompt_are_one_batch(clip: Clip) -> None:
+def test_chunks_and_the_empty_prompt_are_one_batch(clip: Clip, network: ClipText) -> None:
     batches: list[Sequence[int]] = []
 
     def watch(_: nn.Module, inputs: tuple[Tensor, ...]) -> None:
         batches.append(inputs[0].shape)
 
-    clip.network.module.register_forward_pre_hook(watch)
+    network.register_forward_pre_hook(watch)
     encode_prompt(clip, "x" * 80 + "(y)")
     encode_prompt(clip, "x" * 80)
     assert batches == [(3, 77), (2, 77)]
 
 
-def test_a_very_long_prompt_is_encoded_in_batches_of_bounded_size(clip: Clip) -> None:
+def test_a_very_long_prompt_is_encoded_in_batches_of_bounded_size(clip: Clip, network: ClipText) -> None:
     sizes: list[int] = []
-    clip.network.module.register_forward_pre_hook(lambda _, inputs: sizes.append(len(inputs[0])))
+    network.register_forward_pre_hook(lambda _, inputs: sizes.append(len(inputs[0])))
     letters = "".join(chr(97 + place % 26) for place in range(75 * 70))
     long = replace(clip, stop_layer=-2)
     conditioning = encode_prompt(long, letters)
