@@ -42,6 +42,7 @@ PREVIEWS_STAY = 24 * 3600
 """Seconds that a previewed picture is kept in the temporary folder."""
 WEIGHTS = (".safetensors",)
 PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff")
+LATENTS = (".latent",)
 log = logging.getLogger(__name__)
 Source = str | Path | bytes | Mapping[str, Json] | Workflow
 Places = Mapping[str, Sequence[Path]]
@@ -140,7 +141,7 @@ class Runtime:
         kinds = ("checkpoints", "vae", "loras", "controlnet", "embeddings", "upscale_models")
         roots = {kind: tuple(folder / kind for folder in models) for kind in kinds}
         roots |= {"input": inputs, "output": (options.output,), "temp": (self.data / "temp",)}
-        extensions = {**dict.fromkeys(kinds, WEIGHTS), "input": PICTURES}
+        extensions = {**dict.fromkeys(kinds, WEIGHTS), "input": (*PICTURES, *LATENTS)}
         return Folders(roots, extensions, {"checkpoints": "model_index.json"})
 
     @cached_property

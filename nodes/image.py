@@ -1,15 +1,12 @@
 """Pictures: loaded, saved, resized, turned, cut and joined."""
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 from pydantic import Field
 
 from nodegraph import Context, File, Step, Widget, node
 from nodegraph.diffusion.values import Image, Mask
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 Resampling = Literal["nearest-exact", "bilinear", "area", "bicubic", "lanczos"]
 Crop = Literal["disabled", "center"]
@@ -30,6 +27,15 @@ def load_image(context: Context, image: Annotated[str, File("input"), Widget("ma
     from nodegraph.diffusion.images import read_image
 
     pixels, mask = read_image(context.folders.path("input", image))
+    return Loaded(Image(pixels), Mask(mask))
+
+
+@node("LoadImageOutput", title="Load Image (from Outputs)", category="image")
+def load_image_output(context: Context, image: Annotated[str, File("output")]) -> Loaded:
+    """Load a picture that was saved earlier, from the output folder; the mask is 1 where it is transparent."""
+    from nodegraph.diffusion.images import read_image
+
+    pixels, mask = read_image(context.folders.path("output", image))
     return Loaded(Image(pixels), Mask(mask))
 
 
@@ -67,10 +73,12 @@ def image_batch(image1: Image, image2: Image) -> Image:
     """Put two batches of pictures into one; the second takes the size of the first."""
     import torch
 
+    from nodegraph.diffusion.pixels import with_channels
+
     height, width = image1.pixels.shape[1:3]
     second = _resized(image2, width, height, "bilinear", "center")
     channels = max(image1.pixels.shape[-1], image2.pixels.shape[-1])
-    pixels = torch.cat([_with_channels(image.pixels, channels) for image in (image1, second)])
+    pixels = torch.cat([with_channels(image.pixels, channels) for image in (image1, second)])
     known = image1.origins and image2.origins
     return Image(pixels, image1.origins + image2.origins if known else ())
 
@@ -106,18 +114,6 @@ def image_crop(image: Image, width: Side = 512, height: Side = 512, x: FreeSide 
 
 
 def _resized(image: Image, width: int, height: int, method: Resampling, crop: Crop) -> Image:
-    from nodegraph.diffusion.images import resize
+    from nodegraph.diffusion.pixels import scaled
 
-    planes = resize(image.pixels.movedim(-1, 1), width, height, method, crop)
-    return replace(image, pixels=planes.movedim(1, -1).clamp(0.0, 1.0).contiguous())
-
-
-def _with_channels(pixels: "Tensor", channels: int) -> "Tensor":
-    """Return (B, H, W, C) with `channels` channels: grey is spread, a missing alpha is 1."""
-    import torch
-
-    if pixels.shape[-1] == 1 and channels > 1:
-        pixels = pixels.expand(*pixels.shape[:-1], 3)
-    if pixels.shape[-1] == 3 and channels == 4:
-        pixels = torch.cat([pixels, torch.ones_like(pixels[..., :1])], dim=-1)
-    return pixels
+    return replace(image, pixels=scaled(image.pixels, width, height, method, crop))

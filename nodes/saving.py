@@ -30,6 +30,13 @@ def preview_image(context: Context, images: Image) -> None:
     _save(context, "temp", images, "preview")
 
 
+def chunks(context: Context, origins: tuple[Origin, ...] = ()) -> dict[str, str]:
+    """Return what a file of another kind tells of how it was made; nothing if the run leaves metadata out."""
+    if not context.settings.get("metadata", True):
+        return {}
+    return _chunks(context, _record(context), 0, origins[0] if origins else None)
+
+
 def _save(context: Context, kind: str, images: Image, prefix: str) -> None:
     from nodegraph.diffusion.flaws import picture_flaw
     from nodegraph.diffusion.images import write_png

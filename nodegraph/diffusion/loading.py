@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from nodegraph.diffusion.devices import parse_dtype
 from nodegraph.diffusion.memory.filling import Tell
@@ -21,9 +22,7 @@ class Loaded:
     vae: Vae
 
 
-def load(
-    path: Path, *, device: str | None = None, dtype: str | None = None, progress: Tell | None = None
-) -> Loaded:
+def load(path: Path, *, device: str | None = None, dtype: str | None = None, progress: Tell | None = None) -> Loaded:
     """Load a checkpoint file or diffusers folder; `dtype` is `fp32`, `fp16` or `bf16`, None suits the device.
 
     Raises WeightsError for a file that is none, ValueError for an unknown precision.
@@ -41,8 +40,16 @@ def _model(checkpoint: Checkpoint) -> Model:
         schedule=checkpoint.schedule,
         latent=LatentFormat(vae.latent_channels, vae.scale_factor, vae.shift_factor),
         context_dim=unet.config.context_dim,
+        concat=concat_of(unet.config.in_channels, vae.latent_channels),
         family=checkpoint.family.name,
     )
+
+
+def concat_of(in_channels: int, latent_channels: int) -> Literal["", "inpaint", "image"]:
+    """Return what a denoising network sees beside the noisy sample, by the number of channels that it takes."""
+    if in_channels == 2 * latent_channels + 1:
+        return "inpaint"
+    return "image" if in_channels == 2 * latent_channels else ""
 
 
 def _clip(checkpoint: Checkpoint) -> Clip:

@@ -281,6 +281,8 @@ class Model(_Value):
     """Width of the embeddings it takes, to refuse those of another family; None: unknown."""
     sigma_data: float = 1.0
     """Standard deviation of the data, for the `edm` prediction."""
+    concat: Literal["", "inpaint", "image"] = ""
+    """What it sees in further channels: a mask and the picture without the masked part, or a picture to change."""
     guidance_rescale: float = 0.0
     """Share of the rescaling that keeps strong guidance from overexposing (Lin et al. 2023, section 3.4)."""
     family: str = ""
@@ -308,6 +310,24 @@ class Vae(_Value):
     network: Network[Autoencoder]
     downscale: int = 8
     latent_channels: int = 4
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class UpscaleModel(_Value):
+    """A network that makes pictures (B, 3, H, W) in [0, 1] larger by the factor `scale`."""
+
+    network: Network[nn.Module]
+    scale: int
+    channels: int = 3
+    """Channels of the pictures that it takes and gives."""
+    family: str = ""
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class LatentOperation(_Value):
+    """A change of latents: `function` gives samples (B, C, h, w) for samples of the same shape."""
+
+    function: Callable[[Tensor], Tensor]
 
 
 def _brief(value: object) -> str:

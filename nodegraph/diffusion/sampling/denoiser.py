@@ -69,7 +69,10 @@ class NetworkDenoiser:
         self._network, self._sigma_data = network, sigma_data
 
     def __call__(self, x: Tensor, sigma: float | Tensor, /, **inputs: Tensor) -> Tensor:
-        """Return the clean sample (B, C, h, w) for x at `sigma`, a number or (B,)."""
+        """Return the clean sample (B, C, h, w) for x at `sigma`, a number or (B,).
+
+        The network sees the input `concat` (B, C', h, w) in further channels after those of x.
+        """
         level: float | Tensor
         if isinstance(sigma, Tensor):
             level = sigma.to(x).reshape(-1, *[1] * (x.ndim - 1))
@@ -78,6 +81,9 @@ class NetworkDenoiser:
             level = sigma
             timestep = torch.full((x.shape[0],), float(self.table.timestep(sigma)), device=x.device)
         seen = scaled_input(self.prediction, x, level, self._sigma_data).to(self.dtype)
+        beside = inputs.pop("concat", None)
+        if beside is not None:
+            seen = torch.cat([seen, beside.to(self.dtype)], dim=1)
         output = self._network(seen, timestep, **inputs).to(x.dtype)
         return clean_sample(self.prediction, x, output, level, self._sigma_data)
 

@@ -125,6 +125,8 @@ def _part(entry: ConditioningEntry, negative: bool, table: Table, like: Tensor, 
         name: to_batch(tensor, batch).to(like.device, dtype)
         for name, tensor in {"context": entry.embedding, **entry.extras}.items()
     }
+    if "concat" in inputs:
+        inputs["concat"] = crop(inputs["concat"], box)
     highest, lowest = table.percent_to_sigma(entry.start), table.percent_to_sigma(entry.end)
     return _Part(negative, inputs, box, weight, highest, lowest)
 

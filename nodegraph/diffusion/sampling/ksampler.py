@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from nodegraph.diffusion.registry import Sampler, Scheduler, get_sampler, get_scheduler
+from nodegraph.diffusion.sampling.concat import with_concat
 from nodegraph.diffusion.sampling.contract import Denoiser, FlowPath, NoiseSource, Path, Step, Table
 from nodegraph.diffusion.sampling.denoiser import denoiser_of, path_of
 from nodegraph.diffusion.sampling.guidance import Guided
@@ -201,8 +202,8 @@ def _denoiser(task: _Task, path: Path, latent: Latent, clean: Tensor, noise: Ten
     network = denoiser_of(model)
     denoise: Denoiser = Guided(
         network,
-        task.positive,
-        task.negative,
+        with_concat(task.positive, model, latent, clean),
+        with_concat(task.negative, model, latent, clean),
         task.cfg,
         table=network.table,
         like=clean,

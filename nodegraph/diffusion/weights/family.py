@@ -19,17 +19,24 @@ Config: TypeAlias = Any
 """A frozen dataclass that the part's network is made from."""
 
 
+Pattern: TypeAlias = tuple[int | tuple[int, ...] | None, ...]
+"""A shape: each size a number, one of several, or any (None)."""
+
+
 class ShapeError(Exception):
     """A tensor that is missing or has a shape that no configuration gives; holds what to tell."""
 
 
 @dataclass(frozen=True)
 class Telltale:
-    """A tensor that tells a family: its part, its name in our layout and its shape, None where any size will do."""
+    """A tensor that tells a family: its part, its name in our layout and its shape.
+
+    A size is None where any will do, and a tuple where one of a few will.
+    """
 
     part: str
     key: str
-    shape: tuple[int | None, ...] | None = None
+    shape: Pattern | None = None
 
     def problem(self, parts: Mapping[str, Tensors]) -> str | None:
         """Return what speaks against it in the parts of a file, or None."""
@@ -119,11 +126,15 @@ class Family:
         return found
 
 
-def fits(shape: tuple[int, ...], pattern: tuple[int | None, ...]) -> bool:
-    """Tell whether a shape is one of a pattern's, None standing for any size."""
-    return len(shape) == len(pattern) and all(want in (None, size) for size, want in zip(shape, pattern, strict=True))
+def fits(shape: tuple[int, ...], pattern: Pattern) -> bool:
+    """Tell whether a shape is one of a pattern's."""
+    if len(shape) != len(pattern):
+        return False
+    pairs = zip(shape, pattern, strict=True)
+    return all(size in want if isinstance(want, tuple) else want in (None, size) for size, want in pairs)
 
 
-def shown(shape: tuple[int | None, ...]) -> str:
+def shown(shape: Pattern) -> str:
     """Return a shape as people write it, * for any size."""
-    return f"[{', '.join('*' if size is None else str(size) for size in shape)}]"
+    sizes = ("|".join(map(str, size)) if isinstance(size, tuple) else size for size in shape)
+    return f"[{', '.join('*' if size is None else str(size) for size in sizes)}]"

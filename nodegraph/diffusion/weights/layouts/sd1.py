@@ -47,13 +47,16 @@ CLIP = Part(
     ignored=("text_model.embeddings.position_ids", "text_model.text_projection.", "text_model.logit_scale"),
 )
 
+IN_CHANNELS = (4, 9, 8)
+"""Of the model itself; of inpainting, which sees a mask and a picture besides; of InstructPix2Pix: a picture."""
+
 # The projections into and out of a transformer are 1x1 convolutions here and linear in SD2 and SDXL.
 SD1 = Family(
     name="sd1",
     title="Stable Diffusion 1.x",
     parts=(UNET, VAE, CLIP),
     has_all=(
-        Telltale("unet", "input_blocks.0.0.weight", (None, 4, 3, 3)),
+        Telltale("unet", "input_blocks.0.0.weight", (None, IN_CHANNELS, 3, 3)),
         Telltale("unet", "out.2.weight", (4, None, 3, 3)),
         Telltale("unet", "middle_block.1.proj_in.weight", (None, None, 1, 1)),
         Telltale("unet", "middle_block.1.transformer_blocks.0.attn2.to_k.weight", (None, None)),
