@@ -9,7 +9,7 @@ from nodegraph.diffusion.registry import sampler_names, scheduler_names
 from nodegraph.diffusion.values import Conditioning, Latent, Model
 
 if TYPE_CHECKING:
-    from nodegraph.diffusion.sampling.ksampler import Sampling
+    from nodegraph.diffusion.sampling.run import Sampling
 
 Seed = Annotated[int, Field(ge=0, le=2**64 - 1), Widget("seed")]
 Steps = Annotated[int, Field(ge=1, le=10000)]
@@ -52,8 +52,9 @@ def ksampler(
         sampler=sampler_name,
         scheduler=scheduler,
         denoise=denoise,
+        check=context.check_cancelled,
     )
-    return _finished(context, model, sampling)
+    return finished(context, sampling)
 
 
 @node("KSamplerAdvanced", title="KSampler (Advanced)", category="sampling")
@@ -95,22 +96,21 @@ def ksampler_advanced(
         start_step=start_at_step,
         last_step=end_at_step,
         force_full_denoise=return_with_leftover_noise == "disable",
+        check=context.check_cancelled,
     )
-    return _finished(context, model, sampling)
+    return finished(context, sampling)
 
 
-def _finished(context: Context, model: Model, sampling: "Sampling") -> Latent:
+def finished(context: Context, sampling: "Sampling") -> Latent:
     """Run a sampling to its end, telling of each step and showing what it leads to."""
     from nodegraph.diffusion.flaws import latent_flaw
-    from nodegraph.diffusion.interruption import interruptible
 
     context.progress(0, sampling.steps)
-    with interruptible(model.network.module, context.check_cancelled):
-        for done, step in enumerate(sampling, 1):
-            context.progress(done, sampling.steps)
-            if context.listening and done < sampling.steps:
-                context.preview(Latent(sampling.in_latent_space(step.clean)))
-        latent = sampling.result()
+    for step in sampling:
+        context.progress(sampling.done, sampling.steps)
+        if context.listening and sampling.done < sampling.steps:
+            context.preview(Latent(sampling.in_latent_space(step.clean)))
+    latent = sampling.result()
     flaw = latent_flaw(latent.samples, context.check_cancelled)
     if flaw is not None:
         context.warn(flaw)

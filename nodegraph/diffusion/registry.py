@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
@@ -37,8 +37,9 @@ class ExtensionError(ValueError):
 class Sampler:
     """A sampler by name: a generator function `(denoise, x, sigmas)`, or where it stands as `"module:attribute"`.
 
-    The function may also take, by keyword and only if it names them, `noise` (a `NoiseSource`) and `path` (how the
-    model mixes data with noise).
+    The function may also take, by keyword and only if it names them, `noise` (a `NoiseSource`), `path` (how the model
+    mixes data with noise), `both` (a denoiser that returns the guided and the unconditional clean sample), `table`
+    (the model's noise levels), and options of its own, which have defaults.
     """
 
     name: str
@@ -49,6 +50,12 @@ class Sampler:
     """Compute one noise level more and leave the last but one out, for samplers that step between two levels."""
     fresh_inpaint_noise: bool = False
     """Fill the kept part of a masked latent with noise of its own instead of the initial noise."""
+    options: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    """The function's own options, by name."""
+
+    def with_options(self, **options: Any) -> Sampler:
+        """Return the sampler with further options."""
+        return replace(self, options={**self.options, **options})
 
     def resolve(self) -> SamplerFunction:
         """Return the function, importing it if it was given as a string; raise ExtensionError if that fails."""

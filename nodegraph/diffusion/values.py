@@ -18,9 +18,10 @@ if TYPE_CHECKING:
 
     from nodegraph.diffusion.models.clip import ClipText
     from nodegraph.diffusion.models.vae import Autoencoder
+    from nodegraph.diffusion.sampling.contract import GuidanceRule
     from nodegraph.diffusion.text.tokenizer import Tokenizer
 
-Prediction = Literal["eps", "v", "x0", "edm", "flow"]
+Prediction = Literal["eps", "v", "x0", "edm", "flow", "lcm", "img_to_img"]
 PromptStyle = Literal["comfy", "a1111"]
 MOST_TRAINING_STEPS = 100_000
 """Far more than any network was trained at, so that a wrong file's table does not fill the memory."""
@@ -172,9 +173,13 @@ class DiffusionSchedule:
     steps: int = 1000
     zero_terminal_snr: bool = False
     """Rescale so that the last step is all but pure noise (Lin et al. 2023)."""
+    stride: int = 1
+    """A distilled network knows each so many-th step alone, counted from the last."""
 
     def __post_init__(self) -> None:
         _check_steps(self, at_least=2 if self.zero_terminal_snr else 1)
+        if not 1 <= self.stride <= self.steps:
+            raise ValueError(f"{self}: expected a stride of 1 to {self.steps}")
         if not 0 < self.beta_start <= self.beta_end < 1:
             raise ValueError(f"{self}: expected 0 < beta_start <= beta_end < 1")
 
@@ -283,13 +288,47 @@ class Model(_Value):
     """Standard deviation of the data, for the `edm` prediction."""
     concat: Literal["", "inpaint", "image"] = ""
     """What it sees in further channels: a mask and the picture without the masked part, or a picture to change."""
-    guidance_rescale: float = 0.0
-    """Share of the rescaling that keeps strong guidance from overexposing (Lin et al. 2023, section 3.4)."""
+    guidance: tuple[GuidanceRule, ...] = ()
+    """What changes the guided sample, in this order."""
+    guidance_start: float = 0.0
+    guidance_end: float = 1.0
+    """The shares of sampling done between which there is guidance; elsewhere the positive prompt alone is followed."""
+    differential: float = 0.0
+    """How far a latent's mask tells when a place begins to change, not how much (Levin and Fried 2023)."""
     family: str = ""
 
     def __post_init__(self) -> None:
         if (self.prediction == "flow") != isinstance(self.schedule, FlowSchedule):
             raise ValueError(f"Model: prediction {self.prediction!r} does not go with {self.schedule}")
+
+
+@dataclass(frozen=True)
+class Sigmas:
+    """Noise levels that a sampler visits, as a rule from high to low and with 0 last; fewer than two: no step."""
+
+    levels: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not all(0 <= level < math.inf for level in self.levels):
+            raise ValueError(f"Sigmas: got {self.levels}, expected numbers of 0 or above")
+
+
+@dataclass(frozen=True)
+class Noise:
+    """Where the noise of a sampling comes from; `silent`: there is none to start from, the seed feeds the sampler."""
+
+    seed: int = 0
+    silent: bool = False
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Guider(_Value):
+    """A model and the prompts that guide it; what more there is to guidance, the model's rules say."""
+
+    model: Model
+    positive: Conditioning
+    negative: Conditioning = Conditioning(())
+    cfg: float = 1.0
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import torch
 from torch import Tensor
+
+from nodegraph.diffusion.values import Conditioning
 
 
 class Denoiser(Protocol):
@@ -24,6 +26,44 @@ class PairDenoiser(Protocol):
 
     def __call__(self, x: Tensor, sigma: float | Tensor, /) -> tuple[Tensor, Tensor]:
         """Return both clean samples in x's precision; the second is computed even at cfg 1."""
+        ...
+
+
+POSITIVE, NEGATIVE = "positive", "negative"
+"""Names of the two sides of guidance."""
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """What guidance knows at one level: the clean sample so far, and what led to it.
+
+    `sides` holds the clean sample of each conditioning by name, of the negative one only where it was computed.
+    `again(x, side, **inputs)` asks the network anew for one side of another x, and gives it further inputs.
+    """
+
+    x: Tensor
+    sigma: float | Tensor
+    cfg: float
+    clean: Tensor
+    sides: Mapping[str, Tensor]
+    again: Callable[..., Tensor]
+
+
+class GuidanceRule(Protocol):
+    """A frozen value that changes what guidance leads to; a model carries such rules."""
+
+    @property
+    def two_sided(self) -> bool:
+        """Tell whether the negative conditioning is needed even at cfg 1."""
+        ...
+
+    @property
+    def prompts(self) -> Mapping[str, Conditioning]:
+        """Return further conditionings to compute, by names other than those of the two sides."""
+        ...
+
+    def __call__(self, moment: Moment, /) -> Tensor:
+        """Return the clean sample to go on with."""
         ...
 
 

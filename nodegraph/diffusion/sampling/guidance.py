@@ -7,13 +7,14 @@ that hold together; a step then is as few network calls as shapes allow, one for
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from nodegraph.diffusion.sampling.contract import Table
+from nodegraph.diffusion.sampling.contract import NEGATIVE, POSITIVE, GuidanceRule, Moment, Table
 from nodegraph.diffusion.sampling.denoiser import ConditionalDenoiser
 from nodegraph.diffusion.sampling.regions import Box, box_of, crop, on_grid, to_batch, weight_of, with_matching_areas
 from nodegraph.diffusion.values import Conditioning, ConditioningEntry
@@ -28,7 +29,7 @@ NO_WEIGHT = 1e-37
 class _Part:
     """A prompt ready to run: which side it is on, its inputs (B, ...), where and while which levels it holds."""
 
-    negative: bool
+    side: str
     inputs: Mapping[str, Tensor]
     box: Box | None
     weight: float | Tensor
@@ -40,7 +41,7 @@ class _Part:
 class _Share:
     """How the clean sample of a part enters the sum of its side."""
 
-    negative: bool
+    side: str
     box: Box | None
     weight: float | Tensor
 
@@ -53,12 +54,73 @@ class _Call:
     inputs: Mapping[str, Tensor]
 
 
+class Sides:
+    """The clean samples that several conditionings, the sides, lead to, by name.
+
+    Built for samples like `like` (B, C, h, w); embeddings are moved to its device in the precision `dtype`. The areas
+    of the sides are matched, so that what is compared is the same crop.
+    """
+
+    def __init__(
+        self,
+        denoise: ConditionalDenoiser,
+        sides: Mapping[str, Conditioning],
+        *,
+        table: Table,
+        like: Tensor,
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
+        self._denoise, self._like = denoise, like
+        height, width = like.shape[-2:]
+        placed = {
+            name: tuple(on_grid(entry, height, width) for entry in conditioning.entries)
+            for name, conditioning in sides.items()
+        }
+        self._parts = []
+        for name, entries in placed.items():
+            for other, others in placed.items():
+                entries = entries if other == name else with_matching_areas(entries, others)
+            self._parts += [_part(entry, name, table, like, dtype) for entry in entries]
+        self._plans: dict[tuple[int, ...], list[_Call]] = {}
+
+    def __call__(self, x: Tensor, sigma: float | Tensor, names: Iterable[str], **inputs: Any) -> dict[str, Tensor]:
+        """Return the sides' clean samples, zero where no prompt holds at the largest `sigma`.
+
+        `inputs` are given to the network beside the prompts' own.
+        """
+        names = tuple(names)
+        sums: dict[str, Tensor] = {}
+        for call in self._plan(highest(sigma), names):
+            crops = [crop(x, share.box) for share in call.shares]
+            several = sigma.repeat(len(crops)) if isinstance(sigma, Tensor) and sigma.ndim else sigma
+            joined = torch.cat(crops) if len(crops) > 1 else crops[0]
+            cleans = self._denoise(joined, several, **call.inputs, **inputs)
+            for share, clean in zip(call.shares, cleans.chunk(len(crops)), strict=True):
+                sums[share.side] = _added(sums.get(share.side), clean, share, x)
+        return {name: sums[name] if name in sums else torch.zeros_like(x) for name in names}
+
+    def _plan(self, sigma: float, names: tuple[str, ...]) -> list[_Call]:
+        """Return the calls for the parts of the sides that hold at `sigma`."""
+        active = tuple(
+            i for i, part in enumerate(self._parts) if part.side in names and part.lowest <= sigma <= part.highest
+        )
+        if active not in self._plans:
+            parts = [self._parts[i] for i in active]
+            sides = [[part for part in parts if part.side == name] for name in dict.fromkeys(p.side for p in parts)]
+            shares = [share for side in sides for share in _shares(side, self._like)]
+            self._plans[active] = [
+                _Call(tuple(shares[i] for i in group), _joined([parts[i].inputs for i in group]))
+                for group in _groups(parts)
+            ]
+        return self._plans[active]
+
+
 class Guided:
     """A denoiser guided towards one conditioning and away from another with the strength `cfg`.
 
-    Built for samples like `like` (B, C, h, w); embeddings are moved to its device in the precision `dtype`. At cfg 1
-    the negative conditioning is not computed; its areas are matched all the same. `rescale` is the share of the
-    rescaling that keeps the contrast of the positive prediction (Lin et al. 2023, section 3.4).
+    Built for samples like `like` (B, C, h, w). At cfg 1 the negative conditioning is not computed unless it is asked
+    for. `rules` change what guidance leads to, one after the other; `start` and `end` are the shares of sampling
+    between which there is guidance at all.
     """
 
     def __init__(
@@ -71,51 +133,51 @@ class Guided:
         table: Table,
         like: Tensor,
         dtype: torch.dtype = torch.float32,
-        rescale: float = 0.0,
+        rules: Sequence[GuidanceRule] = (),
+        start: float = 0.0,
+        end: float = 1.0,
     ) -> None:
-        self._denoise, self._cfg, self._rescale, self._like = denoise, cfg, rescale, like
-        self._one_sided = math.isclose(cfg, 1.0)
-        height, width = like.shape[-2:]
-        wanted = tuple(on_grid(entry, height, width) for entry in positive.entries)
-        unwanted = tuple(on_grid(entry, height, width) for entry in negative.entries)
-        followed = with_matching_areas(wanted, unwanted)
-        avoided = () if self._one_sided else with_matching_areas(unwanted, wanted)
-        self._parts = [_part(entry, False, table, like, dtype) for entry in followed]
-        self._parts += [_part(entry, True, table, like, dtype) for entry in avoided]
-        self._plans: dict[tuple[int, ...], list[_Call]] = {}
+        self._cfg, self._rules = cfg, tuple(rules)
+        self._further = {name: prompt for rule in rules for name, prompt in rule.prompts.items()}
+        sides = {POSITIVE: positive, NEGATIVE: negative, **self._further}
+        self._sides = Sides(denoise, sides, table=table, like=like, dtype=dtype)
+        self._highest, self._lowest = table.percent_to_sigma(start), table.percent_to_sigma(end)
 
     def __call__(self, x: Tensor, sigma: float | Tensor, /) -> Tensor:
         """Return the clean sample; the prompts that hold are chosen by the largest `sigma`."""
-        sides: list[Tensor | None] = [None, None]
-        for call in self._plan(float(sigma.max()) if isinstance(sigma, Tensor) else sigma):
-            crops = [crop(x, share.box) for share in call.shares]
-            several = sigma.repeat(len(crops)) if isinstance(sigma, Tensor) and sigma.ndim else sigma
-            cleans = self._denoise(torch.cat(crops) if len(crops) > 1 else crops[0], several, **call.inputs)
-            for share, clean in zip(call.shares, cleans.chunk(len(crops)), strict=True):
-                sides[share.negative] = _added(sides[share.negative], clean, share, x)
-        positive, negative = (torch.zeros_like(x) if side is None else side for side in sides)
-        if self._one_sided:
-            return positive
-        guided = torch.add(negative, positive - negative, alpha=self._cfg)
-        if not self._rescale:
-            return guided
-        return _rescaled(x, sigma, positive, guided, self._rescale)
+        return self._clean(x, sigma, ())[0]
 
-    def _plan(self, sigma: float) -> list[_Call]:
-        """Return the calls for the parts that hold at `sigma`."""
-        active = tuple(i for i, part in enumerate(self._parts) if part.lowest <= sigma <= part.highest)
-        if active not in self._plans:
-            parts = [self._parts[i] for i in active]
-            sides = ([part for part in parts if not part.negative], [part for part in parts if part.negative])
-            shares = [share for side in sides for share in _shares(side, self._like)]
-            self._plans[active] = [
-                _Call(tuple(shares[i] for i in group), _joined([parts[i].inputs for i in group]))
-                for group in _groups(parts)
-            ]
-        return self._plans[active]
+    def both(self, x: Tensor, sigma: float | Tensor, /) -> tuple[Tensor, Tensor]:
+        """Return the clean sample and that of the negative conditioning, which is computed at any cfg."""
+        clean, sides = self._clean(x, sigma, (NEGATIVE,))
+        return clean, sides[NEGATIVE]
+
+    def _clean(self, x: Tensor, sigma: float | Tensor, wanted: tuple[str, ...]) -> tuple[Tensor, Mapping[str, Tensor]]:
+        guided = self._lowest <= highest(sigma) <= self._highest
+        rules = self._rules if guided else ()
+        cfg = self._cfg if guided else 1.0
+        one_sided = math.isclose(cfg, 1.0)
+        if not one_sided or any(rule.two_sided for rule in rules):
+            wanted = (NEGATIVE,)
+        sides = self._sides(x, sigma, (POSITIVE, *wanted, *(self._further if guided else ())))
+        clean = sides[POSITIVE]
+        if not one_sided:
+            clean = torch.add(sides[NEGATIVE], clean - sides[NEGATIVE], alpha=cfg)
+
+        def again(x: Tensor, side: str, **inputs: Any) -> Tensor:
+            return self._sides(x, sigma, (side,), **inputs)[side]
+
+        for rule in rules:
+            clean = rule(Moment(x, sigma, cfg, clean, sides, again))
+        return clean, sides
 
 
-def _part(entry: ConditioningEntry, negative: bool, table: Table, like: Tensor, dtype: torch.dtype) -> _Part:
+def highest(sigma: float | Tensor) -> float:
+    """Return the largest of some levels."""
+    return float(sigma.max()) if isinstance(sigma, Tensor) else sigma
+
+
+def _part(entry: ConditioningEntry, side: str, table: Table, like: Tensor, dtype: torch.dtype) -> _Part:
     batch, _, height, width = like.shape
     box = box_of(entry.area, height, width)
     weight = weight_of(entry, box, height, width)
@@ -128,18 +190,18 @@ def _part(entry: ConditioningEntry, negative: bool, table: Table, like: Tensor, 
     if "concat" in inputs:
         inputs["concat"] = crop(inputs["concat"], box)
     highest, lowest = table.percent_to_sigma(entry.start), table.percent_to_sigma(entry.end)
-    return _Part(negative, inputs, box, weight, highest, lowest)
+    return _Part(side, inputs, box, weight, highest, lowest)
 
 
 def _shares(parts: Sequence[_Part], like: Tensor) -> list[_Share]:
     """Return each part's share in the weighted mean of its side."""
     if all(part.box is None and isinstance(part.weight, float) for part in parts):
         total = sum(part.weight for part in parts) + NO_WEIGHT
-        return [_Share(part.negative, None, part.weight / total) for part in parts]
+        return [_Share(part.side, None, part.weight / total) for part in parts]
     total = torch.full((like.shape[0], 1, *like.shape[-2:]), NO_WEIGHT, device=like.device)
     for part in parts:
         crop(total, part.box).add_(part.weight)
-    return [_Share(part.negative, part.box, part.weight / crop(total, part.box)) for part in parts]
+    return [_Share(part.side, part.box, part.weight / crop(total, part.box)) for part in parts]
 
 
 def _groups(parts: Sequence[_Part]) -> list[list[int]]:
@@ -191,15 +253,3 @@ def _added(total: Tensor | None, clean: Tensor, share: _Share, like: Tensor) -> 
     total = torch.zeros_like(like) if total is None else total.clone()
     crop(total, share.box).add_(clean)
     return total
-
-
-def _rescaled(x: Tensor, sigma: float | Tensor, positive: Tensor, guided: Tensor, share: float) -> Tensor:
-    """Pull the guided sample's contrast, as a velocity, towards the positive one's (Lin et al. 2023, eq. 14 to 16)."""
-    level = sigma.to(x).reshape(-1, 1, 1, 1) if isinstance(sigma, Tensor) else sigma
-    scale = (level**2 + 1) ** 0.5
-    noisy = x / scale**2
-    of_positive, of_guided = (noisy - positive) * (scale / level), (noisy - guided) * (scale / level)
-    dims = (1, 2, 3)
-    contrast = of_positive.std(dim=dims, keepdim=True) / of_guided.std(dim=dims, keepdim=True)
-    velocity = of_guided * (share * contrast + (1 - share))
-    return noisy - velocity * (level / scale)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from nodegraph.diffusion.sampling.brownian import BrownianTree
+from nodegraph.diffusion.values import Latent, Noise
 
 SEEDS = 1 << 64
 """Seeds are 0 .. SEEDS - 1."""
@@ -45,6 +46,14 @@ def initial_noise(
         if index in wanted:
             drawn[index] = sample
     return torch.cat([drawn[index] for index in batch_index])
+
+
+def noise_for(noise: Noise, latent: Latent) -> Tensor:
+    """Return the noise (B, C, h, w) that a sampling of `latent` starts from, on the CPU; zeros where it is silent."""
+    samples = latent.samples
+    if noise.silent:
+        return torch.zeros_like(samples)
+    return initial_noise(samples.shape, noise.seed, latent.batch_index, samples.dtype)
 
 
 class GaussianNoise:

@@ -52,7 +52,9 @@ class DiffusionTable:
 
     def __init__(self, schedule: DiffusionSchedule) -> None:
         product = alphas_cumprod(schedule)
-        sigmas = ((1 - product) / product).sqrt()
+        sigmas = ((1 - product) / product).sqrt().flip(0)[:: schedule.stride].flip(0)
+        self._stride, self._last = schedule.stride, schedule.steps - 1
+        self._first = self._last - (len(sigmas) - 1) * self._stride  # the first step that the network knows
         self.sigmas = sigmas.float()
         self._logs = sigmas.log().float()
         self.sigma_min = float(self.sigmas[0])
@@ -60,20 +62,22 @@ class DiffusionTable:
 
     def sigma(self, timestep: float | Tensor) -> Tensor:
         """Return the level at a training step, interpolated in the logarithm between two."""
-        t = torch.as_tensor(timestep, dtype=torch.float32).clamp(0, len(self.sigmas) - 1)
+        t = (torch.as_tensor(timestep, dtype=torch.float32) - self._first) / self._stride
+        t = t.clamp(0, len(self.sigmas) - 1)
         share, below, above = t.frac(), t.floor().long(), t.ceil().long()
         return ((1 - share) * self._logs[below] + share * self._logs[above]).exp()
 
     def timestep(self, sigma: float | Tensor) -> Tensor:
         """Return the number of the training step with the nearest logarithm, as float32."""
         logs = torch.as_tensor(sigma, dtype=torch.float32).log()
-        return (logs[..., None] - self._logs.to(logs.device)).abs().argmin(dim=-1).float()
+        nearest = (logs[..., None] - self._logs.to(logs.device)).abs().argmin(dim=-1)
+        return (nearest * self._stride + self._first).float()
 
     def percent_to_sigma(self, percent: float) -> float:
         """Return the level at a share of sampling done; beyond all levels at 0, none at 1."""
         if percent <= 0:
             return BEYOND_ALL_NOISE
-        return 0.0 if percent >= 1 else float(self.sigma((1 - percent) * (len(self.sigmas) - 1)))
+        return 0.0 if percent >= 1 else float(self.sigma((1 - percent) * self._last))
 
 
 class FlowTable:

@@ -99,8 +99,8 @@ class Scale(nn.Module):
 
 
 def test_a_model_runs_in_the_precision_of_its_weights() -> None:
-    assert denoiser_of(Model(Placed(Scale()))).dtype == torch.float32
-    assert denoiser_of(Model(Placed(Scale().bfloat16()))).dtype == torch.bfloat16
+    assert denoiser_of(Model(Placed(Scale())), Scale()).dtype == torch.float32
+    assert denoiser_of(Model(Placed(Scale().bfloat16())), Scale()).dtype == torch.bfloat16
 
 
 def test_the_path_follows_the_prediction() -> None:

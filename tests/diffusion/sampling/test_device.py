@@ -7,7 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from nodegraph.diffusion.registry import sampler_names
-from nodegraph.diffusion.sampling.ksampler import Sampling, sample
+from nodegraph.diffusion.sampling.ksampler import sample
+from nodegraph.diffusion.sampling.run import Sampling
 from nodegraph.diffusion.values import Conditioning, ConditioningEntry, Latent, Model, Placed
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from nodegraph.diffusion.sampling.guidance import Guided
+from nodegraph.diffusion.sampling.rules import Rescale
 from nodegraph.diffusion.sampling.tables import table_of
 from nodegraph.diffusion.values import Area, Conditioning, ConditioningEntry, DiffusionSchedule
 
@@ -37,7 +38,7 @@ def guided(
     positive: Conditioning, negative: Conditioning, cfg: float, sigma: float | Tensor = 1.0, rescale: float = 0.0
 ) -> tuple[Tensor, Painter]:
     painter = Painter()
-    denoise = Guided(painter, positive, negative, cfg, table=TABLE, like=X, rescale=rescale)
+    denoise = Guided(painter, positive, negative, cfg, table=TABLE, like=X, rules=(Rescale(rescale),))
     return denoise(X, sigma), painter
 
 
@@ -208,8 +209,10 @@ def test_rescaling_brings_the_contrast_back_to_the_positive_prediction(share: fl
 
     sides = prompts(entry(1.0)), prompts(entry(0.0))
     plain = Guided(denoise, *sides, 7.0, table=TABLE, like=x)(x, sigma)
-    mixed = Guided(denoise, *sides, 7.0, table=TABLE, like=x, rescale=share)(x, sigma)
+    mixed = Guided(denoise, *sides, 7.0, table=TABLE, like=x, rules=(Rescale(share),))(x, sigma)
     wanted = share * velocity(pictures[1.0]).std() + (1 - share) * velocity(plain).std()
     torch.testing.assert_close(velocity(mixed).std(), wanted)
     levels = torch.tensor([sigma])
-    torch.testing.assert_close(Guided(denoise, *sides, 7.0, table=TABLE, like=x, rescale=share)(x, levels), mixed)
+    torch.testing.assert_close(
+        Guided(denoise, *sides, 7.0, table=TABLE, like=x, rules=(Rescale(share),))(x, levels), mixed
+    )

@@ -11,8 +11,9 @@ from torch import Tensor, nn
 
 from nodegraph.diffusion.registry import Sampler, Scheduler, get_sampler, get_scheduler, sampler_names
 from nodegraph.diffusion.sampling.contract import Denoiser, Step, Table
-from nodegraph.diffusion.sampling.ksampler import Sampling, noise_levels, sample
+from nodegraph.diffusion.sampling.ksampler import noise_levels, sample
 from nodegraph.diffusion.sampling.noise import initial_noise
+from nodegraph.diffusion.sampling.run import Sampling
 from nodegraph.diffusion.sampling.tables import table_of
 from nodegraph.diffusion.values import (
     Conditioning,
