@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from uuid import uuid4
 
@@ -15,9 +17,11 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from nodegraph.diffusion.values import DiffusionSchedule, Prediction
-from nodegraph.diffusion.weights.family import Config, Family
+from nodegraph.diffusion.weights.family import Config, Family, Part
 from nodegraph.diffusion.weights.hints import KEY, Schedule, schedule_values
 from nodegraph.diffusion.weights.layouts.sd1 import SD1
+from nodegraph.diffusion.weights.store import Weights
+from nodegraph.diffusion.weights.stream import Entry, Tell, save_streamed, weights_entries
 
 
 def save_checkpoint(
@@ -40,19 +44,67 @@ def save_checkpoint(
     if networks.keys() != names:
         raise ValueError(f"got the parts {sorted(networks)}, expected {sorted(names)}")
     tensors: dict[str, Tensor] = {}
+    for part in family.parts:
+        for key, tensor in networks[part.name].state_dict().items():
+            tensors[_name(part, key)] = _stored(key, tensor, dtype)
+    configs: dict[str, Config] = {name: network.config for name, network in networks.items()}
+    write_file(path, tensors, _metadata(family, configs, prediction, schedule, about))
+    return path
+
+
+def save_weights(
+    path: Path,
+    weights: Mapping[str, Weights],
+    configs: Mapping[str, Config],
+    *,
+    family: Family = SD1,
+    dtype: torch.dtype | None = torch.float16,
+    prediction: Prediction = "eps",
+    schedule: Schedule | None = None,
+    about: Mapping[str, str] | None = None,
+    tell: Tell | None = None,
+) -> Path:
+    """Write weights, by part, as a single safetensors file, reading or making one tensor at a time; return its path.
+
+    `configs` are those of the parts' networks; parts may be left out. None as `dtype` keeps each tensor's precision.
+    Otherwise it is as `save_checkpoint`.
+    """
+    parts = [part for part in family.parts if part.name in weights]
+    if not weights or len(parts) < len(weights) or not weights.keys() <= configs.keys():
+        raise ValueError(f"got the parts {sorted(weights)}, expected some of {sorted(configs)}")
+    with ExitStack() as stack:
+        entries: list[Entry] = []
+        for part in parts:
+            stored = weights[part.name]
+            reader = stack.enter_context(stored.opened())
+            entries += weights_entries(stored, reader, dtype, partial(_name, part))
+        metadata = _metadata(family, {part.name: configs[part.name] for part in parts}, prediction, schedule, about)
+        return save_streamed(path, entries, metadata, tell=tell)
+
+
+def _name(part: Part, key: str) -> str:
+    """Return the name in a file of a tensor under our names."""
+    stored, ours = part.prefixes[0]
+    return stored + key.removeprefix(ours)
+
+
+def _metadata(
+    family: Family,
+    configs: Mapping[str, Config],
+    prediction: Prediction,
+    schedule: Schedule | None,
+    about: Mapping[str, str] | None,
+) -> dict[str, str]:
+    """Return what shapes cannot tell; one entry only, as safetensors writes several in random order."""
     settings: dict[str, object] = {"family": family.name, "prediction": prediction}
     settings["schedule"] = schedule_values(schedule or DiffusionSchedule())
     for part in family.parts:
-        stored, ours = part.prefixes[0]
-        for key, tensor in networks[part.name].state_dict().items():
-            tensors[stored + key.removeprefix(ours)] = _stored(key, tensor, dtype)
-        config: Config = networks[part.name].config
-        settings[part.name] = {name: value for name, value in asdict(config).items() if name in part.settings}
+        if part.name in configs:
+            values = asdict(configs[part.name])
+            settings[part.name] = {name: value for name, value in values.items() if name in part.settings}
     if about:
         settings["about"] = dict(about)
-    # One entry only: safetensors writes several in random order, and equal weights should be equal files.
-    write_file(path, tensors, {KEY: json.dumps(settings, sort_keys=True)})
-    return path
+    return {KEY: json.dumps(settings, sort_keys=True)}
 
 
 def write_file(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:

@@ -31,16 +31,16 @@ def close(got: Tensor, expected: Array) -> None:
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("share", [0.0, 0.3, 1.0, 1.5])
 def test_sums_and_differences(shape: tuple[int, ...], share: float) -> None:
-    tensors = [random(shape, seed) for seed in range(3)]
-    before = [tensor.clone() for tensor in tensors]
-    a, b, c = arrays(*tensors)
-    close(formulas.weighted_sum(tensors[0], tensors[1], share), a * (1 - share) + b * share)
-    close(formulas.add_difference(*tensors, share), a + share * (b - c))
+    one, two, three = (random(shape, seed) for seed in range(3))
+    before = [tensor.clone() for tensor in (one, two, three)]
+    a, b, c = arrays(one, two, three)
+    close(formulas.weighted_sum(one, two, share), a * (1 - share) + b * share)
+    close(formulas.add_difference(one, two, three, share), a + share * (b - c))
     with np.errstate(divide="ignore", invalid="ignore"):
         scale = np.abs(b - a) / (np.abs(b - c) + np.abs(b - a))
     expected = a + np.sign(b - c) * np.nan_to_num(scale) * np.abs(b - c) * share * 1.8
-    close(formulas.train_difference(*tensors, share), expected)
-    assert all(torch.equal(tensor, old) for tensor, old in zip(tensors, before, strict=True))
+    close(formulas.train_difference(one, two, three, share), expected)
+    assert all(torch.equal(tensor, old) for tensor, old in zip((one, two, three), before, strict=True))
 
 
 def test_train_difference_adds_nothing_where_nothing_was_learned() -> None:
