@@ -36,7 +36,7 @@ class Matched:
 
     `fitted` are the names of the file's tensors that are used; `unfitted` the layers that are not, each with the
     reason; `elsewhere` the layers of parts that were not asked for. `family` is the title of the family that the
-    adapter was made for, None where nothing tells.
+    adapter was made for, None where nothing tells; `shapes` are those of the model's tensors.
     """
 
     path: Path
@@ -46,6 +46,7 @@ class Matched:
     elsewhere: tuple[str, ...]
     family: str | None
     metadata: Mapping[str, str]
+    shapes: Shapes
 
     @cached_property
     def layers(self) -> int:
@@ -91,9 +92,8 @@ def match(adapter: Adapter, shapes: Shapes) -> Matched:
             fitted += layer.keys
         else:
             unfitted[layer.name] = problem
-    return Matched(
-        adapter.path, entries, tuple(fitted), unfitted, tuple(elsewhere), family_of(adapter), adapter.metadata
-    )
+    family = family_of(adapter)
+    return Matched(adapter.path, entries, tuple(fitted), unfitted, tuple(elsewhere), family, adapter.metadata, shapes)
 
 
 def family_of(adapter: Adapter) -> str | None:
