@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import Field
 
 from nodegraph import Step, Widget, node
-from nodegraph.diffusion.values import Latent, LatentOperation, Mask
+from nodegraph.diffusion.values import Latent, LatentOperation, Mask, Model
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -160,6 +160,15 @@ def latent_composite_masked(
 def latent_apply_operation(samples: Latent, operation: LatentOperation) -> Latent:
     """Change latents by an operation."""
     return replace(samples, samples=operation.function(samples.samples))
+
+
+@node("LatentApplyOperationCFG", category="latent/advanced/operations")
+def latent_apply_operation_cfg(model: Model, operation: LatentOperation) -> Model:
+    """Change by an operation, at each step, what leads away from the negative prompt and towards the positive one."""
+    from nodegraph.diffusion.sampling.operations import Operated
+    from nodegraph.diffusion.sampling.rules import with_rule
+
+    return with_rule(model, Operated(operation), first=True)
 
 
 @node("LatentOperationTonemapReinhard", category="latent/advanced/operations")

@@ -25,5 +25,10 @@ def image_upscale_with_model(context: Context, upscale_model: UpscaleModel, imag
     from nodegraph.diffusion.upscaling import upscaled
 
     with upscale_model.network.lend() as network, interruptible(network, context.check_cancelled, convolutions=True):
-        pixels = upscaled(upscale_model, image.pixels, tell=lambda done, total: context.progress(done, total, "tiles"))
+        pixels = upscaled(
+            upscale_model,
+            image.pixels,
+            tell=lambda done, total: context.progress(done, total, "tiles"),
+            told=lambda message: context.progress(0, 1, message),
+        )
     return Image(pixels, image.origins)

@@ -4,10 +4,21 @@ from __future__ import annotations
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from nodegraph.diffusion.sampling.ksampler import sample
 from nodegraph.diffusion.sampling.noise import initial_noise
-from nodegraph.diffusion.values import Latent, Mask, Origin
+from nodegraph.diffusion.values import (
+    Conditioning,
+    ConditioningEntry,
+    Latent,
+    LatentFormat,
+    LatentOperation,
+    Mask,
+    Model,
+    Origin,
+    Placed,
+)
 from nodegraph.nodes import latent_operations as nodes
 
 
@@ -130,3 +141,22 @@ def test_operations_are_made_and_applied() -> None:
     sharp = nodes.latent_apply_operation(latent(), nodes.latent_operation_sharpen(2, 1.0, 0.0))
     assert torch.allclose(sharp.samples, latent().samples, atol=1e-4)
     assert sharp.origins == latent().origins
+
+
+class Towards(nn.Module):
+    """A network whose clean sample is what the prompt holds."""
+
+    def forward(self, x: Tensor, timestep: Tensor, context: Tensor) -> Tensor:
+        return context.mean((1, 2))[:, None, None, None].expand_as(x)
+
+
+@pytest.mark.parametrize(("cfg", "expected"), [(3.0, 1.0 + 3.0 * 2.0 * (5.0 - 1.0)), (1.0, 2.0 * 5.0)])
+def test_an_operation_changes_what_guidance_moves_along(cfg: float, expected: float) -> None:
+    model = Model(Placed(Towards()), prediction="x0", latent=LatentFormat(scale=1.0))
+    doubling = LatentOperation(lambda samples: samples * 2)
+    positive, negative = (Conditioning((ConditioningEntry(torch.full((1, 7, 8), value)),)) for value in (5.0, 1.0))
+    run = sample(
+        nodes.latent_apply_operation_cfg(model, doubling), positive, negative, latent(),
+        seed=1, steps=1, cfg=cfg, sampler="euler", scheduler="normal",
+    )  # fmt: skip
+    assert run.result().samples.mean().item() == pytest.approx(expected)
