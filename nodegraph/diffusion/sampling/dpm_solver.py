@@ -22,10 +22,9 @@ def dpm_fast(denoise: Denoiser, x: Tensor, sigmas: Levels) -> Iterator[Step]:
 
     Of the levels only the first, the last above 0 and their number count; x is left at the last, not made clean.
     """
-    visited = levels(sigmas)
-    high, low, calls = _ends(visited)
+    high, low, calls = _ends(levels(sigmas))
     if high == low:
-        yield from _clean(denoise, x, visited)
+        yield from _clean(denoise, x, high)
         return
     count = calls // 3 + 1
     orders = [3] * (count - 2) + [2, 1] if calls % 3 == 0 else [3] * (count - 1) + [calls % 3]
@@ -56,15 +55,11 @@ def dpm_adaptive(
 ) -> Iterator[Step]:
     """Go down in steps as large as the error allows, which two orders' difference tells (Lu et al. 2022).
 
-    Of the levels only the first and the last above 0 count. A step whose error is too large is tried again, smaller;
-    it is yielded all the same, with x as it was.
+    Of the levels only the first and the last above 0 count. A step with too large an error is yielded with x as it was.
     """
-    if order not in (2, 3):
-        raise ValueError(f"dpm_adaptive: got order {order}, expected 2 or 3")
-    visited = levels(sigmas)
-    high, low, _ = _ends(visited)
+    high, low, _ = _ends(levels(sigmas))
     if high == low:
-        yield from _clean(denoise, x, visited)
+        yield from _clean(denoise, x, high)
         return
     if high < low:
         raise ValueError(f"dpm_adaptive: got levels from {high} up to {low}, expected them to fall")
@@ -73,8 +68,7 @@ def dpm_adaptive(
     for _ in range(MOST_ATTEMPTS):
         lower = max(low, sigma * math.exp(-control.width))
         down = max(ancestral_levels(sigma, lower, eta)[0], low) if eta else lower
-        near = solver.first(down) if order == 2 else solver.second(down, 1 / 3)
-        far = solver.second(down) if order == 2 else solver.third(down)
+        near, far = solver.pair(down, order)
         allowed = torch.clamp(rtol * torch.maximum(near.abs(), before.abs()), min=atol)
         accepted = control.accept(float(((near - far) / allowed).square().mean().sqrt()))
         clean = solver.clean
@@ -114,6 +108,14 @@ class Solver:
         change = (part_way - self._denoise(part_way, middle)) / middle - self._eps
         return torch.add(self.first(lower), change, alpha=-lower / r_2 * (math.expm1(width) / width - 1))
 
+    def pair(self, lower: float, order: int) -> tuple[Tensor, Tensor]:
+        """Return x at `lower` by the order below, and by `order`, 2 or 3: their difference tells the error."""
+        if order not in (2, 3):
+            raise ValueError(f"order: got {order}, expected 2 or 3")
+        if order == 2:
+            return self.first(lower), self.second(lower)
+        return self.second(lower, 1 / 3), self.third(lower)
+
     def _change(self, lower: float, r: float) -> Tensor:
         """Return how the slope changes from here to the share `r` of the step."""
         if r not in self._ahead or self._ahead[r][0] != lower:
@@ -152,7 +154,7 @@ def _ends(visited: list[float]) -> tuple[float, float, int]:
     return visited[0], low, len(visited) - 1
 
 
-def _clean(denoise: Denoiser, x: Tensor, visited: list[float]) -> Iterator[Step]:
+def _clean(denoise: Denoiser, x: Tensor, sigma: float) -> Iterator[Step]:
     """Yield the one step of a run from a level straight to 0."""
-    clean = denoise(x, visited[0])
+    clean = denoise(x, sigma)
     yield Step(clean, clean, 0.0)

@@ -12,10 +12,20 @@ from nodegraph.diffusion.registry import Sampler, Scheduler, get_sampler, get_sc
 from nodegraph.diffusion.sampling.contract import Table
 from nodegraph.diffusion.sampling.run import Sampling, run, without_repeats
 from nodegraph.diffusion.sampling.tables import table_of
-from nodegraph.diffusion.values import Conditioning, Guider, Latent, Model, Noise
+from nodegraph.diffusion.values import (
+    Conditioning,
+    DiffusionSchedule,
+    EdmSchedule,
+    FlowSchedule,
+    Guider,
+    Latent,
+    Model,
+    Noise,
+)
 
 ALL_OF_IT = 0.9999
 """A share of denoising above this is a whole run."""
+_PLAIN = Sampler("", "")
 MOST_STEPS = 20_000
 """A longer schedule would only visit each level of training more often, and some take long to compute."""
 
@@ -51,6 +61,13 @@ def noise_levels(
         if force_full_denoise:
             levels[-1] = 0.0
     return without_repeats(levels[start_step:])
+
+
+def scheduled(
+    schedule: DiffusionSchedule | FlowSchedule | EdmSchedule, scheduler: str, steps: int, denoise: float = 1.0
+) -> list[float]:
+    """Return the levels of a scheduler for custom sampling, where no sampler leaves one out; `denoise` as above."""
+    return noise_levels(table_of(schedule), _PLAIN, get_scheduler(scheduler), steps, denoise=denoise)
 
 
 def _schedule(table: Table, sampler: Sampler, scheduler: Scheduler, steps: int) -> list[float]:

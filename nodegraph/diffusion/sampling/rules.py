@@ -16,10 +16,10 @@ SAMPLE = (1, 2, 3)
 """The dimensions of one sample."""
 
 
-def with_rule(model: Model, rule: GuidanceRule) -> Model:
-    """Return the model with a rule more, which takes the place of one of its kind."""
+def with_rule(model: Model, rule: GuidanceRule, *, first: bool = False) -> Model:
+    """Return the model with a rule more, which takes the place of one of its kind; `first`: before all others."""
     kept = [other for other in model.guidance if type(other) is not type(rule)]
-    return replace(model, guidance=(*kept, rule))
+    return replace(model, guidance=(rule, *kept) if first else (*kept, rule))
 
 
 class _Rule:

@@ -212,6 +212,18 @@ def noised_latent(path: Path, table: Table, clean: Tensor, noise: Tensor, sigma:
     return path.mix(clean, noise, sigma)
 
 
+@torch.no_grad()
+def with_noise(model: Model, latent: Latent, noise: Noise, levels: Sequence[float]) -> Latent:
+    """Return the latent with the noise between the first and the last level, or of the only one."""
+    if not levels:
+        return latent
+    latent = _fitted(latent, model.latent)
+    sigma = abs(levels[0] - levels[-1]) if len(levels) > 1 else levels[0]
+    clean = to_network(latent.samples.float(), model.latent)
+    x = path_of(model).mix(clean, noise_for(noise, latent).to(clean), sigma)
+    return replace(latent, samples=torch.nan_to_num(from_network(x, model.latent), posinf=0.0, neginf=0.0))
+
+
 def to_network(samples: Tensor, latent_format: LatentFormat) -> Tensor:
     """Return an autoencoder's latents as the network sees them; an empty, all-zero latent stays zero."""
     return (samples - latent_format.shift) * latent_format.scale if samples.any() else samples

@@ -17,10 +17,13 @@ from nodegraph.diffusion.sampling.samplers import Levels
 from nodegraph.diffusion.sampling.sde import finite_levels
 from nodegraph.diffusion.sampling.stochastic import reverse_spread
 
+NOISY = 0.2, 0.8
+"""The shares of sampling between which noise is added as a rule."""
+
 
 @dataclass(frozen=True)
 class _Options:
-    """How a run is done; `eta` is the noise ("tau") from `noise_start` to `noise_end`, shares of sampling done."""
+    """How a run is done; `eta` is the noise ("tau") at levels from `highest` to `lowest`."""
 
     predictor_order: int
     corrector_order: int
@@ -46,8 +49,7 @@ def sa_solver(
     path: Path = VARIANCE_EXPLODING,
     eta: float = 1.0,
     s_noise: float = 1.0,
-    sde_start_percent: float = 0.2,
-    sde_end_percent: float = 0.8,
+    interval: tuple[float, float] | None = None,
     predictor_order: int = 3,
     corrector_order: int = 4,
     use_pece: bool = False,
@@ -55,13 +57,11 @@ def sa_solver(
 ) -> Iterator[Step]:
     """Predict each level from the last clean samples, then correct it with the one seen there.
 
-    Noise is added only at levels between the two shares of sampling. With `use_pece` the model is asked again after
-    the correction.
+    Noise is added only at levels of the interval, high and low; as a rule those of 20 % to 80 % of sampling. With
+    `use_pece` the model is asked again after the correction.
     """
-    highest, lowest = table.percent_to_sigma(sde_start_percent), table.percent_to_sigma(sde_end_percent)
-    options = _Options(
-        predictor_order, corrector_order, use_pece, simple_order_2, eta, s_noise, highest=highest, lowest=lowest
-    )
+    highest, lowest = interval or (table.percent_to_sigma(share) for share in NOISY)
+    options = _Options(predictor_order, corrector_order, use_pece, simple_order_2, eta, s_noise, highest, lowest)
     return _run(denoise, x, finite_levels(path, sigmas), noise, path, options)
 
 

@@ -13,6 +13,7 @@ from nodegraph.diffusion.sampling.contract import Table
 from nodegraph.diffusion.sampling.quantile import beta_quantile
 
 NEAR_ZERO = 1e-5
+TURBO_STEPS = 10
 
 
 def normal(table: Table, steps: int) -> list[float]:
@@ -40,17 +41,14 @@ def ddim_uniform(table: Table, steps: int) -> list[float]:
     return [*table.sigmas[1::stride].flip(0).tolist(), 0.0]
 
 
-def karras(table: Table, steps: int, rho: float = 7.0) -> list[float]:
-    """Space the levels evenly after a power of 1 / rho (Karras et al. 2022, equation 5)."""
-    low, high = table.sigma_min ** (1 / rho), table.sigma_max ** (1 / rho)
-    levels = (high + torch.linspace(0, 1, steps) * (low - high)) ** rho
-    return [*levels.tolist(), 0.0]
+def karras(table: Table, steps: int) -> list[float]:
+    """Space the levels evenly after a power of 1/7 (Karras et al. 2022, equation 5)."""
+    return karras_levels(steps, table.sigma_max, table.sigma_min)
 
 
 def exponential(table: Table, steps: int) -> list[float]:
     """Space the logarithms of the levels evenly."""
-    levels = torch.linspace(math.log(table.sigma_max), math.log(table.sigma_min), steps).exp()
-    return [*levels.tolist(), 0.0]
+    return polyexponential_levels(steps, table.sigma_max, table.sigma_min)
 
 
 def beta(table: Table, steps: int, alpha: float = 0.6, beta: float = 0.6) -> list[float]:
@@ -76,6 +74,53 @@ def kl_optimal(table: Table, steps: int) -> list[float]:
     share = torch.linspace(0, 1, steps)
     levels = torch.tan(share * math.atan(table.sigma_min) + (1 - share) * math.atan(table.sigma_max))
     return [*levels.tolist(), 0.0]
+
+
+def karras_levels(steps: int, sigma_max: float, sigma_min: float, rho: float = 7.0) -> list[float]:
+    """Space the levels evenly after a power of 1 / rho (Karras et al. 2022, equation 5)."""
+    _check_range(sigma_max, sigma_min)
+    if rho <= 0:
+        raise ValueError(f"rho: got {rho}, expected more than 0")
+    low, high = sigma_min ** (1 / rho), sigma_max ** (1 / rho)
+    levels = (high + torch.linspace(0, 1, steps) * (low - high)) ** rho
+    return [*levels.tolist(), 0.0]
+
+
+def polyexponential_levels(steps: int, sigma_max: float, sigma_min: float, rho: float = 1.0) -> list[float]:
+    """Space a power of the logarithms of the levels evenly; at `rho` 1 the logarithms themselves."""
+    _check_range(sigma_max, sigma_min)
+    if rho == 1:
+        levels = torch.linspace(math.log(sigma_max), math.log(sigma_min), steps).exp()
+    else:
+        ramp = torch.linspace(1, 0, steps) ** rho
+        levels = torch.exp(ramp * (math.log(sigma_max) - math.log(sigma_min)) + math.log(sigma_min))
+    return [*levels.tolist(), 0.0]
+
+
+def laplace_levels(steps: int, sigma_max: float, sigma_min: float, mu: float = 0.0, beta: float = 0.5) -> list[float]:
+    """Place the logarithms of the levels at quantiles of a Laplace distribution (Hang et al. 2024), without a 0."""
+    _check_range(sigma_max, sigma_min)
+    x = torch.linspace(0, 1, steps)
+    quantiles = mu - beta * torch.sign(0.5 - x) * torch.log(1 - 2 * (0.5 - x).abs() + NEAR_ZERO)
+    return quantiles.exp().clamp(sigma_min, sigma_max).tolist()
+
+
+def vp_levels(steps: int, beta_d: float = 19.9, beta_min: float = 0.1, eps_s: float = 1e-3) -> list[float]:
+    """Space the times of a variance-preserving process evenly (Song et al. 2021)."""
+    t = torch.linspace(1, eps_s, steps)
+    return [*torch.sqrt(torch.exp(beta_d * t**2 / 2 + beta_min * t) - 1).tolist(), 0.0]
+
+
+def turbo_levels(table: Table, steps: int, denoise: float = 1.0) -> list[float]:
+    """Take of the ten steps that SD-Turbo knows `steps`, after leaving out the share that is not denoised."""
+    start = TURBO_STEPS - int(TURBO_STEPS * denoise)
+    times = torch.arange(TURBO_STEPS, 0, -1)[start : start + steps] * 100.0 - 1
+    return [*table.sigma(times).tolist(), 0.0]
+
+
+def _check_range(sigma_max: float, sigma_min: float) -> None:
+    if min(sigma_max, sigma_min) <= 0:
+        raise ValueError(f"sigma_max {sigma_max} and sigma_min {sigma_min}: expected both above 0")
 
 
 def _time_range(table: Table) -> tuple[float, float]:

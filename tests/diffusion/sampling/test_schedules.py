@@ -1,12 +1,21 @@
 """Schedulers against the levels that other programs visit."""
 
+import math
 from itertools import pairwise
 
 import pytest
 
 from nodegraph.diffusion.registry import get_scheduler, scheduler_names
 from nodegraph.diffusion.sampling.quantile import beta_cdf, beta_quantile
+from nodegraph.diffusion.sampling.schedules import (
+    karras_levels,
+    laplace_levels,
+    polyexponential_levels,
+    turbo_levels,
+    vp_levels,
+)
 from nodegraph.diffusion.sampling.tables import table_of
+from nodegraph.diffusion.sampling.tabulated import ModelType, align_your_steps, gits
 from nodegraph.diffusion.values import DiffusionSchedule, FlowSchedule
 
 SD = table_of(DiffusionSchedule())
@@ -92,3 +101,78 @@ def test_beta_quantiles_agree_with_scipy() -> None:
 def test_beta_quantile_refuses_what_is_no_probability(p: float, a: float) -> None:
     with pytest.raises(ValueError, match="expected 0 <= p <= 1"):
         beta_quantile(p, a, 0.6)
+
+
+@pytest.mark.parametrize(
+    ("rho", "wanted"), [(7.0, FIVE_STEPS["karras"]), (1.0, "14.6146 10.9683 7.3219 3.6755 .0292 0")]
+)
+def test_karras_levels_follow_a_power(rho: float, wanted: str) -> None:
+    assert karras_levels(5, 14.614642, 0.0291675, rho) == pytest.approx(numbers(wanted), abs=1e-4)
+
+
+def test_polyexponential_levels_follow_a_power_of_the_logarithm() -> None:
+    assert polyexponential_levels(5, 14.614642, 0.0291675) == pytest.approx(
+        numbers(FIVE_STEPS["exponential"]), abs=1e-4
+    )
+    levels = polyexponential_levels(3, math.e**2, 1.0, rho=2.0)
+    assert levels == pytest.approx([math.e**2, math.e**0.5, 1.0, 0.0])
+
+
+def test_laplace_levels_lie_around_their_middle_and_within_the_range() -> None:
+    levels = laplace_levels(5, 14.614642, 0.0291675, mu=0.5, beta=1.0)
+    wanted = [14.614642, math.exp(0.5 + math.log(2)), math.exp(0.5), math.exp(0.5 - math.log(2)), 0.0291675]
+    assert levels == pytest.approx(wanted, rel=1e-3)
+
+
+def test_vp_levels_are_those_of_the_process_at_even_times() -> None:
+    levels = vp_levels(3)
+    at = [math.sqrt(math.expm1(19.9 * t**2 / 2 + 0.1 * t)) for t in (1.0, 0.5005, 0.001)]
+    assert levels == pytest.approx([*at, 0.0], rel=1e-3)
+
+
+def test_turbo_levels_are_every_hundredth_training_step() -> None:
+    steps = [float(SD.sigma(t)) for t in (999.0, 899.0, 799.0)]
+    assert turbo_levels(SD, 1) == [steps[0], 0.0]
+    assert turbo_levels(SD, 3) == [*steps, 0.0]
+    assert turbo_levels(SD, 2, denoise=0.9) == [*steps[1:], 0.0]
+    assert turbo_levels(SD, 5, denoise=0.1) == [float(SD.sigma(99.0)), 0.0]
+
+
+def test_levels_at_or_below_zero_are_refused() -> None:
+    for levels in (karras_levels, polyexponential_levels, laplace_levels):
+        with pytest.raises(ValueError, match="expected both above 0"):
+            levels(5, 10.0, 0.0)
+    with pytest.raises(ValueError, match="rho: got 0"):
+        karras_levels(5, 10.0, 1.0, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("model", "first"),
+    [("SD1", [14.6146412293, 6.4745760956]), ("SDXL", [14.6146412293, 6.3184485287]), ("SVD", [700.0, 54.5])],
+)
+def test_align_your_steps_gives_its_table_for_ten_steps(model: ModelType, first: list[float]) -> None:
+    levels = align_your_steps(model, 10)
+    assert levels[:2] == first
+    assert len(levels) == 11
+    assert levels[-1] == 0.0
+
+
+def test_align_your_steps_goes_between_its_levels_by_their_logarithms() -> None:
+    ten, twenty = align_your_steps("SD1", 10), align_your_steps("SD1", 20)
+    assert twenty[:-1:2] == pytest.approx(ten[:-1])
+    assert twenty[1] == pytest.approx(math.sqrt(ten[0] * ten[1]))
+    assert align_your_steps("SD1", 10, denoise=0.3) == [*ten[-4:-1], 0.0]
+    assert align_your_steps("SD1", 10, denoise=0.0) == []
+
+
+def test_gits_gives_its_table() -> None:
+    assert gits(4) == [14.61464119, 2.36326, 0.921923, 0.36617, 0.0]
+    assert gits(10)[1:3] == [5.8552, 2.84485]
+    assert gits(10, denoise=0.2) == [0.198949, 0.0982453, 0.0]
+    forty = gits(40)
+    assert forty[:-1:2] == pytest.approx(gits(20)[:-1])
+    assert all(len(gits(steps)) == steps + 1 for steps in range(2, 45))
+    with pytest.raises(ValueError, match=r"coeff: got 1.3; there are levels for the coefficient 1.2 alone"):
+        gits(10, coeff=1.3)
+    with pytest.raises(ValueError, match="steps: got 1"):
+        gits(1)
