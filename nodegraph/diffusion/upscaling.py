@@ -45,9 +45,10 @@ def upscaled(
     Where memory runs out it goes on with smaller tiles, down to `SMALLEST`, which `told` hears of.
     """
     planes = with_channels(pixels, model.channels).movedim(-1, 1)
-    with torch.inference_mode(), model.network.lend() as network:
+    with model.network.lend() as network:
         weight = next(network.parameters())
 
+        @torch.inference_mode()
         def larger(part: Tensor) -> Tensor:
             out: Tensor = network(part.to(weight))
             return out
@@ -56,4 +57,4 @@ def upscaled(
             return tiled(larger, planes, Grid(side, min(OVERLAP, side // 4), 1, model.scale), tell=tell)
 
         out = in_smaller_tiles(run, tile, SMALLEST, told)
-    return out.clone().movedim(1, -1).clamp(0.0, 1.0).contiguous()
+    return out.clamp_(0.0, 1.0).movedim(1, -1).contiguous()

@@ -7,7 +7,7 @@ that hold together; a step then is as few network calls as shapes allow, one for
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -120,7 +120,7 @@ class Guided:
 
     Built for samples like `like` (B, C, h, w). At cfg 1 the negative conditioning is not computed unless it is asked
     for. `rules` change what guidance leads to, one after the other; `start` and `end` are the shares of sampling
-    between which there is guidance at all.
+    between which there is guidance at all. `prepare` is given each conditioning, those of the rules too.
     """
 
     def __init__(
@@ -136,11 +136,13 @@ class Guided:
         rules: Sequence[GuidanceRule] = (),
         start: float = 0.0,
         end: float = 1.0,
+        prepare: Callable[[Conditioning], Conditioning] = lambda conditioning: conditioning,
     ) -> None:
         self._cfg, self._rules = cfg, tuple(rules)
         self._further = {name: prompt for rule in rules for name, prompt in rule.prompts.items()}
         sides = {POSITIVE: positive, NEGATIVE: negative, **self._further}
-        self._sides = Sides(denoise, sides, table=table, like=like, dtype=dtype)
+        ready = {name: prepare(conditioning) for name, conditioning in sides.items()}
+        self._sides = Sides(denoise, ready, table=table, like=like, dtype=dtype)
         self._highest, self._lowest = table.percent_to_sigma(start), table.percent_to_sigma(end)
 
     def __call__(self, x: Tensor, sigma: float | Tensor, /) -> Tensor:

@@ -185,8 +185,8 @@ def _denoiser(
     network = denoiser_of(model, module)
     guided = Guided(
         network,
-        with_concat(guider.positive, model, latent, clean),
-        with_concat(guider.negative, model, latent, clean),
+        guider.positive,
+        guider.negative,
         guider.cfg,
         table=network.table,
         like=clean,
@@ -194,6 +194,7 @@ def _denoiser(
         rules=model.guidance,
         start=model.guidance_start,
         end=model.guidance_end,
+        prepare=lambda conditioning: with_concat(conditioning, model, latent, clean),
     )
     if latent.noise_mask is None:
         return guided

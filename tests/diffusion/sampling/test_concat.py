@@ -12,6 +12,7 @@ from nodegraph.diffusion.inpainting import LATENT, MASK, shown
 from nodegraph.diffusion.loading import concat_of
 from nodegraph.diffusion.sampling.concat import GREY, with_concat
 from nodegraph.diffusion.sampling.ksampler import sample
+from nodegraph.diffusion.sampling.rules import PerpNeg, with_rule
 from nodegraph.diffusion.values import Area, Conditioning, ConditioningEntry, Latent, Model, Placed
 
 Kind = Literal["", "inpaint", "image"]
@@ -91,6 +92,15 @@ def test_instruct_pix2pix_sees_the_picture_unscaled_at_the_size_of_the_latent() 
 def test_other_models_pass_over_both() -> None:
     seen = run("", shown(prompt(), samples(), torch.ones(1, 8, 8)), Latent(samples()))
     assert [tuple(x.shape) for x in seen] == [(2, 4, 8, 8)] * 2
+
+
+def test_prompts_of_rules_are_shown_the_same() -> None:
+    network = Watching()
+    model = with_rule(Model(Placed(network), concat="inpaint"), PerpNeg(prompt()))
+    latent = Latent(samples(), noise_mask=torch.ones(1, 8, 8))
+    run = sample(model, prompt(), prompt(), latent, seed=1, steps=1, cfg=5.0, sampler="euler", scheduler="normal")
+    run.result()
+    assert [tuple(x.shape) for x in network.seen] == [(3, 9, 8, 8)]
 
 
 def test_a_prompt_for_an_area_sees_that_part_of_the_picture() -> None:
