@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -12,6 +12,8 @@ from torch import Tensor
 SAME_DIRECTION = 0.9995
 """Cosine from which a straight line stands for the arc, as is usual for SLERP of weights."""
 TRAIN_DIFFERENCE_GAIN = 1.8
+PIECE = 2**22
+"""Elements that are merged at once; what is drawn at random hangs on it."""
 
 
 def weighted_sum(a: Tensor, b: Tensor, share: float) -> Tensor:
@@ -58,8 +60,8 @@ def ties(
     Of each difference to the base the share `density` of the largest is kept. `normalize` divides by the sum of the
     weights that agree.
     """
-    differences = [trimmed(one - base, density) for one in tuned]
-    return base + scale * _summed(differences, weights, elect=True, normalize=normalize)
+    kept = [largest(one - base, density).flatten() for one in tuned]
+    return _merged(base, tuned, weights, [one.__getitem__ for one in kept], scale, elect=True, normalize=normalize)
 
 
 def dare(
@@ -80,38 +82,66 @@ def dare(
     What is dropped is drawn on the CPU by seed, name of the tensor and place of the model. `elect` lets the signs
     be elected as `ties` does.
     """
-    differences = []
-    for place, one in enumerate(tuned):
-        kept = _drawn(base, density, seed, name, place)
-        differences.append((one - base) * kept / (density if rescale else 1.0))
-    return base + scale * _summed(differences, weights, elect=elect, normalize=normalize)
+    drawn = [_Draws(density, seed, name, place) for place in range(len(tuned))]
+    factor = scale / density if rescale else scale
+    return _merged(base, tuned, weights, drawn, factor, elect=elect, normalize=normalize)
 
 
-def trimmed(difference: Tensor, density: float) -> Tensor:
-    """Keep the share `density` of the elements that are largest by magnitude, at least one; the rest becomes 0."""
+def largest(difference: Tensor, density: float) -> Tensor:
+    """Return where the share `density` of the elements lies that is largest by magnitude, at least one.
+
+    Of equal ones the first are taken. `difference` is used up.
+    """
     size = difference.numel()
     keep = max(1, int(density * size))
     if keep >= size:
-        return difference
-    magnitude = difference.detach().abs().flatten()
-    least = float(np.partition(magnitude.cpu().numpy(), size - keep)[size - keep])
+        return torch.ones_like(difference, dtype=torch.bool)
+    magnitude = difference.abs_()
+    least = float(np.partition(magnitude.flatten().cpu().numpy(), size - keep)[size - keep])
     kept = magnitude > least
-    level = (magnitude == least).nonzero().flatten()[: keep - int(kept.sum())]
-    kept[level] = True
-    return torch.where(kept.reshape(difference.shape), difference, 0.0)
+    level = (magnitude == least).flatten().nonzero().flatten()[: keep - int(kept.sum())]
+    kept.view(-1)[level] = True
+    return kept
 
 
-def _summed(differences: Sequence[Tensor], weights: Sequence[float], *, elect: bool, normalize: bool) -> Tensor:
-    weighed = [difference * weight for difference, weight in zip(differences, weights, strict=True)]
+Kept = Callable[[slice], Tensor]
+"""From a stretch of a flattened tensor to which of its elements count; called in order."""
+
+
+def _merged(
+    base: Tensor,
+    tuned: Sequence[Tensor],
+    weights: Sequence[float],
+    kept: Sequence[Kept],
+    scale: float,
+    *,
+    elect: bool,
+    normalize: bool,
+) -> Tensor:
+    """Add to the base what is kept of the differences, piece by piece, so that it takes little memory besides."""
+    merged, flat = torch.empty_like(base), base.flatten()
+    others = [one.flatten() for one in tuned]
+    for start in range(0, len(flat), PIECE):
+        piece = slice(start, min(start + PIECE, len(flat)))
+        weighed = [
+            (one[piece] - flat[piece]) * here(piece).to(flat.device) * weight
+            for one, here, weight in zip(others, kept, weights, strict=True)
+        ]
+        total = _summed(weighed, weights, elect=elect, normalize=normalize)
+        merged.view(-1)[piece] = flat[piece] + scale * total
+    return merged
+
+
+def _summed(weighed: Sequence[Tensor], weights: Sequence[float], *, elect: bool, normalize: bool) -> Tensor:
     total = sum_of(weighed)
     if not elect and not normalize:
         return total
     sign = torch.where(total >= 0, 1.0, -1.0)
     agrees = [one.sign() == sign if elect else torch.ones_like(one, dtype=torch.bool) for one in weighed]
-    merged = sum_of([one * kept for one, kept in zip(weighed, agrees, strict=True)])
+    merged = sum_of([one * agreed for one, agreed in zip(weighed, agrees, strict=True)])
     if not normalize:
         return merged
-    divisor = sum_of([kept * weight for kept, weight in zip(agrees, weights, strict=True)])
+    divisor = sum_of([agreed * weight for agreed, weight in zip(agrees, weights, strict=True)])
     return torch.where(divisor.abs() > 1e-8, merged / divisor, merged)
 
 
@@ -123,7 +153,14 @@ def sum_of(tensors: Sequence[Tensor]) -> Tensor:
     return total
 
 
-def _drawn(like: Tensor, density: float, seed: int, name: str, place: int) -> Tensor:
-    digest = hashlib.sha256(f"{seed}/{place}/{name}".encode()).digest()
-    generator = torch.Generator().manual_seed(int.from_bytes(digest[:8], "little") >> 1)
-    return (torch.rand(like.shape, generator=generator) < density).to(like.device)
+class _Draws:
+    """Which elements are kept by chance, drawn on the CPU."""
+
+    def __init__(self, density: float, seed: int, name: str, place: int) -> None:
+        digest = hashlib.sha256(f"{seed}/{place}/{name}".encode()).digest()
+        self._density = density
+        self._generator = torch.Generator().manual_seed(int.from_bytes(digest[:8], "little") >> 1)
+
+    def __call__(self, piece: slice) -> Tensor:
+        """Draw for the next piece."""
+        return torch.rand(piece.stop - piece.start, generator=self._generator) < self._density

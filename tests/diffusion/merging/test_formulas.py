@@ -101,9 +101,18 @@ def test_ties(shape: tuple[int, ...], density: float, normalize: bool) -> None:
 
 def test_trimming_keeps_exactly_its_share_where_magnitudes_are_equal() -> None:
     difference = torch.tensor([1.0, -1.0, 1.0, 0.5, -1.0, 2.0, 0.0, 0.0])
-    assert torch.equal(formulas.trimmed(difference, 0.5), torch.tensor([1.0, -1.0, 1.0, 0, 0, 2, 0, 0]))
-    assert torch.equal(formulas.trimmed(difference, 1.0), difference)
-    assert torch.equal(formulas.trimmed(torch.zeros(4), 0.5), torch.zeros(4))
+    assert formulas.largest(difference.clone(), 0.5).tolist() == [True, True, True, False, False, True, False, False]
+    assert formulas.largest(difference.clone(), 1.0).all()
+    assert formulas.largest(torch.zeros(2, 2), 0.5).tolist() == [[True, True], [False, False]]
+
+
+def test_large_tensors_are_merged_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    base, tuned = random((30, 7), 0), [random((30, 7), 1), random((30, 7), 2)]
+    whole = formulas.ties(base, tuned, [1.0, 0.5], 0.4)
+    monkeypatch.setattr(formulas, "PIECE", 16)
+    assert torch.equal(formulas.ties(base, tuned, [1.0, 0.5], 0.4), whole)
+    changed = formulas.dare(base, tuned[:1], [1.0], 0.4, seed=0, name="a", rescale=False) - base
+    assert 0.25 < float((changed != 0).float().mean()) < 0.55
 
 
 @pytest.mark.parametrize("elect", [True, False])
