@@ -80,3 +80,19 @@ def test_an_edm_network_is_told_a_quarter_of_the_logarithm() -> None:
     assert float(table.timestep(math.e**2)) == pytest.approx(0.5)
     assert table.sigma(0.5) == pytest.approx(math.e**2)
     assert (table.sigma_min, table.sigma_max) == pytest.approx((0.002, 120.0), rel=1e-5)
+
+
+def test_a_distilled_network_knows_every_so_many_th_step() -> None:
+    whole, table = table_of(SD), table_of(DiffusionSchedule(stride=20))
+    assert torch.equal(table.sigmas, whole.sigmas[19::20])
+    assert table.timestep(table.sigmas).tolist() == [20.0 * i + 19 for i in range(50)]
+    assert table.sigma(torch.tensor([19.0, 999.0])).tolist() == pytest.approx([table.sigma_min, table.sigma_max])
+    assert float(table.sigma(5.0)) == pytest.approx(table.sigma_min)
+    assert float(table.sigma(49.0)) == pytest.approx(math.sqrt(float(whole.sigmas[39] * whole.sigmas[59])))
+    assert table.percent_to_sigma(0.5) == pytest.approx(whole.percent_to_sigma(0.5), rel=2e-3)
+
+
+@pytest.mark.parametrize("stride", [0, 1001])
+def test_a_stride_that_knows_no_step_is_refused(stride: int) -> None:
+    with pytest.raises(ValueError, match="expected a stride of 1 to 1000"):
+        DiffusionSchedule(stride=stride)
