@@ -25,11 +25,9 @@ def vae_encode_for_inpaint(
     The mask is grown by some pixels, so that the new part joins the old one without a seam.
     """
     from nodegraph.diffusion.inpainting import encoded_for_inpainting
-    from nodegraph.diffusion.interruption import interruptible
 
-    with vae.network.lend() as network, interruptible(network, context.check_cancelled, convolutions=True):
-        samples, noise_mask = encoded_for_inpainting(vae, pixels.pixels, mask.values, grow_mask_by)
-    return Latent(samples, noise_mask)
+    check = context.check_cancelled
+    return Latent(*encoded_for_inpainting(vae, pixels.pixels, mask.values, grow_mask_by, check))
 
 
 @node("InpaintModelConditioning", title="InpaintModelConditioning", category="conditioning/inpaint")
@@ -48,11 +46,9 @@ def inpaint_model_conditioning(
     """
     from nodegraph.diffusion.autoencoding import encode
     from nodegraph.diffusion.inpainting import masked, shown
-    from nodegraph.diffusion.interruption import interruptible
 
     parts = masked(vae, pixels.pixels, mask.values)
-    with vae.network.lend() as network, interruptible(network, context.check_cancelled, convolutions=True):
-        hidden, whole = encode(vae, parts.hidden), encode(vae, parts.pixels)
+    hidden, whole = (encode(vae, part, context.check_cancelled) for part in (parts.hidden, parts.pixels))
     latent = Latent(whole, parts.mask if noise_mask else None)
     return Shown(shown(positive, hidden, parts.mask), shown(negative, hidden, parts.mask), latent)
 
@@ -66,8 +62,6 @@ def instruct_pix_to_pix_conditioning(
 
     from nodegraph.diffusion.autoencoding import encode
     from nodegraph.diffusion.inpainting import shown
-    from nodegraph.diffusion.interruption import interruptible
 
-    with vae.network.lend() as network, interruptible(network, context.check_cancelled, convolutions=True):
-        picture = encode(vae, pixels.pixels)
+    picture = encode(vae, pixels.pixels, context.check_cancelled)
     return Shown(shown(positive, picture), shown(negative, picture), Latent(torch.zeros_like(picture)))

@@ -21,14 +21,13 @@ def upscale_model_loader(context: Context, model_name: Annotated[str, File("upsc
 @node("ImageUpscaleWithModel", title="Upscale Image (using Model)", category="image/upscaling")
 def image_upscale_with_model(context: Context, upscale_model: UpscaleModel, image: Image) -> Image:
     """Make pictures larger by a network, in tiles; where memory runs out the tiles are made smaller."""
-    from nodegraph.diffusion.interruption import interruptible
     from nodegraph.diffusion.upscaling import upscaled
 
-    with upscale_model.network.lend() as network, interruptible(network, context.check_cancelled, convolutions=True):
-        pixels = upscaled(
-            upscale_model,
-            image.pixels,
-            tell=lambda done, total: context.progress(done, total, "tiles"),
-            told=lambda message: context.progress(0, 1, message),
-        )
+    pixels = upscaled(
+        upscale_model,
+        image.pixels,
+        tell=lambda done, total: context.progress(done, total, "tiles"),
+        told=lambda message: context.progress(0, 1, message),
+        check=context.check_cancelled,
+    )
     return Image(pixels, image.origins)

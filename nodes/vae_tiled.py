@@ -28,11 +28,10 @@ def vae_decode_tiled(
     Sizes are in pixels. The temporal ones are for video and change nothing in pictures.
     """
     from nodegraph.diffusion.flaws import picture_flaw
-    from nodegraph.diffusion.interruption import interruptible
     from nodegraph.diffusion.tiled_autoencoding import decode_tiled
 
-    with vae.network.lend() as network, interruptible(network, context.check_cancelled, convolutions=True):
-        pixels = decode_tiled(vae, samples.samples, tile_size, overlap, _told(context))
+    told, check = _told(context), context.check_cancelled
+    pixels = decode_tiled(vae, samples.samples, tile_size, overlap, tell=told, check=check)
     flaw = picture_flaw(pixels, context.check_cancelled)
     if flaw is not None:
         context.warn(flaw)
@@ -53,12 +52,10 @@ def vae_encode_tiled(
 
     Sizes are in pixels. The temporal ones are for video and change nothing in pictures.
     """
-    from nodegraph.diffusion.interruption import interruptible
     from nodegraph.diffusion.tiled_autoencoding import encode_tiled
 
-    with vae.network.lend() as network, interruptible(network, context.check_cancelled, convolutions=True):
-        samples = encode_tiled(vae, pixels.pixels, tile_size, overlap, _told(context))
-    return Latent(samples)
+    told, check = _told(context), context.check_cancelled
+    return Latent(encode_tiled(vae, pixels.pixels, tile_size, overlap, tell=told, check=check))
 
 
 def _told(context: Context) -> Callable[[int, int], None]:

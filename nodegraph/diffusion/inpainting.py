@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from torch import Tensor
@@ -39,10 +40,12 @@ def masked(vae: Vae, pixels: Tensor, mask: Tensor) -> Masked:
     return Masked(pixels, hidden, values)
 
 
-def encoded_for_inpainting(vae: Vae, pixels: Tensor, mask: Tensor, grow: int) -> tuple[Tensor, Tensor]:
+def encoded_for_inpainting(
+    vae: Vae, pixels: Tensor, mask: Tensor, grow: int, check: Callable[[], object] = lambda: None
+) -> tuple[Tensor, Tensor]:
     """Return latents of pictures that are grey where they are masked, and the mask (B, H, W) grown by `grow` pixels."""
     parts = masked(vae, pixels, mask)
-    return encode(vae, parts.hidden), spread(parts.mask, grow)
+    return encode(vae, parts.hidden, check), spread(parts.mask, grow)
 
 
 def shown(conditioning: Conditioning, latent: Tensor, mask: Tensor | None = None) -> Conditioning:

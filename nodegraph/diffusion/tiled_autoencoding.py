@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from torch import Tensor
 
 from nodegraph.diffusion.autoencoding import decode, encode
@@ -9,22 +11,40 @@ from nodegraph.diffusion.tiling import Grid, Tell, tiled
 from nodegraph.diffusion.values import Vae
 
 
-def encode_tiled(vae: Vae, pixels: Tensor, tile: int, overlap: int, tell: Tell = lambda *_: None) -> Tensor:
-    """Return latents as `encode` does; `tile` and `overlap` are in pixels."""
+def encode_tiled(
+    vae: Vae,
+    pixels: Tensor,
+    tile: int,
+    overlap: int,
+    *,
+    tell: Tell = lambda *_: None,
+    check: Callable[[], object] = lambda: None,
+) -> Tensor:
+    """Return latents as `encode` does; `tile` and `overlap` are in pixels, `tell` hears of each tile."""
     cell = vae.downscale
     height, width = (side // cell * cell for side in pixels.shape[1:3])
     if not height or not width:
         return encode(vae, pixels)  # which tells what is wrong
     top, left = (pixels.shape[1] - height) // 2, (pixels.shape[2] - width) // 2
     planes = pixels[:, top : top + height, left : left + width].movedim(-1, 1)
-    return tiled(lambda part: encode(vae, part.movedim(1, -1)), planes, _grid(tile, overlap, cell, cell, 1), tell=tell)
+    return tiled(
+        lambda part: encode(vae, part.movedim(1, -1), check), planes, _grid(tile, overlap, cell, cell, 1), tell=tell
+    )
 
 
-def decode_tiled(vae: Vae, samples: Tensor, tile: int, overlap: int, tell: Tell = lambda *_: None) -> Tensor:
-    """Return pixels as `decode` does; `tile` and `overlap` are in pixels."""
+def decode_tiled(
+    vae: Vae,
+    samples: Tensor,
+    tile: int,
+    overlap: int,
+    *,
+    tell: Tell = lambda *_: None,
+    check: Callable[[], object] = lambda: None,
+) -> Tensor:
+    """Return pixels as `decode` does; `tile` and `overlap` are in pixels, `tell` hears of each tile."""
     cell = vae.downscale
     grid = _grid(tile, overlap, cell, 1, cell)
-    planes = tiled(lambda part: decode(vae, part).movedim(-1, 1), samples, grid, tell=tell)
+    planes = tiled(lambda part: decode(vae, part, check).movedim(-1, 1), samples, grid, tell=tell)
     return planes.movedim(1, -1).contiguous()
 
 

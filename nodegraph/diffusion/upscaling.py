@@ -9,6 +9,7 @@ from typing import cast
 import torch
 from torch import Tensor
 
+from nodegraph.diffusion.interruption import interruptible
 from nodegraph.diffusion.memory.filling import Tell as Loading
 from nodegraph.diffusion.models.span import Span
 from nodegraph.diffusion.models.upscaling import CompactConfig, RrdbConfig, SpanConfig
@@ -39,13 +40,15 @@ def upscaled(
     tile: int = TILE,
     tell: Tell = lambda *_: None,
     told: Callable[[str], object] = lambda _: None,
+    check: Callable[[], object] = lambda: None,
 ) -> Tensor:
     """Return pictures (B, H * scale, W * scale, C) of (B, H, W, C); alpha is left out.
 
-    Where memory runs out it goes on with smaller tiles, down to `SMALLEST`, which `told` hears of.
+    Where memory runs out it goes on with smaller tiles, down to `SMALLEST`, which `told` hears of. `check` is called
+    within the network; what it raises stops it.
     """
     planes = with_channels(pixels, model.channels).movedim(-1, 1)
-    with model.network.lend() as network:
+    with model.network.lend() as network, interruptible(network, check, convolutions=True):
         weight = next(network.parameters())
 
         @torch.inference_mode()
