@@ -71,6 +71,20 @@ def test_text_encoders_in_each_style(write: Write, shapes: Shapes, layer: str, u
     assert (alone.elsewhere, alone.unfitted, alone.layers) == ((layer,), {}, 0)
 
 
+def test_rotations_by_kohyas_names_and_biases_by_pefts(write: Write, shapes: Shapes) -> None:
+    rotation = f"oft_unet_{DIFFUSERS.replace('.', '_')}_to_q"
+    layer = f"unet.{DIFFUSERS}.to_out.0"
+    tensors = {f"{rotation}.oft_blocks": torch.zeros(4, 4, 4), f"{rotation}.alpha": torch.tensor(0.1)}
+    tensors |= {**pair(layer, ".lora_B.weight", ".lora_A.weight"), f"{layer}.lora_B.bias": torch.ones(16)}
+    matched = match(read_adapter(write(tensors)), shapes).checked()
+    assert matched.unfitted == {}
+    assert set(matched.entries["unet"]) == {
+        f"{ATTENTION}.{name}" for name in ("to_q.weight", "to_out.0.weight", "to_out.0.bias")
+    }
+    bias = matched.entries["unet"][f"{ATTENTION}.to_out.0.bias"]
+    assert torch.equal(bias.apply(torch.zeros(16), 0.5), torch.full((16,), 0.5))
+
+
 @pytest.mark.parametrize(
     ("theirs", "ours"),
     [
