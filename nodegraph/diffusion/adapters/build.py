@@ -71,6 +71,10 @@ def _delta(kind: str, roles: Roles, scaling: float | None) -> Delta:
     if kind == "loha":
         a1, b1, a2, b2 = (roles[role] for role in ("w1_a", "w1_b", "w2_a", "w2_b"))
         _check_matrices(a1, b1, a2, b2)
+        _check_product(a1, b1, roles.get("hada_t1"))
+        _check_product(a2, b2, roles.get("hada_t2"))
+        if _product_shape(a1, b1, roles.get("hada_t1")) != _product_shape(a2, b2, roles.get("hada_t2")):
+            raise LayerError("LoHa's two products have different shapes")
         scale = _scale(roles, b1.shape[0], scaling) * scalar
         return Hadamard(a1, b1, a2, b2, scale, roles.get("hada_t1"), roles.get("hada_t2"))
     if kind == "lokr":
@@ -101,6 +105,12 @@ def _kronecker(roles: Roles, scaling: float | None, scalar: float) -> Kronecker:
         if factor not in held and not {f"{factor}_a", f"{factor}_b"} <= held.keys():
             raise LayerError(f"LoKr's {factor} is neither whole nor a pair")
     _check_matrices(*held.values())
+    if "w1" not in held:
+        _check_product(held["w1_a"], held["w1_b"], None)
+    if "w2" not in held:
+        _check_product(held["w2_a"], held["w2_b"], held.get("t2"))
+    if (w1 := held.get("w1")) is not None and w1.ndim != 2:
+        raise LayerError(f"LoKr's w1 is {list(w1.shape)}, expected a matrix")
     pair = held.get("w2_b", held.get("w1_b"))
     scale = 1.0 if pair is None else _scale(roles, pair.shape[0], scaling)
     return Kronecker(**held, scale=scale * scalar)
@@ -141,6 +151,20 @@ def _number(roles: Roles, role: str, default: float) -> float:
     if not math.isfinite(value):
         raise LayerError(f"its {role} is {value}")
     return value
+
+
+def _check_product(a: Tensor, b: Tensor, core: Tensor | None) -> None:
+    """Raise LayerError unless a pair multiplies, with a core between if there is one."""
+    if core is None:
+        fits = a.ndim == b.ndim == 2 and a.shape[1] == b.shape[0]
+    else:
+        fits = core.ndim == 4 and a.ndim == b.ndim == 2 and (a.shape[0], b.shape[0]) == tuple(core.shape[:2])
+    if not fits:
+        raise LayerError(f"its factors {list(a.shape)} and {list(b.shape)} do not multiply")
+
+
+def _product_shape(a: Tensor, b: Tensor, core: Tensor | None) -> tuple[int, ...]:
+    return (a.shape[0], b.shape[1]) if core is None else (a.shape[1], b.shape[1], *core.shape[2:])
 
 
 def _check_matrices(*tensors: Tensor) -> None:

@@ -99,7 +99,7 @@ def largest(difference: Tensor, density: float) -> Tensor:
     magnitude = difference.abs_()
     least = float(np.partition(magnitude.flatten().cpu().numpy(), size - keep)[size - keep])
     kept = magnitude > least
-    level = (magnitude == least).flatten().nonzero().flatten()[: keep - int(kept.sum())]
+    level = (magnitude == least).flatten().nonzero().flatten()[: keep - np.count_nonzero(kept.cpu().numpy())]
     kept.view(-1)[level] = True
     return kept
 
