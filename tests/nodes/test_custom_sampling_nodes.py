@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from functools import partial
+from pathlib import Path
 
 import pytest
 import torch
@@ -128,6 +130,12 @@ def test_every_sampler_runs_in_ksampler(tiny: Loaded, prompts: tuple[Conditionin
         positive=positive, negative=negative, latent_image=EMPTY,
     )  # fmt: skip
     assert bool(done.samples.isfinite().all())
+
+
+def test_samplers_come_in_the_order_of_comfyui_s_list() -> None:
+    told = json.loads((Path(__file__).parents[1] / "data" / "comfyui_object_info.json").read_bytes())
+    (theirs, *_) = told["KSamplerSelect"]["input"]["required"]["sampler_name"]
+    assert [name for name in sampler_names() if name in theirs] == theirs
 
 
 def test_an_option_that_a_sampler_has_not_is_named(tiny: Loaded, prompts: tuple[Conditioning, Conditioning]) -> None:

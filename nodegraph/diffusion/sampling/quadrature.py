@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,9 +29,17 @@ def lagrange_weights(
 
     The sum of values at the nodes times these weights is the integral of the polynomial through them.
     """
-    points, shares = np.polynomial.legendre.leggauss(FEW if weight is None else MANY)
+    points, shares = _rule(FEW if weight is None else MANY)
     at = start + (end - start) * (points + 1) / 2
     shares = shares * (end - start) / 2
     if weight is not None:
         shares = shares * weight(at)
     return [float((shares * lagrange(nodes, index, at)).sum()) for index in range(len(nodes))]
+
+
+@lru_cache(maxsize=4)
+def _rule(count: int) -> tuple[Array, Array]:
+    """Return the points and weights of the Gauss-Legendre rule over [-1, 1], read-only."""
+    points, weights = np.polynomial.legendre.leggauss(count)
+    points.flags.writeable = weights.flags.writeable = False
+    return points, weights

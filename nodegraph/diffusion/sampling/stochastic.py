@@ -58,7 +58,7 @@ def descent_middle(
     start or from the end: a scheduler may have put `lower` half-way between two training steps, and then the last bit
     decides which one the network is told.
     """
-    if eta != 1.0:
+    if eta != 1.0 or lower > sigma:
         return math.sqrt(sigma * ancestral_step(path, sigma, lower, eta)[0])
     start, end = torch.tensor(sigma, dtype=dtype), torch.tensor(lower, dtype=dtype)
     up = (end**2 * (start**2 - end**2) / start**2) ** 0.5

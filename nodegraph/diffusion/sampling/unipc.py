@@ -60,10 +60,8 @@ def _rounded(level: float, dtype: torch.dtype) -> float:
 
     Small levels lose digits there: the reference code works that way, and the last level shifts the picture.
     """
-    if level == 0:
-        return 0.0
     log_alpha = 0.5 * torch.log(1 / (torch.tensor(level, dtype=dtype) ** 2 + 1))
-    return float(torch.sqrt(1 - torch.exp(2 * log_alpha)) / torch.exp(log_alpha))
+    return float(torch.sqrt(1 - torch.exp(2 * log_alpha)) / torch.exp(log_alpha)) or level  # all digits may be lost
 
 
 def _along(x: Tensor, slopes: Sequence[Tensor], weights: Sequence[float], factor: float) -> Tensor:

@@ -251,3 +251,17 @@ def test_a_step_tells_the_level_reached_and_leaves_its_input_alone(name: str) ->
 def test_the_last_step_to_zero_ends_in_the_clean_sample(name: str) -> None:
     step = last(steps_of(name, exploding, torch.randn(1, 1, 4, 4), [3.0, 1.0, 0.0], VARIANCE_EXPLODING))
     assert torch.equal(step.x, step.clean)
+
+
+@pytest.mark.parametrize("name", [name for name in ALL if name != "dpm_adaptive"])
+def test_rising_levels_lead_to_noise(name: str) -> None:
+    x = torch.randn(1, 1, 8, 8, generator=torch.Generator().manual_seed(0)) * SPREAD + MEAN
+    end = last(steps_of(name, exploding, x, [0.0001, 0.3, 1.0, 3.0, 9.0], VARIANCE_EXPLODING)).x
+    assert bool(end.isfinite().all())
+
+
+def test_dpm_adaptive_refuses_rising_levels_and_other_orders() -> None:
+    with pytest.raises(ValueError, match=r"levels from 0.1 up to 9.0, expected them to fall"):
+        list(steps_of("dpm_adaptive", exploding, torch.ones(1, 1, 2, 2), [0.1, 9.0], VARIANCE_EXPLODING))
+    with pytest.raises(ValueError, match="order: got 4, expected 2 or 3"):
+        list(steps_of("dpm_adaptive", exploding, torch.ones(1, 1, 2, 2), [9.0, 0.1], VARIANCE_EXPLODING, order=4))
