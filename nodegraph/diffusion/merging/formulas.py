@@ -12,7 +12,7 @@ from torch import Tensor
 SAME_DIRECTION = 0.9995
 """Cosine from which a straight line stands for the arc, as is usual for SLERP of weights."""
 TRAIN_DIFFERENCE_GAIN = 1.8
-PIECE = 2**22
+PIECE = 2**20
 """Elements that are merged at once; what is drawn at random hangs on it."""
 
 
