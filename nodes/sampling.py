@@ -1,5 +1,6 @@
 """Sampling: noise becomes latents."""
 
+from contextlib import closing
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
@@ -106,11 +107,12 @@ def finished(context: Context, sampling: "Sampling") -> Latent:
     from nodegraph.diffusion.flaws import latent_flaw
 
     context.progress(0, sampling.steps)
-    for step in sampling:
-        context.progress(sampling.done, sampling.steps)
-        if context.listening and sampling.done < sampling.steps:
-            context.preview(Latent(sampling.in_latent_space(step.clean)))
-    latent = sampling.result()
+    with closing(sampling):
+        for step in sampling:
+            context.progress(sampling.done, sampling.steps)
+            if context.listening and sampling.done < sampling.steps:
+                context.preview(Latent(sampling.in_latent_space(step.clean)))
+        latent = sampling.result()
     flaw = latent_flaw(latent.samples, context.check_cancelled)
     if flaw is not None:
         context.warn(flaw)

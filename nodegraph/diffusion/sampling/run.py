@@ -31,7 +31,7 @@ class Sampling(Iterator[Step]):
 
     `steps` tells how many levels there are to reach, and `done` how many have been: some samplers take steps of their
     own between them. The steps' samples are what the network sees, on its device; `in_latent_space` turns one into a
-    latent for a preview. To cancel, just stop.
+    latent for a preview. To cancel, stop and `close`, so that the network is given back.
     """
 
     def __init__(
@@ -72,6 +72,10 @@ class Sampling(Iterator[Step]):
         if self._clean is None:
             return result
         return replace(result, samples=self.in_latent_space(self._clean).cpu())
+
+    def close(self) -> None:
+        """Give the network back; what is left of the steps will not be done."""
+        self._run.close()
 
     def in_latent_space(self, samples: Tensor) -> Tensor:
         """Return samples of a step (B, C, h, w) in the autoencoder's own space."""

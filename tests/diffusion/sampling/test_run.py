@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 
 import pytest
 import torch
@@ -21,6 +23,7 @@ from nodegraph.diffusion.values import (
     Latent,
     LatentFormat,
     Model,
+    Network,
     Noise,
     Placed,
 )
@@ -138,3 +141,34 @@ def test_a_sampler_with_options_is_another_value() -> None:
     assert changed.with_options(order=4).options == {"order": 4}
     assert isinstance(hash(changed), int)
     assert sampler.options == Sampler("lms", "").options == {}
+
+
+class Lent(Network[nn.Module]):
+    """A network that counts who has it."""
+
+    device, dtype, users = torch.device("cpu"), torch.float32, 0
+
+    @contextmanager
+    def lend(self, tell: Callable[[int, int], object] | None = None) -> Iterator[nn.Module]:
+        self.users += 1
+        try:
+            yield NETWORK
+        finally:
+            self.users -= 1
+
+
+def test_the_network_is_lent_for_the_steps_and_given_back() -> None:
+    network = Lent()
+    guider = replace(GUIDER, model=replace(MODEL, network=network))
+    levels = scheduled(MODEL.schedule, "karras", 4)
+    whole = run(guider, PICTURE, noise=FIRST, sampler=get_sampler("euler"), levels=levels)
+    assert network.users == 0
+    next(whole)
+    assert network.users == 1
+    whole.result()
+    assert network.users == 0
+    stopped = run(guider, PICTURE, noise=FIRST, sampler=get_sampler("euler"), levels=levels)
+    next(stopped)
+    stopped.close()
+    assert network.users == 0
+    assert stopped.done == 1
