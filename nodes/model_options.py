@@ -53,6 +53,15 @@ def model_sampling_continuous_edm(
     return replace(model, prediction=CONTINUOUS[sampling], schedule=schedule, sigma_data=sigma_data)
 
 
+@node("ModelSamplingContinuousV", category="advanced/model")
+def model_sampling_continuous_v(
+    model: Model, sampling: Literal["v_prediction"] = "v_prediction", sigma_max: Level = 500.0, sigma_min: Level = 0.03
+) -> Model:
+    """Tell of a model that it predicts a velocity, and knows noise levels as angles between picture and noise."""
+    schedule = EdmSchedule(sigma_min, sigma_max, time="angle")
+    return replace(model, prediction=CONTINUOUS[sampling], schedule=schedule, sigma_data=1.0)
+
+
 @node("RescaleCFG", category="advanced/model")
 def rescale_cfg(model: Model, multiplier: Share = 0.7) -> Model:
     """Keep a strong cfg from overexposing: the contrast is pulled towards that of the prompt alone by this share."""

@@ -47,11 +47,13 @@ class FlowSchedule:
 
 @dataclass(frozen=True)
 class EdmSchedule:
-    """Continuous noise levels of Karras et al. (2022); the network is told `ln(sigma) / 4`."""
+    """Continuous noise levels of Karras et al. (2022); the network is told `ln(sigma) / 4`, or an angle of it."""
 
     sigma_min: float = 0.002
     sigma_max: float = 120.0
     steps: int = 1000
+    time: Literal["log", "angle"] = "log"
+    """`angle`: the network is told `atan(sigma)` in right angles (Salimans and Ho 2022)."""
 
     def __post_init__(self) -> None:
         _check_steps(self)

@@ -185,6 +185,7 @@ def test_model_options_change_the_value_and_not_the_model(
         "x0": model_options.model_sampling_discrete(tiny.model, "x0"),
         "img_to_img": model_options.model_sampling_discrete(tiny.model, "img_to_img"),
         "edm": model_options.model_sampling_continuous_edm(tiny.model, "edm"),
+        "angle": model_options.model_sampling_continuous_v(tiny.model),
         "rescale": model_options.rescale_cfg(tiny.model),
         "interval": model_options.guidance_interval(tiny.model, 0.5, 1.0),
         "perp_neg": model_options.perp_neg(tiny.model, read("", tiny.clip)),

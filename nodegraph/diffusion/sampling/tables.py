@@ -109,21 +109,24 @@ class FlowTable:
 
 
 class EdmTable:
-    """Continuous levels; a network knows them by a quarter of their logarithm (Karras et al. 2022, table 1)."""
+    """Continuous levels; a network knows them by a quarter of their logarithm (Karras et al. 2022), or by an angle."""
 
     def __init__(self, schedule: EdmSchedule) -> None:
         self._ends = math.log(schedule.sigma_min), math.log(schedule.sigma_max)
+        self._angular = schedule.time == "angle"
         self.sigmas = torch.linspace(*self._ends, schedule.steps).exp()
         self.sigma_min = float(self.sigmas[0])
         self.sigma_max = float(self.sigmas[-1])
 
     def sigma(self, timestep: float | Tensor) -> Tensor:
-        """Return exp(4 * timestep)."""
-        return (4 * torch.as_tensor(timestep, dtype=torch.float32)).exp()
+        """Return exp(4 * timestep), or the tangens of so many right angles."""
+        t = torch.as_tensor(timestep, dtype=torch.float32)
+        return (t * (math.pi / 2)).tan() if self._angular else (4 * t).exp()
 
     def timestep(self, sigma: float | Tensor) -> Tensor:
-        """Return ln(sigma) / 4."""
-        return 0.25 * torch.as_tensor(sigma, dtype=torch.float32).log()
+        """Return ln(sigma) / 4, or the arcus tangens in right angles."""
+        levels = torch.as_tensor(sigma, dtype=torch.float32)
+        return levels.atan() / (math.pi / 2) if self._angular else 0.25 * levels.log()
 
     def percent_to_sigma(self, percent: float) -> float:
         """Return the level at a share of sampling done, even in the logarithm."""

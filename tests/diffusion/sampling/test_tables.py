@@ -96,3 +96,11 @@ def test_a_distilled_network_knows_every_so_many_th_step() -> None:
 def test_a_stride_that_knows_no_step_is_refused(stride: int) -> None:
     with pytest.raises(ValueError, match="expected a stride of 1 to 1000"):
         DiffusionSchedule(stride=stride)
+
+
+def test_levels_may_be_told_as_angles() -> None:
+    table = table_of(EdmSchedule(0.03, 500.0, time="angle"))
+    assert float(table.timestep(1.0)) == pytest.approx(0.5)
+    levels = torch.tensor([0.03, 0.7, 12.0])
+    torch.testing.assert_close(table.sigma(table.timestep(levels)), levels)
+    assert torch.equal(table.sigmas, table_of(EdmSchedule(0.03, 500.0)).sigmas)
