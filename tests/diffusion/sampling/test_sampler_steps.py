@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from nodegraph.diffusion.registry import get_sampler, sampler_names
+from nodegraph.diffusion.sampling.cfg_pp import euler_alternative_cfg_pp
 from nodegraph.diffusion.sampling.contract import VARIANCE_EXPLODING, Denoiser, FlowPath, Path, Step, Table
 from nodegraph.diffusion.sampling.noise import BrownianNoise, GaussianNoise
 from nodegraph.diffusion.sampling.schedules import karras
@@ -204,6 +205,13 @@ def test_dpmpp_2s_ancestral_cfg_pp_is_its_formula() -> None:
     wanted = exploding(wanted, 0.5)
     ours = last(steps_of("dpmpp_2s_ancestral_cfg_pp", exploding, x, sigmas, VARIANCE_EXPLODING, uncond=0.8))
     torch.testing.assert_close(ours.x, wanted)
+
+
+def test_the_other_euler_cfg_pp_moves_x_to_the_unconditional_sample_first() -> None:
+    x = torch.full((1, 1, 1, 1), 6.0)
+    first, second = euler_alternative_cfg_pp(exploding, x, [2.0, 1.0, 0.0], both=lambda x, sigma: (x / 2, x / 3))
+    assert float(first.x) == pytest.approx(6.0 + (6.0 - 3.0 + 2.0 - 3.0) / 2 * (1 - 2))
+    assert float(second.x) == pytest.approx(2 * float(first.x) / 2 - float(first.x) / 3)
 
 
 ELSEWHERE = {
