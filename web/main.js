@@ -1,6 +1,7 @@
 /** Start the editor: make its parts, mount its views, open what is to be shown. */
 
 import { Api, ApiError } from "./api/client.js";
+import { browserStorage } from "./api/storage.js";
 import { appCommands } from "./commands/app.js";
 import { editCommands } from "./commands/edit.js";
 import { fileCommands } from "./commands/file.js";
@@ -43,18 +44,10 @@ const PANELS = [
   { id: "help", title: "Help", icon: "help", mount: mountHelp },
 ];
 
-/** @returns {Storage | null} null where the browser lets nothing be stored */
-function storage() {
-  try {
-    return localStorage;
-  } catch {
-    return null;
-  }
-}
-
 /** Make the editor, with an empty tab. */
 function makeEditor() {
-  const parts = { api: new Api(), catalogue: new Catalogue(null), runs: new Runs(), settings: new Settings(storage()) };
+  const settings = new Settings(browserStorage("localStorage"));
+  const parts = { api: new Api(), catalogue: new Catalogue(null), runs: new Runs(), settings };
   const editor = new Editor(parts);
   const own = [editCommands(), fileCommands(), graphCommands(), viewCommands(), appCommands()];
   editor.commands.add([...own, fieldCommands, formCommands, LIVE_COMMANDS].flat());

@@ -1,15 +1,13 @@
 /** What the server can be asked, one method each. See the server's `openapi.json` for what its answers hold. */
 
-import { parse } from "../store/json.js";
+import { isObject, parse } from "../store/json.js";
 import { fullOutput } from "../store/runs.js";
-import { ask, isObject, pathOf, request } from "./http.js";
+import { ask, pathOf, request } from "./http.js";
 import { upload } from "./upload.js";
 
 export { ApiError } from "./http.js";
 
-/** @typedef {import("../store/types.js").Json} Json */
 /** @typedef {import("../store/types.js").JsonObject} JsonObject */
-/** @typedef {import("../store/types.js").Problem} Problem */
 /** @typedef {import("./wire.js").JobAnswer} JobAnswer */
 /** @typedef {import("./wire.js").JobSummary} JobSummary */
 /** @typedef {import("./wire.js").Output} Output */

@@ -1,6 +1,6 @@
 /** How the server is asked: JSON over HTTP, with errors in words. */
 
-import { parse, stringify } from "../store/json.js";
+import { isObject, parse, stringify } from "../store/json.js";
 
 /** @typedef {import("../store/types.js").Json} Json */
 /** @typedef {import("../store/types.js").JsonObject} JsonObject */
@@ -150,12 +150,4 @@ function readProblem(told) {
     node: text(told.node),
     field: text(told.field),
   };
-}
-
-/**
- * @param {Json | undefined} value
- * @returns {value is JsonObject}
- */
-export function isObject(value) {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

@@ -1,7 +1,7 @@
 /** Which job is shown in which tab, and what each ran. */
 
 import { readGraph, writeGraph } from "../store/document.js";
-import { equal } from "../store/json.js";
+import { equal, isObject } from "../store/json.js";
 import { FINAL } from "../store/runs.js";
 
 /** @typedef {import("../editor.js").Editor} Editor */
@@ -177,9 +177,9 @@ function runsThis({ document }, other) {
 
 /** @param {Json | undefined} subgraphs @returns {Json} */
 function withoutViews(subgraphs) {
-  if (typeof subgraphs !== "object" || subgraphs === null || Array.isArray(subgraphs)) return null;
+  if (!isObject(subgraphs)) return null;
   return Object.entries(subgraphs).map(([name, graph]) => {
-    if (typeof graph !== "object" || graph === null || Array.isArray(graph)) return [name, graph];
+    if (!isObject(graph)) return [name, graph];
     const { view: _, subgraphs: inner, ...rest } = graph;
     return [name, rest, withoutViews(inner)];
   });

@@ -9,6 +9,7 @@ import { ApiError } from "./http.js";
 import { JobsOfTabs } from "./jobs_of_tabs.js";
 import { Outbox } from "./outbox.js";
 import { Previews } from "./previews.js";
+import { browserStorage } from "./storage.js";
 import { EventStream } from "./stream.js";
 
 /** @typedef {import("../editor.js").Editor} Editor */
@@ -45,7 +46,7 @@ class Live {
     this.#editor = editor;
     this.problems = new Problems();
     this.previews = new Previews((job, node) => editor.emit({ type: "preview", job, node }));
-    this.outbox = new Outbox(editor.api, sessionStorageOrNone(), () => editor.emit({ type: "queue" }));
+    this.outbox = new Outbox(editor.api, browserStorage("sessionStorage"), () => editor.emit({ type: "queue" }));
     this.tabs = new JobsOfTabs(editor);
     this.#offs = [
       editor.on("document", () => this.#edited()),
@@ -264,13 +265,3 @@ function problemsOf({ failure }) {
 function gone(id) {
   return { type: "job.deleted", job: id, seq: 0, time: 0, data: { id, state: "cancelled" } };
 }
-
-/** A browser may be told to keep nothing. */
-function sessionStorageOrNone() {
-  try {
-    return sessionStorage;
-  } catch {
-    return null;
-  }
-}
-

@@ -3,8 +3,8 @@
  * it has to be sent. What was not answered when the page was left is sent when it comes back.
  */
 
-import { parse, stringify } from "../store/json.js";
-import { ApiError, isObject } from "./http.js";
+import { isObject, parse, stringify } from "../store/json.js";
+import { ApiError } from "./http.js";
 
 /** @typedef {import("./client.js").Api} Api */
 /** @typedef {import("./client.js").Errand} Errand */

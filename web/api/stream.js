@@ -1,7 +1,7 @@
 /** The stream of what happens on the server: it goes on where it broke off, and says when it is down. */
 
-import { parse } from "../store/json.js";
-import { address, isObject } from "./http.js";
+import { isObject, parse } from "../store/json.js";
+import { address } from "./http.js";
 
 /** @typedef {import("../store/types.js").JsonObject} JsonObject */
 /** @typedef {"connecting" | "open" | "down"} Connection */

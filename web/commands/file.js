@@ -12,7 +12,7 @@ import { openRevisions } from "../views/documents/revisions.js";
 import { rename, save, saveAs } from "../views/documents/saving.js";
 import { shareLink } from "../views/documents/sharing.js";
 import { openTemplates } from "../views/documents/templates.js";
-import { titleOf } from "../views/shell/tabs.js";
+import { tabOf, titleOf } from "../views/shell/tabs.js";
 
 /** @typedef {import("../editor.js").Editor} Editor */
 /** @typedef {import("../store/session.js").Session} Session */
@@ -23,11 +23,6 @@ const group = "File";
 /** @returns {Command[]} */
 export function fileCommands() {
   return [...savingCommands(), ...openingCommands(), ...conflictCommands()];
-}
-
-/** @param {Editor} editor @param {unknown} id @returns {Session} */
-function tabOf(editor, id) {
-  return (typeof id === "string" ? editor.sessionById(id) : null) ?? editor.session;
 }
 
 /** @returns {Command[]} */

@@ -2,7 +2,7 @@
 
 import { around } from "../geometry/transform.js";
 import * as edits from "../store/edits.js";
-import { idsOf, parseItem } from "../store/names.js";
+import { idsOf, parseItem, split } from "../store/names.js";
 import { makeSubgraph, unpack } from "../store/subgraphs.js";
 import { COLORS } from "../store/types.js";
 import { layoutCommands } from "./layout.js";
@@ -144,7 +144,7 @@ function disconnect(editor) {
     const targets = [];
     for (const [id, node] of graph.nodes) {
       for (const [input, source] of node.links)
-        if (ids.has(id) || ids.has(source.split(".")[0])) targets.push(`${id}.${input}`);
+        if (ids.has(id) || ids.has(split(source)[0])) targets.push(`${id}.${input}`);
     }
     return edits.disconnectAll(graph, targets);
   });

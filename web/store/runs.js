@@ -5,6 +5,7 @@
  * connection safe.
  */
 
+import { isObject } from "./json.js";
 import { aggregate, IDLE, JobNodes, nodeOf } from "./nodestates.js";
 
 /** @typedef {import("./types.js").Json} Json */
@@ -312,7 +313,7 @@ function ordered(outputs) {
 
 /** @param {Json | undefined} value @returns {JsonObject} */
 function object(value) {
-  return typeof value === "object" && value !== null && !Array.isArray(value) ? value : {};
+  return isObject(value) ? value : {};
 }
 
 /** @param {Json | undefined} value */

@@ -1,7 +1,7 @@
 /** Which nodes would run, judged by the document that the last job ran: for servers that cannot tell themselves. */
 
+import { readersOf } from "./flow.js";
 import { equal } from "./json.js";
-import { split } from "./names.js";
 import { findGraph, follow } from "./scopes.js";
 
 /** @typedef {import("./types.js").Graph} Graph */
@@ -32,22 +32,13 @@ export function staleNodes(document, submitted, path = []) {
 
 /** Add all nodes that read what runs again. @param {Graph} graph @param {Map<string, string>} why */
 function spread(graph, why) {
-  /** @type {Map<string, string[]>} */
-  const readers = new Map();
-  for (const [id, node] of graph.nodes) {
-    for (const source of node.links.values()) {
-      const [from] = split(source);
-      const known = readers.get(from);
-      if (known) known.push(id);
-      else readers.set(from, [id]);
-    }
-  }
+  const readers = readersOf(graph);
   const queue = [...why.keys()];
   for (let id = queue.pop(); id !== undefined; id = queue.pop()) {
-    for (const reader of readers.get(id) ?? []) {
-      if (why.has(reader)) continue;
-      why.set(reader, `${id} runs again`);
-      queue.push(reader);
+    for (const { node } of readers.get(id) ?? []) {
+      if (why.has(node)) continue;
+      why.set(node, `${id} runs again`);
+      queue.push(node);
     }
   }
 }

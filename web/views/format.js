@@ -1,4 +1,7 @@
-/** Numbers as people read them. */
+/** Numbers and names as people read them. */
+
+/** @param {string} name of an input or output, such as `latent_image` */
+export const words = (name) => name.replaceAll("_", " ");
 
 /** @param {number} seconds a span of time, such as `1 min 20 s` */
 export function duration(seconds) {

@@ -6,6 +6,7 @@
 
 import { ApiError } from "../../api/client.js";
 import { liveOf } from "../../api/live.js";
+import { browserStorage } from "../../api/storage.js";
 import { newId } from "../../start.js";
 import { readGraph, writeGraph } from "../../store/document.js";
 import { equal } from "../../store/json.js";
@@ -313,17 +314,5 @@ class Keeper {
     this.#tell(session);
     await this.#dropDraft(keep);
     this.#look();
-  }
-}
-
-/**
- * @param {"localStorage" | "sessionStorage"} kind
- * @returns {Storage | null} null where the browser lets nothing be stored
- */
-function browserStorage(kind) {
-  try {
-    return window[kind];
-  } catch {
-    return null;
   }
 }

@@ -1,9 +1,10 @@
 /** Help of the node that is selected: its doc, what it takes and gives; with none selected, the legend of types. */
 
 import { el } from "../dom.js";
+import { words } from "../format.js";
 import { portIcon } from "../icons.js";
 import { stringify } from "../../store/json.js";
-import { docElements, words } from "./types.js";
+import { docElements } from "./types.js";
 
 /** @typedef {import("../../editor.js").Editor} Editor */
 /** @typedef {import("../../store/types.js").Field} Field */

@@ -1,5 +1,6 @@
 /** What is told of the server: its state, its API, how to get in, and the way out. */
 
+import { isObject } from "../../store/json.js";
 import { el } from "../dom.js";
 import { openDialog } from "./dialogs.js";
 
@@ -57,7 +58,7 @@ function facts(system) {
 
 /** @param {Json | undefined} json @returns {JsonObject} */
 function part(json) {
-  return typeof json === "object" && json !== null && !Array.isArray(json) ? json : {};
+  return isObject(json) ? json : {};
 }
 
 /** @param {JsonObject} device */

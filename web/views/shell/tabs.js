@@ -22,6 +22,11 @@ export function mount(editor, host) {
   return { destroy: () => (offs.forEach((off) => off()), host.replaceChildren()) };
 }
 
+/** The tab that a command is given by its id; without one, the open one. @param {Editor} editor @param {unknown} id */
+export function tabOf(editor, id) {
+  return (typeof id === "string" ? editor.sessionById(id) : null) ?? editor.session;
+}
+
 /** The name of a tab as it is shown. @param {Session} session */
 export function titleOf(session) {
   return session.title || session.name?.split("/").at(-1) || "Untitled";

@@ -6,7 +6,7 @@ import { around, visible } from "../../../geometry/transform.js";
 import { duplicate, insertOnLink, move, place, setRoute } from "../../../store/edits.js";
 import { withFramed } from "../../../store/items.js";
 import { insertable } from "../../../store/links.js";
-import { idsOf } from "../../../store/names.js";
+import { idsOf, split } from "../../../store/names.js";
 import { wireBelow } from "../hit.js";
 import { rounded } from "./stroke.js";
 
@@ -178,20 +178,12 @@ function movable(graph, chosen) {
   const items = withFramed(graph, chosen);
   for (const id of idsOf(items, "node")) if (graph.nodes.get(id)?.view.pinned) items.delete(`node:${id}`);
   for (const [key, bends] of graph.routes) {
-    const [target, source] = [key.split(".")[0], sourceOf(graph, key)];
+    const [target, input] = split(key);
+    const [source] = split(graph.nodes.get(target)?.links.get(input) ?? "");
     if (!items.has(`node:${target}`) || !items.has(`node:${source}`)) continue;
     bends.forEach((_, i) => items.add(`route:${key}:${i}`));
   }
   return items;
-}
-
-/** @param {Graph} graph @param {string} key */
-function sourceOf(graph, key) {
-  const cut = key.indexOf(".");
-  return graph.nodes
-    .get(key.slice(0, cut))
-    ?.links.get(key.slice(cut + 1))
-    ?.split(".")[0];
 }
 
 /**
