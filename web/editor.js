@@ -7,6 +7,7 @@
 
 import { Commands } from "./store/commands.js";
 import { Keys } from "./store/keys.js";
+import { tellAll } from "./store/telling.js";
 
 /** @typedef {import("./store/types.js").EditorEvent} EditorEvent */
 /** @typedef {import("./store/types.js").Graph} Graph */
@@ -43,6 +44,7 @@ import { Keys } from "./store/keys.js";
  * @property {string} [output] `"node.output"` that the new node takes
  * @property {string} [input] `"node.input"` that the new node feeds
  * @property {string} [into] `"node.input"` of the link from `output`, into which it is put
+ * @property {(id: string) => void} [added] is told of the new node, once it has the focus
  */
 /**
  * What was pointed at: the menu lists what can be done with it.
@@ -181,8 +183,11 @@ export class Editor {
    * @param {EditorEvent} event
    */
   #hear(session, event) {
-    if (session === this.#current) this.emit(event);
-    if (event.type === "document") this.emit({ type: "sessions" });
+    try {
+      if (session === this.#current) this.emit(event);
+    } finally {
+      if (event.type === "document") this.emit({ type: "sessions" });
+    }
   }
 
   // What is open
@@ -208,13 +213,11 @@ export class Editor {
 
   /** @param {EditorEvent} event */
   emit(event) {
-    for (const type of [event.type, "*"]) {
-      for (const listener of [...(this.#listeners.get(type) ?? [])]) listener(event);
-    }
+    tellAll(this.#listeners.get(event.type) ?? [], [event]);
   }
 
   /**
-   * @param {EditorEvent["type"] | "*"} type
+   * @param {EditorEvent["type"]} type
    * @param {Listener} listener
    * @returns {() => void} ends it
    */

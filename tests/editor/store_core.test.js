@@ -72,3 +72,16 @@ test("a link is refused with a reason where types differ or nodes would wait for
   assert.equal(found.get("sample.latent_image").fit, "whole");
   assert.ok(found.get("sample.model").reason);
 });
+
+test("a listener that fails keeps no other from hearing, and its failure is raised", () => {
+  const session = new Session({ id: "1", document: textToImage() });
+  const heard = [];
+  session.onEvent(() => {
+    throw new Error("it could not be drawn");
+  });
+  session.onEvent((event) => heard.push(event.type));
+  const edit = () => session.apply("Remove", (graph) => remove(graph, ["node:prompt"]), { select: ["node:sample"] });
+  assert.throws(edit, /could not be drawn/);
+  assert.deepEqual(heard, ["document", "selection"]);
+  assert.equal(session.document.nodes.has("prompt"), false);
+});
