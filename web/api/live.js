@@ -59,7 +59,9 @@ class Live {
       state: (state, retryIn) => this.#connected(state, retryIn),
     });
     this.#meet();
-    for (const errand of this.outbox.recover()) void this.submit(errand).catch(() => {});
+    for (const errand of this.outbox.recover()) {
+      void this.submit(errand).catch((error) => editor.fail(`“${errand.name || "A run"}” was not queued`, error));
+    }
   }
 
   #editor;
@@ -69,6 +71,8 @@ class Live {
   connection = { state: "connecting", retryAt: 0 };
   #losses = 0;
   #etag = "";
+  /** @type {Promise<void>} */
+  #reading = Promise.resolve();
   /** @type {WeakMap<Session, Graph>} */
   #seen = new WeakMap();
   /** @type {WeakSet<Session>} */
@@ -149,22 +153,29 @@ class Live {
       if (event.type === "run" && event.node === null) this.#jobChanged(event.job);
     }
     for (const event of events) {
-      if (event.type === "catalogue") void this.reloadCatalogue();
+      if (event.type === "catalogue") this.#reloadCatalogue();
       else this.#editor.emit(event);
     }
   }
 
-  /** Ask for the node types again, where they are others. */
-  async reloadCatalogue() {
-    try {
+  /** Ask for the node types, where they are others than those that are known; once at a time. */
+  readCatalogue() {
+    const read = async () => {
       const answer = await this.#editor.api.nodes(this.#etag === "" ? {} : { etag: this.#etag });
       if (answer === null) return;
       this.#etag = answer.etag;
       this.#editor.catalogue = new Catalogue(answer.json);
       this.#editor.emit({ type: "catalogue" });
-    } catch (error) {
+    };
+    this.#reading = this.#reading.then(read, read);
+    return this.#reading;
+  }
+
+  /** The node types may be others now; where the server cannot be asked, it is asked when it is there again. */
+  #reloadCatalogue() {
+    this.readCatalogue().catch((error) => {
       if (!(error instanceof ApiError)) throw error;
-    }
+    });
   }
 
   /** @param {JsonObject} message */
@@ -205,7 +216,7 @@ class Live {
     if (state === "open") {
       this.#losses = 0;
       this.outbox.flush();
-      void this.reloadCatalogue();
+      this.#reloadCatalogue();
     } else {
       this.#losses += 1;
       if (this.#losses % 3 === 2) void this.#lookWhy();
