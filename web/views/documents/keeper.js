@@ -8,7 +8,7 @@ import { ApiError } from "../../api/client.js";
 import { liveOf } from "../../api/live.js";
 import { browserStorage } from "../../api/storage.js";
 import { newId } from "../../start.js";
-import { readGraph, writeGraph } from "../../store/document.js";
+import { DocumentError, readGraph, writeGraph } from "../../store/document.js";
 import { equal } from "../../store/json.js";
 import { Windows } from "./kept.js";
 import { Spares } from "./spare.js";
@@ -140,8 +140,7 @@ class Keeper {
       keep.tries = 0;
       if (keep.kept === session.document) this.spares.drop(session.id);
     } catch (error) {
-      if (!(error instanceof ApiError)) throw error;
-      this.#fail(session, keep, error);
+      this.#fail(session, keep, failureOf(error));
     }
     if (before !== keep.failure) this.#tell(session);
     this.#remember();
@@ -164,16 +163,16 @@ class Keeper {
       await this.#dropDraft(keep);
     } catch (error) {
       if (!(error instanceof ApiError && error.status === 412)) throw error;
-      await this.#meet(session, keep);
+      await this.meet(session);
     }
   }
 
   /**
    * Something else is there: it is taken for ours where it says the same.
    * @param {Session} session
-   * @param {Keep} keep
    */
-  async #meet(session, keep) {
+  async meet(session) {
+    const keep = this.of(session);
     const there = await this.#there(session.name ?? "");
     if (there !== null && equal(writeGraph(there.document), writeGraph(session.document))) {
       keep.kept = session.document;
@@ -283,8 +282,9 @@ class Keeper {
       const keep = this.of(session);
       if (told === undefined || told === session.etag || keep.saving !== null || session.dirty
         || keep.conflict) continue;
-      const there = await this.#there(session.name ?? "").catch(() => null);
-      if (there === null || there.etag === session.etag || session.dirty) continue;
+      const { name } = session;
+      const there = await this.#there(name ?? "").catch(() => null);
+      if (there === null || there.etag === session.etag || session.dirty || session.name !== name) continue;
       this.take(session, there.document, there.etag, "Changes from elsewhere");
     }
   }
@@ -315,4 +315,14 @@ class Keeper {
     await this.#dropDraft(keep);
     this.#look();
   }
+}
+
+/**
+ * Return why a tab is not kept: the server did not take it, or has something by its name that is no workflow.
+ * @param {unknown} error
+ */
+function failureOf(error) {
+  if (error instanceof ApiError) return error;
+  if (error instanceof DocumentError) return new ApiError(422, "unreadable", error.message);
+  throw error;
 }
