@@ -71,6 +71,7 @@ export class EventStream {
     const since = this.#epoch ? `${this.#epoch}:${this.#seq}` : null;
     const url = new URL(address("/events", { previews: true, since }), location.href);
     url.protocol = url.protocol.replace("http", "ws");
+    this.#socket?.close(); // one that was still being opened
     const socket = new WebSocket(url);
     socket.binaryType = "arraybuffer";
     this.#socket = socket;

@@ -71,7 +71,7 @@ class Media {
   constructor(editor, id) {
     this.#editor = editor;
     this.#id = id;
-    this.element = el("div", { class: "media", on: { pointerdown: stop, dblclick: stop, wheel: () => {} } });
+    this.element = el("div", { class: "media", on: { pointerdown: stop, dblclick: stop } });
     this.#offs = [
       editor.on("preview", (event) => event.type === "preview" && this.#mine(event.job, event.node) && this.#update()),
       editor.on("run", (event) => event.type === "run" && this.#mine(event.job, event.node) && this.#update()),

@@ -1,5 +1,6 @@
 /** Questions of jobs, answered where they are asked: on the node. */
 
+import { address } from "../api/http.js";
 import { liveOf } from "../api/live.js";
 import { parse, stringify } from "../store/json.js";
 import { el } from "./dom.js";
@@ -125,8 +126,8 @@ function pictures(question, send) {
 
 /** @param {string} id @param {string} alt */
 function picture(id, alt) {
-  return el("img", { src: `/api/v1/outputs/${encodeURIComponent(id)}/thumbnail?size=512`, alt, draggable: "false",
-    decoding: "async" });
+  const src = address(`/outputs/${encodeURIComponent(id)}/thumbnail`, { size: 512 });
+  return el("img", { src, alt, draggable: "false", decoding: "async" });
 }
 
 /** @param {(answer: Json) => unknown} send */

@@ -97,6 +97,7 @@ class Library {
     fill(this.list, ...found.map((item) => this.#row(item)),
       found.length === 0 && el("li", { class: "dim empty", text: empty }));
     fill(this.look);
+    delete this.look.dataset.name;
   }
 
   /** @param {Shelf} shelf */

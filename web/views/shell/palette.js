@@ -205,7 +205,7 @@ function add(editor, entry, point, detail) {
   remember(editor, entry.id);
   editor.say(`${entry.text} added`);
   editor.canvas?.focus(made.id);
-  return made.id;
+  detail.added?.(made.id);
 }
 
 /**

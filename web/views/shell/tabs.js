@@ -45,10 +45,13 @@ function update(editor, list) {
   const focused = list.contains(document.activeElement);
   const moved = list.children.length !== tabs.length || tabs.some((tab, at) => list.children[at] !== tab);
   if (moved) list.replaceChildren(...tabs);
+  const before = list.querySelector('[data-selected="true"]');
   editor.sessions.forEach((session, at) => mark(tabs[at], session, session === editor.session));
-  const shown = list.querySelector('[aria-selected="true"]');
-  if (shown instanceof HTMLElement) shown.parentElement?.scrollIntoView({ block: "nearest", inline: "nearest" });
-  if (focused && shown instanceof HTMLElement) shown.focus();
+  const shown = tabs[editor.sessions.indexOf(editor.session)];
+  if (!moved && shown === before) return; // an edit has only changed a dot
+  shown.scrollIntoView({ block: "nearest", inline: "nearest" });
+  const button = shown.querySelector(".tab-button");
+  if (focused && button instanceof HTMLElement) button.focus();
 }
 
 /**
