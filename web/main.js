@@ -1,6 +1,7 @@
 /** Start the editor: make its parts, mount its views, open what is to be shown. */
 
 import { Api, ApiError } from "./api/client.js";
+import { liveOf } from "./api/live.js";
 import { browserStorage } from "./api/storage.js";
 import { appCommands } from "./commands/app.js";
 import { editCommands } from "./commands/edit.js";
@@ -70,18 +71,10 @@ function mountViews(editor) {
   for (const panel of PANELS) editor.panels.add(panel);
 }
 
-/** Ask for the node types, and show what there is before they are there. @param {Editor} editor */
-async function readCatalogue(editor) {
-  const answer = await editor.api.nodes();
-  if (answer === null) return;
-  editor.catalogue = new Catalogue(answer.json);
-  editor.emit({ type: "catalogue" });
-}
-
 /** Open what the address names; a stranger is told how to get in. @param {Editor} editor */
 async function begin(editor) {
   try {
-    await readCatalogue(editor);
+    await liveOf(editor).readCatalogue();
   } catch (error) {
     if (error instanceof ApiError && error.status === 401) return void openSignIn();
     editor.fail("The node types could not be read", error);
