@@ -113,6 +113,21 @@ def test_31_errors_stand_at_node_and_field_and_in_a_list_that_leads_there(editor
     assert editor.run()["state"] == "done"
 
 
+def test_31_a_link_that_is_missing_is_marked_and_its_port_is_gone_to(editor: Editor) -> None:
+    flip = {"type": "ImageFlip", "params": {"flip_method": "x-axis: vertically"}}
+    document = graph(flip=flip, save={"type": "SaveImage", "links": {"images": "flip.out"}})
+    editor.open(document)
+    editor.expect("422: POST")
+    editor.press("Mod+Enter")
+    port = editor.port("flip", "in:image")
+    editor.wait_until(lambda: port.get_attribute("data-invalid") is not None, "the port is marked")
+    editor.page.get_by_role("button", name="Show", exact=True).click()
+    editor.panel("problems").locator('[data-problem="flip"]').click()
+    editor.wait_until(lambda: port.evaluate("(port) => port === document.activeElement"), "the port has the focus")
+    editor.press("Enter")
+    editor.page.locator('[data-chooser="connect"]').wait_for()
+
+
 def test_31_a_failed_node_says_why(editor: Editor) -> None:
     editor.open(
         graph(
