@@ -2,7 +2,7 @@
 
 import { isObject, parse } from "../store/json.js";
 import { fullOutput } from "../store/runs.js";
-import { ask, pathOf, request } from "./http.js";
+import { ask, partOf, pathOf, request } from "./http.js";
 import { upload } from "./upload.js";
 
 export { ApiError } from "./http.js";
@@ -50,27 +50,27 @@ export class Api {
 
   /** @param {string} id @returns {Promise<JobAnswer>} */
   job(id) {
-    return ask("GET", `/jobs/${encodeURIComponent(id)}`);
+    return ask("GET", `/jobs/${partOf(id)}`);
   }
 
   /** @param {string} id @returns {Promise<JsonObject>} */
   jobWorkflow(id) {
-    return ask("GET", `/jobs/${encodeURIComponent(id)}/workflow`);
+    return ask("GET", `/jobs/${partOf(id)}/workflow`);
   }
 
   /** @param {string} id @returns {Promise<JobAnswer>} */
   cancel(id) {
-    return ask("POST", `/jobs/${encodeURIComponent(id)}/cancel`);
+    return ask("POST", `/jobs/${partOf(id)}/cancel`);
   }
 
   /** @param {string} id @returns {Promise<JobAnswer>} */
   retry(id) {
-    return ask("POST", `/jobs/${encodeURIComponent(id)}/retry`);
+    return ask("POST", `/jobs/${partOf(id)}/retry`);
   }
 
   /** @param {string} id @param {JsonObject} answers node to what is chosen @returns {Promise<JobAnswer>} */
   answer(id, answers) {
-    return ask("POST", `/jobs/${encodeURIComponent(id)}/answers`, { json: { answers } });
+    return ask("POST", `/jobs/${partOf(id)}/answers`, { json: { answers } });
   }
 
   /**
@@ -80,12 +80,12 @@ export class Api {
    * @returns {Promise<JobAnswer>}
    */
   move(id, place) {
-    return ask("PATCH", `/jobs/${encodeURIComponent(id)}`, { json: body(place) });
+    return ask("PATCH", `/jobs/${partOf(id)}`, { json: body(place) });
   }
 
   /** @param {string} id @param {{outputs?: boolean}} [options] @returns {Promise<null>} */
   deleteJob(id, { outputs = false } = {}) {
-    return ask("DELETE", `/jobs/${encodeURIComponent(id)}`, { query: { outputs } });
+    return ask("DELETE", `/jobs/${partOf(id)}`, { query: { outputs } });
   }
 
   // The queue
@@ -121,7 +121,7 @@ export class Api {
 
   /** @param {string} id @returns {Promise<null>} */
   deleteOutput(id) {
-    return ask("DELETE", `/outputs/${encodeURIComponent(id)}`);
+    return ask("DELETE", `/outputs/${partOf(id)}`);
   }
 
   // What there is to make workflows of

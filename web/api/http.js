@@ -61,11 +61,20 @@ export function address(path, query = {}) {
 }
 
 /**
+ * Return a text as a part of a path. `..` leads out of the path however it is encoded, so that a name in a link could
+ * have anything asked of the server: it becomes a name that nothing has.
+ * @param {string} text
+ */
+export function partOf(text) {
+  return /^\.\.?$/.test(text) ? text.replaceAll(".", "%252E") : encodeURIComponent(text);
+}
+
+/**
  * Return a name as a path: its folders stay folders.
  * @param {string} name
  */
 export function pathOf(name) {
-  return name.split("/").map(encodeURIComponent).join("/");
+  return name.split("/").map(partOf).join("/");
 }
 
 /**

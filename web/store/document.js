@@ -4,7 +4,7 @@
  * Reading is lenient: what is not known here is kept and written again. Only what is no workflow at all is refused.
  */
 
-import { isObject } from "./json.js";
+import { isObject, isShallow } from "./json.js";
 import { isId } from "./names.js";
 import { placeNodes } from "./placing.js";
 import { readView, writeView } from "./drawn.js";
@@ -73,6 +73,9 @@ export function readGraph(json) {
   }
   if (json.format !== undefined && json.format !== FORMAT) {
     throw new DocumentError(`The file has format ${shown(json.format)}; this editor reads format ${FORMAT}.`);
+  }
+  if (!isShallow(json)) {
+    throw new DocumentError("Lists and objects are nested too deep in this file to be written again.");
   }
   return readPart(json, "", 0);
 }

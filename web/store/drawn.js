@@ -14,6 +14,9 @@ import { isObject } from "./json.js";
  */
 
 const PARTS = new Set([".frames", ".notes", ".routes"]);
+/** Nobody finds what lies farther out; sums of such numbers are not exact, or none at all. */
+const FARTHEST = 1e8;
+const START = { x: 0, y: 0 };
 
 /**
  * Reads the `view` of a graph; what is no place on a canvas counts as not there.
@@ -65,17 +68,17 @@ function collect(map, json, read) {
  * @returns {(JsonObject & T & {x: number, y: number, width: number, height: number}) | null}
  */
 function boxed(json, own) {
-  const point = pointOf(json);
-  if (!point) {
+  if (!isNumber(json.x) || !isNumber(json.y)) {
     return null;
   }
+  const point = pointOf(json) ?? START;
   const { color, collapsed, ...others } = json;
   return {
     ...others,
     ...own,
     ...point,
-    width: isNumber(json.width) ? json.width : 240,
-    height: isNumber(json.height) ? json.height : 120,
+    width: isSize(json.width) ? json.width : 240,
+    height: isSize(json.height) ? json.height : 120,
     ...(typeof color === "string" ? { color } : {}),
     ...(collapsed === true ? { collapsed } : {}),
   };
@@ -95,7 +98,7 @@ function viewOf(json) {
   return {
     ...others,
     ...point,
-    ...(isNumber(width) && width > 0 ? { width } : {}),
+    ...(isSize(width) ? { width } : {}),
     ...(typeof title === "string" ? { title } : {}),
     ...(typeof color === "string" ? { color } : {}),
     ...(collapsed === true ? { collapsed } : {}),
@@ -124,8 +127,20 @@ function numbers(json) {
  * @returns {Point | null}
  */
 function pointOf(json) {
-  return isObject(json) && isNumber(json.x) && isNumber(json.y) ? { x: json.x, y: json.y } : null;
+  return isObject(json) && isPlace(json.x) && isPlace(json.y) ? { x: json.x, y: json.y } : null;
 }
+
+/**
+ * @param {Json | undefined} value
+ * @returns {value is number}
+ */
+const isPlace = (value) => isNumber(value) && Math.abs(value) <= FARTHEST;
+
+/**
+ * @param {Json | undefined} value
+ * @returns {value is number}
+ */
+const isSize = (value) => isPlace(value) && value > 0;
 
 /**
  * @param {Json | undefined} value

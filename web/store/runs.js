@@ -29,8 +29,13 @@ export const FINAL = new Set(["done", "failed", "cancelled"]);
 /** Ended jobs that are remembered; the history asks the server for more. */
 const REMEMBERED = 300;
 
-/** What the server leaves out where there is nothing to tell. */
-const BARE = { batch: null, index: null, retry_of: null, device: null, started: null, ended: null, failure: null };
+/** @type {ReadonlySet<unknown>} */
+const STATES = new Set(["queued", "running", "waiting", ...FINAL]);
+
+/** What the server leaves out where there is nothing to tell, and what one of another version may not tell. */
+const BARE = { batch: null, index: null, retry_of: null, device: null, started: null, ended: null, failure: null,
+  seq: 0, user: "", name: "", client: "", nodes: 0, priority: 0, position: 0, attempts: 0, created: 0, seconds: 0,
+  questions: [] };
 
 export class Runs {
   /** @type {Map<string, Job>} */
@@ -77,8 +82,8 @@ export class Runs {
     // An answer may have been written before the events that came meanwhile.
     if (isOlder(told, this.jobs.get(told.id))) return [];
     this.#setJob(told, now);
-    if (told.node_states?.length) this.#nodesOf(told.id).restore(told.node_states);
-    if (told.outputs?.length) this.#outputs.set(told.id, ordered(told.outputs.map(fullOutput)));
+    if (told.node_states?.length) this.#nodesOf(told.id).restore(told.node_states.filter(isObject));
+    if (told.outputs?.length) this.#outputs.set(told.id, ordered(told.outputs.filter(isOutput).map(fullOutput)));
     if (FINAL.has(told.state)) this.#nodesOf(told.id).settle(told.state);
     return [{ type: "run", job: told.id, node: null }, { type: "queue" }, { type: "outputs" }];
   }
@@ -135,7 +140,7 @@ export class Runs {
    */
   #restore(data, now, tell) {
     const open = new Set([...this.jobs.values()].filter((job) => !FINAL.has(job.state)).map((job) => job.id));
-    for (const told of list(data.jobs)) {
+    for (const told of list(data.jobs).filter(isJob)) {
       const job = /** @type {LiveJob} */ (/** @type {unknown} */ (told)); // as the server's API says
       open.delete(job.id);
       this.applyJob(job, now);
@@ -159,9 +164,9 @@ export class Runs {
     const [what, kind] = String(event.type).split(".");
     const data = object(event.data);
     const job = typeof event.job === "string" ? event.job : "";
-    if (what === "job") this.#takeJob(kind, data, now, tell);
-    else if (what === "node") this.#takeNode(job, kind, data, now, tell);
-    else if (what === "output") this.#takeOutput(kind, data, tell);
+    if (what === "job" && isJob(data)) this.#takeJob(kind, data, now, tell);
+    else if (what === "node" && job !== "") this.#takeNode(job, kind, data, now, tell);
+    else if (what === "output" && isOutput(data)) this.#takeOutput(kind, data, tell);
     else if (what === "queue") {
       this.#setQueue(data);
       tell({ type: "queue" });
@@ -269,7 +274,7 @@ export class Runs {
   /** @param {JsonObject} data */
   #setDevice(data) {
     const device = /** @type {Device} */ (/** @type {unknown} */ (data)); // as the server's API says
-    this.devices.set(device.id, device);
+    if (typeof device.id === "string") this.devices.set(device.id, device);
   }
 
   /** @param {JsonObject} data */
@@ -278,6 +283,20 @@ export class Runs {
     const { paused, reason, queued, running, waiting } = queue;
     this.queue = { paused, reason, queued, running, waiting };
   }
+}
+
+/**
+ * Tell whether something is a job in a state that is known here: a newer server may have others.
+ * @param {Json} told
+ */
+function isJob(told) {
+  return isObject(told) && typeof told.id === "string" && STATES.has(told.state);
+}
+
+/** @param {unknown} told */
+function isOutput(told) {
+  const output = object(/** @type {Json} */ (told)); // as messages are read
+  return typeof output.id === "string" && typeof output.job === "string" && typeof output.node === "string";
 }
 
 /**

@@ -1,6 +1,6 @@
 /** Files and pictures that are dropped on the canvas: a workflow opens in a tab of its own, a picture can be loaded. */
 
-import { address, refusal } from "../api/http.js";
+import { address, partOf, refusal } from "../api/http.js";
 import { readFile } from "../api/opened_file.js";
 import { openTab } from "../start.js";
 import { DocumentError } from "../store/document.js";
@@ -81,7 +81,7 @@ async function openOutput(editor, id) {
     const found = editor.runs.outputs(job).find((output) => output.id === id);
     if (found) return openJob(editor, found.job, found.name);
   }
-  const response = await fetch(address(`/outputs/${encodeURIComponent(id)}`));
+  const response = await fetch(address(`/outputs/${partOf(id)}`));
   if (!response.ok) throw refusal({ status: response.status, headers: response.headers, text: await response.text() });
   const blob = await response.blob();
   await openFile(editor, new File([blob], id, { type: blob.type }), null);

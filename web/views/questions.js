@@ -1,6 +1,6 @@
 /** Questions of jobs, answered where they are asked: on the node. */
 
-import { address } from "../api/http.js";
+import { address, partOf } from "../api/http.js";
 import { liveOf } from "../api/live.js";
 import { parse, stringify } from "../store/json.js";
 import { el } from "./dom.js";
@@ -126,7 +126,7 @@ function pictures(question, send) {
 
 /** @param {string} id @param {string} alt */
 function picture(id, alt) {
-  const src = address(`/outputs/${encodeURIComponent(id)}/thumbnail`, { size: 512 });
+  const src = address(`/outputs/${partOf(id)}/thumbnail`, { size: 512 });
   return el("img", { src, alt, draggable: "false", decoding: "async" });
 }
 
