@@ -51,6 +51,7 @@ def test_34_queue_pause_reorder_cancel_retry(editor: Editor) -> None:
     editor.command("queue.pause").click()
     editor.wait_until(lambda: editor.server.job(three)["state"] == "done", "it runs again")
     editor.wait_until(lambda: editor.server.job(one)["state"] == "done", "the other too")
+    editor.wait_until(lambda: editor.state()["tabs"][0]["job"] == one, "the tab shows the one that ran last")
     done = panel.locator(f'[data-job="{three}"][data-state="done"]')
     done.wait_for()
     assert re.search(r"Done · \d+(\.\d+)? m?s", done.inner_text())

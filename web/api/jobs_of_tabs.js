@@ -30,7 +30,7 @@ export class JobsOfTabs {
   /** What jobs of others run. @type {Map<string, Promise<JsonObject | null>>} */
   #workflows = new Map();
 
-  /** A tab's jobs, newest first. @param {Session} session @returns {Job[]} */
+  /** A tab's jobs: what has not begun, then the last that began first. @param {Session} session @returns {Job[]} */
   jobsOf(session) {
     const { runs } = this.#editor;
     const found = new Map(runs.ofClient(session.id).map((job) => [job.id, job]));
@@ -38,7 +38,7 @@ export class JobsOfTabs {
       const job = runs.jobs.get(id);
       if (job) found.set(id, job);
     }
-    return [...found.values()].sort((a, b) => b.seq - a.seq);
+    return [...found.values()].sort((a, b) => begun(b) - begun(a) || b.seq - a.seq);
   }
 
   /** @param {string} id @returns {Session | null} the tab that a job is of */
@@ -152,6 +152,11 @@ export class JobsOfTabs {
     }
     this.#editor.emit({ type: "run", job: id, node: null });
   }
+}
+
+/** When a job was begun, or was ended without; what waits is newer than all others. @param {Job} job */
+function begun({ started, ended }) {
+  return started ?? ended ?? Infinity;
 }
 
 /** A node and all instances that it is in. @param {string} id */
