@@ -18,6 +18,7 @@ import { mount as mountNotices } from "./views/documents/notices.js";
 import { openFirst } from "./views/documents/opening.js";
 import { mount as mountPath } from "./views/documents/path.js";
 import { find } from "./views/dom.js";
+import { mount as mountEmpty } from "./views/empty.js";
 import { COMMANDS as fieldCommands } from "./views/fields/commands.js";
 import { COMMANDS as formCommands, mount as mountForm } from "./views/form.js";
 import { LIVE_COMMANDS, LIVE_PANELS, LIVE_VIEWS } from "./views/live.js";
@@ -80,6 +81,7 @@ async function begin(editor) {
     editor.fail("The node types could not be read", error);
   }
   await openFirst(editor);
+  mountEmpty(editor, find("#canvas"));
   offerTour(editor);
 }
 

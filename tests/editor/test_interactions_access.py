@@ -183,3 +183,21 @@ def test_47_at_200_percent_everything_is_there(editor: Editor) -> None:
     editor.press("Escape", "Mod+,")
     page.get_by_role("switch", name="Save by itself").scroll_into_view_if_needed()
     assert page.get_by_role("switch", name="Save by itself").is_visible()
+
+
+CUT = """() => [...document.querySelectorAll('.row-label, .field-label, .node-title, .tab-title, .button')]
+    .filter((element) => element.checkVisibility() && element.scrollHeight > element.clientHeight + 2)
+    .map((element) => element.outerHTML.slice(0, 200))"""
+
+
+def test_47_text_that_is_twice_as_large_is_not_cut(editor: Editor) -> None:
+    editor.start()
+    editor.command("panel.queue").click()
+    editor.node("sample").wait_for()
+    assert editor.page.evaluate(CUT) == []
+    editor.page.evaluate("() => { document.documentElement.style.fontSize = '200%'; }")
+    assert editor.page.evaluate(CUT) == []
+    assert editor.page.locator(".queue-state").evaluate("one => one.scrollWidth <= one.clientWidth")
+    editor.press("Mod+Alt+F")
+    editor.panel("form").locator(".field-label").first.wait_for()
+    assert editor.page.evaluate(CUT) == []

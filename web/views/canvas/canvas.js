@@ -25,6 +25,8 @@ import { editText } from "./typing.js";
 
 /** @type {ReadonlySet<string>} */
 const NONE = new Set();
+/** Farther out, titles are drawn larger. */
+const FAR_ZOOM = 0.62;
 const NARROW = 700;
 
 /**
@@ -209,8 +211,10 @@ export class Canvas {
     const ratio = this.ratio ?? 1;
     const { selection } = this.editor.session;
     const near = `translate(${whole(view.x, ratio)}px, ${whole(view.y, ratio)}px) scale(${view.zoom})`;
-    this.layer.style.transform = near;
-    this.below.style.transform = near;
+    for (const layer of [this.layer, this.below]) {
+      layer.style.transform = near;
+      layer.toggleAttribute("data-far", view.zoom < FAR_ZOOM);
+    }
     this.frames.sync(scene, selection);
     const run = (/** @type {string} */ id) => this.runOf(id);
     const { boxes, done } = this.nodes.sync({ scene, view, size, selection, hurry: this.hurry });

@@ -20,7 +20,7 @@ import { openDraft, openSaved } from "./opening.js";
 const MOST = 1000;
 const WORDS = { saved: "Saved", drafts: "Drafts", deleted: "Deleted" };
 const NOTHING = {
-  saved: "Nothing is saved yet. Save what is open with Mod+S, or begin with a template.",
+  saved: "Nothing is saved yet. Save what is open, or begin with a template.",
   drafts: "No drafts: all that is open has a name.",
   deleted: "Nothing was deleted.",
 };

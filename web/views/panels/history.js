@@ -165,7 +165,8 @@ class HistoryPanel {
     }
     const none = this.#outputs.length === 0;
     this.state.hidden = !none;
-    const words = this.text.value ? "Nothing like it was made." : "What runs make is kept here.";
+    const words = this.text.value ? "Nothing like it was made."
+      : "Nothing was made yet. Run a workflow: the pictures that it saves are kept here.";
     this.state.textContent = this.#loading ? "Reading" : words;
     this.#drawChosen();
   }

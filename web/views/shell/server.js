@@ -82,12 +82,18 @@ export async function logout(editor) {
   openSignIn("You are logged out.");
 }
 
-/** Say how to get in: the server asks for a link that works once. @param {string} [first] */
+/**
+ * Say how to get in: the server asks for a link that works once. Nothing else is shown, and there is no way past it but
+ * to try again.
+ * @param {string} [first]
+ */
 export function openSignIn(first = "This server asks for a token.") {
   const again = el("button", { class: "button primary", type: "button", text: "Try again",
     on: { click: () => location.reload() } });
-  return openDialog({ name: "sign-in", title: "Log in", body: [el("p", { text: first }),
+  const dialog = openDialog({ name: "sign-in", title: "Log in", body: [el("p", { text: first }),
     el("p", { text: "Open the link that the server printed when it started; it works once. For another one, run this "
       + "on the machine that the server runs on:" }),
     el("pre", { class: "code" }, el("code", { text: "nodegraph users link owner" }))], foot: again });
+  void dialog.result.then(() => location.reload());
+  return dialog;
 }
