@@ -151,3 +151,37 @@ def test_39_conflict_shows_the_difference_and_mine_can_be_saved(
     choose(editor, "file.saveMine")
     editor.wait_until(lambda: prefix(saved(server, name)) == "mine")
     editor.wait_until(lambda: editor.page.locator('[data-banner="conflict"]').count() == 0)
+
+
+def test_39_without_autosave_a_change_is_a_draft_until_it_is_saved(editor: Editor, server: Server) -> None:
+    name = editor.open(PICTURE)
+    editor.expect("412: PUT")
+    editor.press("Mod+,")
+    dialog(editor, "settings").locator('[data-setting="autosave"]').uncheck()
+    editor.press("Escape")
+    retitle(editor, "mine")
+    draft = f"drafts/{tab(editor)['id']}"
+    editor.wait_until(lambda: draft in names(server, drafts=True), "it is kept as a draft")
+    assert is_saved(server, name, "one")
+    assert tab(editor)["dirty"]
+    editor.press("Mod+S")
+    editor.wait_until(lambda: is_saved(server, name, "mine"), "it is saved when that is asked for")
+    editor.wait_until(lambda: draft not in names(server, drafts=True), "the draft is gone")
+    retitle(editor, "mine again")
+    editor.wait_until(lambda: draft in names(server, drafts=True), "it is a draft again")
+    replaced(server, name, with_prefix("theirs"))
+    editor.press("Mod+S")
+    editor.page.locator('[data-banner="conflict"]').wait_for(timeout=5000)
+    assert is_saved(server, name, "theirs")
+
+
+def test_39_what_was_deleted_elsewhere_is_kept_and_saved_again(editor: Editor, server: Server) -> None:
+    name = editor.open(PICTURE)
+    editor.expect("412: PUT|404: GET")
+    server.ask("DELETE", f"/workflows/{quote(name)}", If_Match="*")
+    retitle(editor, "mine")
+    banner = editor.page.locator('[data-banner="conflict"]')
+    banner.get_by_text("was deleted elsewhere").wait_for()
+    banner.locator('[data-action="mine"]').click()
+    editor.wait_until(lambda: name in names(server) and is_saved(server, name, "mine"), "it is there again")
+    banner.wait_for(state="detached")
