@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import pytest
@@ -14,15 +13,12 @@ from tests.editor.driver import Editor
 @pytest.fixture
 def settings(request: pytest.FixtureRequest) -> dict[str, Any]:
     """Return what the user has set: guides are off, so that things go where they are put."""
-    found: dict[str, Any] = getattr(request, "param", {"guides": False})
-    return found
+    return {"tourSeen": True, "guides": False, **getattr(request, "param", {})}
 
 
 @pytest.fixture
-def canvas(editor: Editor, settings: dict[str, Any]) -> Canvas:
+def canvas(editor: Editor) -> Canvas:
     """Return the canvas with a workflow on it."""
-    stored = json.dumps(json.dumps(settings))
-    editor.page.add_init_script(f"localStorage.setItem('nodegraph.settings', {stored})")
     editor.open(WORKFLOW)
     editor.node("sample").wait_for()
     found = Canvas(editor)
@@ -130,7 +126,7 @@ def test_16_guides_pull_into_line_with_other_nodes(canvas: Canvas) -> None:
     assert canvas.at("flip")[0] == pytest.approx(30, abs=1.5)
 
 
-@pytest.mark.parametrize("settings", [{"guides": False, "snap": True}], indirect=True)
+@pytest.mark.parametrize("settings", [{"snap": True}], indirect=True)
 def test_16_the_grid_is_kept_to_if_wanted(canvas: Canvas) -> None:
     canvas.move_to("flip", 13, 607)
     assert canvas.at("flip") == (20, 600)
