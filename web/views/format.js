@@ -41,6 +41,7 @@ const YEAR = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short"
 /** @param {number} seconds since 1970 @param {Date} [now] the time of today, else the day */
 export function when(seconds, now = new Date()) {
   const date = new Date(seconds * 1000);
+  if (Number.isNaN(date.getTime())) return "";
   if (date.toDateString() === now.toDateString()) return TIME.format(date);
   return date.getFullYear() === now.getFullYear() ? `${DAY.format(date)}, ${TIME.format(date)}` : YEAR.format(date);
 }

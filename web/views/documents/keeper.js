@@ -29,6 +29,7 @@ import { Spares } from "./spare.js";
  * @property {Promise<void> | null} saving
  * @property {number} tries
  * @property {ApiError | null} failure
+ * @property {boolean} spared whether this browser has what the server did not take
  * @property {{etag: string | null} | undefined} conflict
  * @property {boolean} gone
  */
@@ -73,7 +74,7 @@ class Keeper {
     let keep = this.#keeps.get(session);
     if (keep === undefined) {
       keep = { kept: session.saved, draft: DRAFTS + session.id, draftEtag: null, template: null, timer: 0, since: 0,
-        saving: null, tries: 0, failure: null, conflict: undefined, gone: false };
+        saving: null, tries: 0, failure: null, spared: false, conflict: undefined, gone: false };
       this.#keeps.set(session, keep);
     }
     return keep;
@@ -222,7 +223,7 @@ class Keeper {
   /** @param {Session} session @param {Keep} keep @param {ApiError} error */
   #fail(session, keep, error) {
     keep.failure = error;
-    this.spares.put(session);
+    keep.spared = this.spares.put(session);
     const wait = RETRY_MS[Math.min(keep.tries, RETRY_MS.length - 1)] ?? 0;
     keep.tries += 1;
     keep.timer = setTimeout(() => void this.settle(session), Math.max(wait, (error.after ?? 0) * 1000));
@@ -275,18 +276,28 @@ class Keeper {
     this.windows.keep({ tabs, current: this.editor.session.id });
   }
 
-  /** Another window, or somebody else, saved what is open here. */
+  /** Another window, or somebody else, saved or deleted what is open here. */
   async #hearOfOthers() {
     for (const session of this.editor.sessions) {
-      const told = session.name === null ? undefined : this.editor.runs.saved.get(session.name);
-      const keep = this.of(session);
-      if (told === undefined || told === session.etag || keep.saving !== null || session.dirty
-        || keep.conflict) continue;
       const { name } = session;
-      const there = await this.#there(name ?? "").catch(() => null);
-      if (there === null || there.etag === session.etag || session.dirty || session.name !== name) continue;
-      this.take(session, there.document, there.etag, "Changes from elsewhere");
+      const told = name === null ? undefined : this.editor.runs.saved.get(name);
+      const keep = this.of(session);
+      const restored = keep.conflict?.etag === null && told !== null;
+      if (told === undefined || keep.saving !== null || session.dirty) continue;
+      if (!restored && (told === session.etag || keep.conflict)) continue;
+      const there = await this.#there(name ?? "").catch(() => undefined);
+      if (there === undefined || session.dirty || session.name !== name) continue;
+      if (there === null) this.#miss(session, keep);
+      else if (there.etag !== session.etag) this.take(session, there.document, there.etag, "Changes from elsewhere");
+      else this.take(session, session.document, there.etag, "");
     }
+  }
+
+  /** What is open is not saved any more: it is kept as a draft. @param {Session} session @param {Keep} keep */
+  #miss(session, keep) {
+    keep.conflict = { etag: null };
+    keep.kept = null;
+    this.#tell(session);
   }
 
   /**

@@ -98,16 +98,20 @@ export function pasteText(editor, text, { keepInputs = false, point }) {
     return;
   }
   const pointer = editor.canvas?.pointer.over ? editor.canvas.here : null;
-  const pasted = paste(editor.session.graph, json, point ?? pointer, { keepInputs });
-  editor.apply("Paste", () => pasted.graph, { select: pasted.items });
-  editor.canvas?.reveal(pasted.items);
-  editor.say(`Pasted ${[...pasted.items].length}`);
+  try {
+    const pasted = paste(editor.session.graph, json, point ?? pointer, { keepInputs });
+    editor.apply("Paste", () => pasted.graph, { select: pasted.items });
+    editor.canvas?.reveal(pasted.items);
+    editor.say(`Pasted ${[...pasted.items].length}`);
+  } catch (error) {
+    editor.fail("What the clipboard holds could not be pasted", error);
+  }
 }
 
 /** @param {string} text @returns {Json} */
 function read(text) {
   try {
-    return parse(text.trim().replace(/^```(?:json)?\s*|\s*```$/g, ""));
+    return parse(text.trim().replace(/^```(?:json)?|```$/g, ""));
   } catch {
     return null;
   }
