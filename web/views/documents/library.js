@@ -166,6 +166,7 @@ class Library {
     if (answer !== "delete") return;
     await this.editor.api.deleteWorkflow(name, etag).catch((error) => this.editor.fail("It was not deleted", error));
     await this.#load();
+    this.search.focus(); // what had the focus is gone
   }
 
   /** Arrows go through the list from the field. @param {KeyboardEvent} event */
