@@ -14,6 +14,7 @@ from tests.editor.documents import (
     names,
     outline,
     prefix,
+    replaced,
     retitle,
     saved,
     second,
@@ -80,6 +81,19 @@ def test_38_revisions_are_listed_and_one_can_go_back(editor: Editor, server: Ser
     editor.wait_until(lambda: prefix(saved(server, name)) == "one")
     editor.press("Mod+Z")
     editor.wait_until(lambda: prefix(editor.document()) == "two")
+
+
+def test_39_a_saved_file_that_cannot_be_read_takes_nothing_from_who_has_it_open(editor: Editor, server: Server) -> None:
+    name = editor.open(PICTURE)
+    editor.expect("412: PUT")
+    replaced(server, name, {"nodes": 3})
+    retitle(editor, "mine")
+    banner = editor.page.locator('[data-banner="unsaved"]')
+    assert "nodes is 3" in banner.inner_text()
+    assert saved(server, name) == {"nodes": 3}
+    assert "mine" in editor.page.evaluate("() => Object.values(localStorage).join()"), "this browser keeps it"
+    replaced(server, name, with_prefix("mended"))
+    editor.page.locator('[data-banner="conflict"]').wait_for()
 
 
 def test_41_missing_types_and_models_are_named_and_kept(editor: Editor, server: Server) -> None:

@@ -152,6 +152,18 @@ def test_26_typing_is_taken_at_once_and_undone_together(fields: Editor) -> None:
     assert len(fields.nodes()) == len(WORKFLOW["nodes"])
 
 
+def test_26_what_is_composed_is_taken_when_it_is_whole(fields: Editor) -> None:
+    """As Japanese is: browsers tell of no input after the composition has ended."""
+    session = fields.page.context.new_cdp_session(fields.page)
+    for id, name in (("save", "filename_prefix"), ("prompt", "text")):
+        fields.click(fields.field(id, name))
+        fields.press("Mod+A")
+        session.send("Input.imeSetComposition", {"text": "hoshi", "selectionStart": 5, "selectionEnd": 5})
+        assert value(fields, id, name) == WORKFLOW["nodes"][id]["params"][name], "it is not whole yet"
+        session.send("Input.insertText", {"text": "星"})
+        becomes(fields, id, name, "星")
+
+
 def test_26_a_text_grows_with_its_lines(fields: Editor) -> None:
     text = fields.field("prompt", "text")
     height: Callable[[], float] = lambda: text.evaluate("(field) => field.offsetHeight")  # noqa: E731
