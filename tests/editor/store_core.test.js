@@ -41,6 +41,16 @@ test("the bundled workflow is written as it was read", () => {
   }
 });
 
+test("what is drawn of a node whose place is not told is kept, and it gets a place", () => {
+  const nodes = { a: { type: "X" }, b: { type: "X", links: { x: "a.out" } } };
+  const view = { a: { title: "First", kept: { text: "typed" } }, b: { x: 5, y: 6 } };
+  const graph = readGraph({ format: 1, nodes, view });
+  const { a, b } = Object.fromEntries(graph.nodes);
+  assert.equal(a.view.title, "First");
+  assert.equal(a.params.get("text"), "typed");
+  assert.ok(a.view.y > b.view.y);
+});
+
 test("what is no workflow is refused in words", () => {
   const wrong = [null, [], {}, { format: 2, nodes: {} }, { nodes: { a: 5 } }, { nodes: { "a.b": { type: "X" } } }];
   for (const json of wrong) {

@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image, PngImagePlugin
@@ -153,15 +154,46 @@ def test_36_a_dropped_picture_opens_its_workflow_in_a_tab_of_its_own(editor: Edi
     assert len(editor.state()["tabs"]) == 2, "the other one stays"
 
 
-def test_36_json_of_both_forms_opens_and_what_is_none_is_told(editor: Editor) -> None:
+COMFY: dict[str, Any] = {
+    "1": {"class_type": "faults.Text", "inputs": {"text": "x"}, "is_changed": [float("nan")]},
+    "2": {"class_type": "faults.Save", "inputs": {"text": ["1", 0]}, "_meta": {"title": "Keep"}},
+}
+DRAWN: dict[str, Any] = {
+    "nodes": [{"id": 1, "type": "faults.Text", "widgets_values": ["x"]}],
+    "links": [],
+    "version": 0.4,
+}
+
+
+def test_36_comfyui_s_api_form_opens_and_its_editor_s_form_is_told(editor: Editor, tmp_path: Path) -> None:
     editor.open(picture())
-    text = {"class_type": "faults.Text", "inputs": {"text": "x"}}
-    api = {"1": text, "2": {"class_type": "faults.Save", "inputs": {"text": ["1", 0]}}}
-    drop(editor, "api.json", "application/json", json.dumps(api).encode())
+    notices = editor.page.get_by_role("region", name="Notices")
+    drop(editor, "api.json", "application/json", json.dumps(COMFY).encode())
     editor.wait_until(lambda: set(editor.nodes()) == {"1", "2"}, "ComfyUI's API form is open")
     assert editor.nodes()["2"]["links"] == {"text": "1.out"}
+    assert editor.document()["view"]["2"]["title"] == "Keep"
+    for chunks in ({"prompt": COMFY, "workflow": DRAWN}, {"workflow": DRAWN}):
+        info = PngImagePlugin.PngInfo()
+        for keyword, value in chunks.items():
+            info.add_text(keyword, json.dumps(value))
+        Image.new("RGB", (8, 8)).save(tmp_path / "comfy.png", pnginfo=info)
+        drop(editor, "comfy.png", "image/png", (tmp_path / "comfy.png").read_bytes())
+        if "prompt" in chunks:
+            editor.page.get_by_role("button", name="Open its workflow").click()
+            editor.wait_until(lambda: len(editor.state()["tabs"]) == 3, "the picture's workflow is open")
+            assert editor.nodes()["2"]["links"] == {"text": "1.out"}
+    notices.get_by_text("Export (API)").wait_for()
+    editor.wait_until(lambda: "load_image" in editor.nodes(), "the picture itself is loaded")
+
+
+def test_36_what_is_no_workflow_is_told(editor: Editor) -> None:
+    editor.open(picture())
+    notices = editor.page.get_by_role("region", name="Notices")
     drop(editor, "note.txt", "text/plain", b"just words")
-    editor.page.get_by_role("region", name="Notices").get_by_text("note.txt is no JSON").wait_for()
+    notices.get_by_text("note.txt is no JSON").wait_for()
+    drop(editor, "drawn.json", "application/json", json.dumps(DRAWN).encode())
+    notices.get_by_text("Export (API)").wait_for()
+    assert len(editor.state()["tabs"]) == 1
 
 
 def test_36_a_picture_is_dragged_out_of_the_history(editor: Editor) -> None:

@@ -209,6 +209,15 @@ export class Api {
     return ask("PUT", `/workflows/${pathOf(name)}`, { json, headers, query: autosave ? { autosave } : {} });
   }
 
+  /**
+   * Write a workflow of ComfyUI's API form in ours; nothing is saved. What cannot be read is left out, and told.
+   * @param {JsonObject} workflow
+   * @returns {Promise<{format: string, workflow: JsonObject, problems: import("../store/types.js").Problem[]}>}
+   */
+  readWorkflow(workflow) {
+    return ask("POST", "/workflows/read", { json: { workflow } });
+  }
+
   /** @param {string} name @param {string} [etag] @returns {Promise<null>} */
   deleteWorkflow(name, etag) {
     return ask("DELETE", `/workflows/${pathOf(name)}`, { headers: etag === undefined ? {} : precondition(etag) });

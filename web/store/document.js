@@ -107,7 +107,7 @@ function readPart(json, where, depth) {
     subgraphs.set(name, readPart(object(part, inside, "an object with nodes"), `${inside}.`, depth + 1));
   }
   return {
-    nodes: placeNodes(nodes, drawn.nodes),
+    nodes: placeNodes(nodes, drawn.placed),
     inputs: readInputs(object(json.inputs, `${where}inputs`, "an object of places by name"), `${where}inputs`),
     outputs: texts(object(json.outputs, `${where}outputs`, "an object of places by name"), `${where}outputs`),
     subgraphs,

@@ -7,6 +7,7 @@ import { isObject } from "./json.js";
 /**
  * @typedef {Object} Drawn
  * @property {Map<string, NodeView>} nodes
+ * @property {Map<string, NodeView>} placed those of the nodes whose place is told
  * @property {Map<string, Frame>} frames
  * @property {Map<string, Note>} notes
  * @property {Map<string, readonly Point[]>} routes
@@ -26,11 +27,16 @@ const START = { x: 0, y: 0 };
  */
 export function readView(view, entries) {
   /** @type {Drawn} */
-  const drawn = { nodes: new Map(), frames: new Map(), notes: new Map(), routes: new Map(), rest: {} };
+  const drawn = { nodes: new Map(), placed: new Map(), frames: new Map(), notes: new Map(), routes: new Map(),
+    rest: {} };
   for (const [id, value] of Object.entries(view)) {
-    const found = Object.hasOwn(entries, id) ? viewOf(value) : null;
-    if (found) {
+    if (isObject(value) && Object.hasOwn(entries, id)) {
+      const point = pointOf(value);
+      const found = viewOf(value, point ?? START);
       drawn.nodes.set(id, found);
+      if (point) {
+        drawn.placed.set(id, found);
+      }
     }
   }
   collect(drawn.frames, view[".frames"], (json) => boxed(json, { title: text(json.title) }));
@@ -86,14 +92,11 @@ function boxed(json, own) {
 
 /**
  * Reads how a node is drawn.
- * @param {Json | undefined} json
- * @returns {NodeView | null} null where it tells no place
+ * @param {JsonObject} json
+ * @param {Point} point
+ * @returns {NodeView}
  */
-function viewOf(json) {
-  const point = isObject(json) ? pointOf(json) : null;
-  if (!isObject(json) || !point) {
-    return null;
-  }
+function viewOf(json, point) {
   const { width, title, color, collapsed, pinned, rows, ...others } = json;
   return {
     ...others,
