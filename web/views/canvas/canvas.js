@@ -1,5 +1,6 @@
 /** The canvas: the scene of the open tab, drawn, and all that is asked of it by commands and panels. */
 
+import { visible } from "../../geometry/transform.js";
 import { COLORS } from "../../store/types.js";
 import { idsOf } from "../../store/names.js";
 import { el, set } from "../dom.js";
@@ -215,7 +216,7 @@ export class Canvas {
       layer.style.transform = near;
       layer.toggleAttribute("data-far", view.zoom < FAR_ZOOM);
     }
-    this.frames.sync(scene, selection);
+    this.frames.sync(scene, selection, visible(view, size, 100));
     const run = (/** @type {string} */ id) => this.runOf(id);
     const { boxes, done } = this.nodes.sync({ scene, view, size, selection, hurry: this.hurry });
     this.hurry = false;
