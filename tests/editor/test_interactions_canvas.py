@@ -35,7 +35,7 @@ def at_rest(canvas: Canvas) -> None:
     script = """() => new Promise((done) => {
       let [last, same] = ["", 0];
       const look = () => {
-        const now = JSON.stringify(__editor.canvas.camera.view);
+        const now = JSON.stringify(__editor.state().view);
         same = now === last ? same + 1 : 0;
         last = now;
         if (same > 5) done();

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.editor.canvas_driver import WORKFLOW, Canvas
 from tests.editor.driver import Editor
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Locator
+
+
+RED = """(map) => {
+  const drawn = map.querySelector("canvas");
+  const { data } = drawn.getContext("2d").getImageData(0, 0, drawn.width, drawn.height);
+  return data.filter((red, at) => at % 4 === 0 && red > 150 && data[at + 1] < 110 && data[at + 2] < 110).length;
+}"""
 
 
 @pytest.fixture
@@ -24,6 +34,16 @@ def canvas(editor: Editor) -> Canvas:
     found = Canvas(editor)
     editor.click(found.free())
     return found
+
+
+def color(canvas: Canvas, name: str) -> None:
+    canvas.editor.press("Mod+Shift+P")
+    canvas.page.keyboard.type(f"colour: {name}")
+    canvas.editor.press("Enter")
+
+
+def background(place: Locator) -> str:
+    return str(place.evaluate("(e) => getComputedStyle(e).backgroundColor"))
 
 
 def items(*ids: str) -> set[str]:
@@ -261,6 +281,10 @@ def test_22_a_note_is_typed_coloured_and_resized(canvas: Canvas) -> None:
         (box["x"] + box["width"] + 60, box["y"] + box["height"] + 30),
     )
     assert view_of(canvas, ".notes")[note]["width"] > 300
+    plain = background(place)
+    color(canvas, "green")
+    assert view_of(canvas, ".notes")[note]["color"] == "green"
+    assert background(place) != plain
 
 
 def test_23_a_subgraph_is_made_entered_left_and_unpacked(canvas: Canvas) -> None:
@@ -323,6 +347,13 @@ def test_25_collapse_pin_colour_and_title_are_kept_in_the_file(canvas: Canvas) -
     canvas.page.keyboard.type("Turn")
     editor.press("Enter")
     assert canvas.shown("flip")["title"] == "Turn"
+    header = editor.node("flip").locator(".node-header")
+    plain = background(header)
+    color(canvas, "red")
+    assert canvas.shown("flip")["color"] == "red"
+    assert background(header) != plain
+    color(canvas, "none")
+    assert "color" not in canvas.shown("flip")
 
 
 def test_42_the_map_moves_the_view_and_hides(canvas: Canvas) -> None:
@@ -343,9 +374,11 @@ def test_42_the_map_moves_the_view_and_hides(canvas: Canvas) -> None:
 def test_42_the_map_marks_what_is_wrong(canvas: Canvas) -> None:
     editor, map_ = canvas.editor, canvas.page.locator("#minimap .minimap")
     assert map_.get_attribute("data-errors") == "0"
+    before = map_.evaluate(RED)
     editor.expect(r"^4\d\d: POST ")
     editor.press("Mod+Enter")  # flip has no link to its required input
     editor.wait_until(lambda: map_.get_attribute("data-errors") == "1", "the map marks the node")
+    assert map_.evaluate(RED) > before + 20
 
 
 def test_16_a_node_that_tab_comes_to_is_selected_and_moved_by_arrows(canvas: Canvas) -> None:
