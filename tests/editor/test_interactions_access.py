@@ -7,10 +7,17 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.editor.driver import Editor
+from tests.editor.runs import slow
 from tests.editor.shell import FREE, PICTURE, TEXTS, added, chooser, select, workflow
 
 if TYPE_CHECKING:
     from playwright.sync_api import BrowserContext
+
+
+RECORD = """(live) => {
+  window.told = [];
+  new MutationObserver(() => told.push(live.textContent)).observe(live, { childList: true, characterData: true });
+}"""
 
 
 @pytest.mark.parametrize("how", ["right button", "Shift+F10"])
@@ -161,6 +168,13 @@ def test_47_a_reader_is_told_of_steps_runs_and_errors(editor: Editor) -> None:
     job = editor.run()
     assert job["state"] == "failed"
     editor.wait_until(lambda: "fail" in (live.inner_text() + alerts.inner_text()).lower(), "the failure is told")
+    editor.open(slow(seconds=1, steps=20))
+    live.evaluate(RECORD)
+    editor.run()
+    told = editor.wait_until(lambda: editor.page.evaluate("() => told.at(-1).includes('is done') && told"), "its end")
+    steps = ["waits in the queue", "has started", "per cent", "is done"]
+    assert [step for step in steps if any(step in text for text in told)] == steps
+    assert len(told) == len(set(told)) <= 6, "by quarters, each once"
 
 
 def test_47_at_200_percent_everything_is_there(editor: Editor) -> None:

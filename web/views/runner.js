@@ -69,7 +69,8 @@ class Runner {
     try {
       const jobs = await Promise.all(sent);
       if (front) for (const { id } of jobs.toReversed()) await this.#toFront(id);
-      editor.say(times === 1 ? "The run is queued." : `${times} runs are queued.`);
+      // One run alone is told of by its own news, which may be here before the answer is.
+      if (times > 1) editor.say(`${times} runs are queued.`);
     } catch (error) {
       await Promise.allSettled(sent);
       this.#refused(error);
