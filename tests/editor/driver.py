@@ -82,6 +82,21 @@ class Editor:
             self.page.wait_for_timeout(15)
         return found
 
+    def at_rest(self) -> None:
+        """Wait until the view has been the same for six frames: it glides to where it is sent."""
+        script = """() => new Promise((done) => {
+          let [last, same] = ["", 0];
+          const look = () => {
+            const now = JSON.stringify(window.__editor.state().view);
+            same = now === last ? same + 1 : 0;
+            last = now;
+            if (same > 5) done();
+            else requestAnimationFrame(look);
+          };
+          look();
+        })"""
+        self.page.evaluate(script)
+
     # What is done
 
     def start(self, path: str = "/") -> None:

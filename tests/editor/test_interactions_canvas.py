@@ -30,22 +30,6 @@ def moved(canvas: Canvas, before: dict[str, float]) -> Point:
     return after["x"] - before["x"], after["y"] - before["y"]
 
 
-def at_rest(canvas: Canvas) -> None:
-    """Wait until the view has been the same for six frames."""
-    script = """() => new Promise((done) => {
-      let [last, same] = ["", 0];
-      const look = () => {
-        const now = JSON.stringify(__editor.state().view);
-        same = now === last ? same + 1 : 0;
-        last = now;
-        if (same > 5) done();
-        else requestAnimationFrame(look);
-      };
-      look();
-    })"""
-    canvas.page.evaluate(script)
-
-
 def test_01_pan_with_space_middle_button_and_two_fingers(canvas: Canvas) -> None:
     editor, start = canvas.editor, canvas.free()
     end = (start[0] - 90, start[1] + 40)
@@ -127,13 +111,13 @@ def test_03_fit_shows_everything_or_the_selection(canvas: Canvas) -> None:
     assert size is not None
     editor.drag((900, 500), (100, 100), button="middle")
     editor.press("Home")
-    at_rest(canvas)
+    editor.at_rest()
     a, b = canvas.client(0, 0), canvas.client(1400, 560)
     assert size["x"] < a[0] < b[0] < size["x"] + size["width"]
     assert size["y"] < a[1] < b[1] < size["y"] + size["height"]
     editor.click(canvas.header("flip"))
     editor.press(".")
-    at_rest(canvas)
+    editor.at_rest()
     place = editor.place(editor.node("flip"))
     assert near(place, (size["x"] + size["width"] / 2, size["y"] + size["height"] / 2), 3)
 
@@ -145,7 +129,7 @@ def test_03_whoever_wants_no_motion_is_there_at_once(canvas: Canvas) -> None:
     canvas.editor.press("Home")
     first = canvas.view()
     assert first != before
-    at_rest(canvas)
+    canvas.editor.at_rest()
     assert canvas.view() == first
 
 

@@ -54,9 +54,11 @@ def test_18_cut_takes_away_and_text_in_a_field_stays_text(editor: Editor, contex
     assert set(editor.nodes()) == {"first"}
     flip = {"class_type": "ImageFlip", "inputs": {"image": ["4", 0]}}
     comfy = json.dumps({"4": {"class_type": "LoadImage", "inputs": {"image": "example.png"}}, "7": flip})
-    editor.page.evaluate("(text) => navigator.clipboard.writeText(text)", comfy)
+    editor.page.evaluate("(text) => navigator.clipboard.writeText(text)", f"```json\n{comfy}\n```")
     editor.press("Mod+V")
-    editor.wait_until(lambda: set(editor.nodes()) == {"first", "4", "7"}, "ComfyUI's API form is pasted")
+    editor.wait_until(
+        lambda: set(editor.nodes()) == {"first", "4", "7"}, "ComfyUI's API form is pasted, fenced as in a chat"
+    )
     assert editor.nodes()["7"]["links"] == {"image": "4.image"}
 
 

@@ -242,7 +242,7 @@ def test_26_fields_are_there_only_while_their_node_is_in_view(editor: Editor) ->
     view = {f"n{i}": {"x": i % 20 * 400, "y": i // 20 * 240} for i in range(400)}
     editor.open({"format": 1, "nodes": nodes, "view": view})
     editor.press("Shift+1")
-    editor.page.wait_for_timeout(350)
+    editor.at_rest()
     editor.page.mouse.move(800, 450)
     for _ in range(12):
         editor.page.mouse.wheel(0, -240)
