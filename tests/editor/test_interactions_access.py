@@ -86,6 +86,9 @@ def test_47_the_panel_that_was_open_is_open_again_as_wide_as_it_was(editor: Edit
     editor.page.reload()
     editor.wait_until(lambda: editor.panel("help").is_visible(), "the panel is open again")
     assert editor.panel("help").bounding_box() == width
+    editor.click(editor.node("sample").locator(".node-header"))
+    help = editor.panel("help").locator('[data-help="KSampler"]')
+    assert "0 to 18446744073709551615" in help.inner_text()
 
 
 def ground(editor: Editor) -> str:
