@@ -86,13 +86,12 @@ class Media {
   #at = 0;
   #shown = "";
   #canvas = el("canvas", { class: "media-picture", role: "img", "aria-label": "Preview", data: { preview: "" } });
-  /** @type {Part | null} */
+  /** @type {HTMLElement | null} */
   #question = null;
   #asked = "";
 
   destroy() {
     for (const off of this.#offs) off();
-    this.#question?.destroy();
   }
 
   /** @param {string} job @param {string | null} node */
@@ -115,7 +114,7 @@ class Media {
   #show(state, make) {
     if (state === this.#shown) return;
     this.#shown = state;
-    fill(this.element, ...(this.#question ? [this.#question.element] : []), ...make());
+    fill(this.element, this.#question, ...make());
   }
 
   /** @param {import("./questions.js").Asked | null} question */
@@ -123,7 +122,6 @@ class Media {
     const asked = question === null ? "" : `${question.job} ${question.question.node}`;
     if (asked === this.#asked) return;
     this.#asked = asked;
-    this.#question?.destroy();
     this.#question = question && questionElement(this.#editor, question);
     this.#shown = "-";
   }

@@ -36,7 +36,7 @@ class RunBar {
         on: { click: () => editor.perform(command) } }, icon(name));
     this.run = el("button", { class: "button primary run-button", type: "button",
       data: { command: "run.run", tip: "Run" }, on: { click: () => editor.perform("run.run") } },
-      icon("play"), el("span", { class: "run-label", text: "Run" }));
+      icon("play"), el("span", { text: "Run" }));
     this.count = el("input", { class: "input run-count", type: "number", min: "1", max: String(MOST), value: "1",
       "aria-label": "How many runs", data: { tip: "How many runs" }, on: { change: () => this.#setCount() } });
     this.front = button("run.front", "front", "Run before all that waits");

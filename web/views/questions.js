@@ -57,7 +57,7 @@ function picksPictures({ choices, outputs }) {
  * Make the element that asks a question and sends the answer.
  * @param {Editor} editor
  * @param {Asked} asked
- * @returns {{element: HTMLElement, destroy(): void}}
+ * @returns {HTMLElement}
  */
 export function questionElement(editor, asked) {
   const { question } = asked;
@@ -76,7 +76,7 @@ export function questionElement(editor, asked) {
   };
   if (!picksPictures(question)) element.append(question.choices.length > 0 ? choices(question, send) : free(send));
   if (question.outputs.length > 0) element.append(pictures(question, send));
-  return { element, destroy: () => {} };
+  return element;
 }
 
 /**

@@ -16,7 +16,7 @@ export function mount(editor, host) {
   const list = el("ul", { class: "problems", "aria-label": "Problems" });
   const empty = el("p", { class: "empty dim",
     text: "Nothing is wrong. What keeps a workflow from running is listed here, and leads to its place." });
-  const element = el("div", { class: "problems-panel" }, list, empty);
+  const element = el("div", {}, list, empty);
   const update = () => {
     const { session } = editor;
     const problems = liveOf(editor).problems.of(session.id);

@@ -88,7 +88,7 @@ export class FormInputs {
         });
     const row = el(
       "div",
-      { class: "form-row", data: { input: name } },
+      { data: { input: name } },
       view?.element ?? note,
       view && text && el("p", { class: "form-hint dim", text }),
     );
