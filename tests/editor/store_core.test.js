@@ -33,6 +33,11 @@ test("a name such as __proto__ is a name like any other", () => {
   assert.ok(type.inputs.has("constructor") && type.inputs.has("toString"));
 });
 
+test("an id that is its own title is told in words", () => {
+  const titles = ["ImageFlip", "KSampler", "ImageScale"].map((id) => catalogue.types.get(id)?.title);
+  assert.deepEqual(titles, ["Image Flip", "KSampler", "Upscale Image"]);
+});
+
 test("the bundled workflow is written as it was read", () => {
   const graph = textToImage();
   assert.deepEqual(readGraph(writeGraph(graph)), graph);
