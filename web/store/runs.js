@@ -19,8 +19,9 @@ import { aggregate, IDLE, JobNodes, nodeOf } from "./nodestates.js";
 /** @typedef {import("../api/wire.js").Device} Device */
 /** @typedef {import("../api/wire.js").QueueState} QueueState */
 /**
- * A job as it is known here. `left`: seconds till it ends, as they were told at the time `toldAt`; `progress`: 0 to 1.
- * @typedef {JobSummary & {progress: number, left: number | null, toldAt: number, place: number | null,
+ * A job as it is known here. `left`: seconds till it ends, as they were told at the time `toldAt`; `progress`: 0 to 1;
+ * `ahead`: how many seconds the clock here is ahead of the server's, by which `started` is told.
+ * @typedef {JobSummary & {progress: number, left: number | null, toldAt: number, ahead: number, place: number | null,
  *   cancelling: boolean}} Job
  */
 
@@ -50,6 +51,8 @@ export class Runs {
   /** Saved workflows as others told of them: name to the ETag, null where it was deleted. */
   /** @type {Map<string, string | null>} */
   saved = new Map();
+  /** The least that an event's time was ever behind the clock here: what took long says more. */
+  #ahead = Infinity;
   /** @type {Map<string, JobNodes>} */
   #nodes = new Map();
   /** @type {Map<string, Output[]>} */
@@ -161,6 +164,7 @@ export class Runs {
    * @param {(event: EditorEvent) => unknown} tell
    */
   #take(event, now, tell) {
+    if (typeof event.time === "number") this.#ahead = Math.min(this.#ahead, now - event.time);
     const [what, kind] = String(event.type).split(".");
     const data = object(event.data);
     const job = typeof event.job === "string" ? event.job : "";
@@ -215,7 +219,8 @@ export class Runs {
     const job = this.jobs.get(id);
     this.#nodesOf(id).take(node, kind, data);
     if (job && typeof data.progress === "number") {
-      this.jobs.set(id, { ...job, progress: Math.max(job.progress, data.progress), ...keepLeft(job, now) });
+      const progress = Math.max(job.progress, data.progress);
+      this.jobs.set(id, { ...job, progress, ahead: this.#clock(), ...keepLeft(job, now) });
     }
     tell({ type: "run", job: id, node });
   }
@@ -245,8 +250,13 @@ export class Runs {
     const place = told.state === "queued" ? (told.place ?? known?.place ?? null) : null;
     const time = told.left === undefined && same ? keepLeft(known, now) : { left: told.left ?? null, toldAt: now };
     const cancelling = told.cancelling ?? (same && known.cancelling);
-    this.jobs.set(told.id, { ...BARE, ...rest, progress, place, cancelling, ...time });
+    this.jobs.set(told.id, { ...BARE, ...rest, progress, place, cancelling, ahead: this.#clock(), ...time });
     if (!known || FINAL.has(told.state)) this.#trim();
+  }
+
+  /** How many seconds the clock here is ahead of the server's, as far as that is known. */
+  #clock() {
+    return Number.isFinite(this.#ahead) ? this.#ahead : 0;
   }
 
   /** @param {string} job */
@@ -349,7 +359,7 @@ function list(value) {
 export function timeLeft(job, now) {
   const told = job.left === null ? null : Math.max(0, job.left - (now - job.toldAt));
   if (job.state !== "running" || job.started === null) return job.state === "queued" ? told : null;
-  const passed = now - job.started;
+  const passed = now - job.ahead - job.started;
   if (job.progress < 0.05 || passed < 0.5) return told;
   const paced = (passed * (1 - job.progress)) / job.progress;
   return told === null ? paced : told * (1 - job.progress) + paced * job.progress;
