@@ -6,7 +6,7 @@ from pydantic import Field
 
 from nodegraph import Choices, Context, Step, Widget, node
 from nodegraph.diffusion.registry import sampler_names, scheduler_names
-from nodegraph.diffusion.values import Conditioning, Latent, Model
+from nodegraph.diffusion.values import Conditioning, Latent, LatentPreview, Model
 
 if TYPE_CHECKING:
     from nodegraph.diffusion.sampling.ksampler import Sampling
@@ -109,7 +109,7 @@ def _finished(context: Context, model: Model, sampling: "Sampling") -> Latent:
         for done, step in enumerate(sampling, 1):
             context.progress(done, sampling.steps)
             if context.listening and done < sampling.steps:
-                context.preview(Latent(sampling.in_latent_space(step.clean)))
+                context.preview(LatentPreview(sampling.in_latent_space(step.clean), format=model.latent))
         latent = sampling.result()
     flaw = latent_flaw(latent.samples, context.check_cancelled)
     if flaw is not None:

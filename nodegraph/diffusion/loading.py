@@ -34,11 +34,12 @@ def load(
 
 def _model(checkpoint: Checkpoint) -> Model:
     unet, vae = checkpoint.unet, checkpoint.vae.config
+    colors = vae.preview_colors or checkpoint.family.colors
     return Model(
         network=Placed(unet),
         prediction=checkpoint.prediction,
         schedule=checkpoint.schedule,
-        latent=LatentFormat(vae.latent_channels, vae.scale_factor, vae.shift_factor),
+        latent=LatentFormat(vae.latent_channels, vae.scale_factor, vae.shift_factor, colors),
         context_dim=unet.config.context_dim,
         family=checkpoint.family.name,
     )

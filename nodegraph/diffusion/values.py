@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
-from typing import TYPE_CHECKING, Generic, Literal, TypeVar
+from typing import TYPE_CHECKING, Generic, Literal, TypeAlias, TypeVar
 
 if TYPE_CHECKING:
     import torch
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 Prediction = Literal["eps", "v", "x0", "edm", "flow"]
 PromptStyle = Literal["comfy", "a1111"]
+Colors: TypeAlias = tuple[tuple[float, float, float], ...]
+"""Red, green and blue that a channel adds to a picture in [-1, 1], a row a channel; the last row is that of zeros."""
 MOST_TRAINING_STEPS = 100_000
 """Far more than any network was trained at, so that a wrong file's table does not fill the memory."""
 ModuleT_co = TypeVar("ModuleT_co", bound="nn.Module", covariant=True)
@@ -207,11 +209,22 @@ class EdmSchedule:
 
 @dataclass(frozen=True)
 class LatentFormat:
-    """What the network sees of the autoencoder's latents: `(z - shift) * scale`."""
+    """What the network sees of the autoencoder's latents: `(z - shift) * scale`.
+
+    `colors`, of what the network sees, tell in previews what a latent will look like; empty: unknown.
+    """
 
     channels: int = 4
     scale: float = 0.18215
     shift: float = 0.0
+    colors: Colors = ()
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class LatentPreview(Latent):
+    """A latent that is on its way, to be looked at, and the format that tells what it looks like."""
+
+    format: LatentFormat = field(default_factory=LatentFormat)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
