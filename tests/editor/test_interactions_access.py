@@ -116,6 +116,10 @@ def test_46_contrast_is_more_where_it_is_wanted_and_forced_colours_hold(editor: 
     editor.page.emulate_media(color_scheme="light", contrast="more")
     editor.start()
     assert ground(editor) == "rgb(255, 255, 255)"
+    edges = editor.page.locator(".field-box").evaluate_all(
+        "all => all.map(one => getComputedStyle(one).borderTopColor)"
+    )
+    assert "rgb(27, 31, 39)" in edges
     editor.page.emulate_media(color_scheme="dark", contrast="no-preference", forced_colors="active")
     editor.press("Mod+,")
     dialog = editor.page.locator('[data-dialog="settings"]')
