@@ -146,7 +146,7 @@ def test_whatever_a_file_a_plugin_or_the_server_says_is_text(editor: Editor) -> 
     editor.press("Shift+1")
     editor.node("n0").wait_for()
     assert MARKUP in editor.node("__proto__").inner_text()
-    for id in ("__proto__", "constructor", "kind", "n0", "n4"):
+    for id in ("__proto__", "kind", "n4"):
         editor.press("Escape", "Mod+F")
         found = editor.page.locator('[data-chooser="find"]')
         found.wait_for()
@@ -212,8 +212,9 @@ def test_a_link_has_nothing_asked_but_what_it_names(editor: Editor, link: str) -
     editor.start(f"/?{link}")
     told(editor, "here.")
     kind = link.split("=")[0]
-    (named,) = [path for path in asked if path.startswith(f"/api/v1/{kind}s/") and "text_to_image" not in path]
-    assert "252E" in named
+    named = [path for path in asked if "252E" in path]
+    assert named
+    assert all(path.startswith(f"/api/v1/{kind}s/") for path in named)
 
 
 def nested(levels: int) -> Json:
@@ -274,7 +275,7 @@ ODD: dict[str, Json] = {
         "view": {
             "z": {"x": 0, "y": 0},
             ".notes": {
-                f"n{at}": {"x": at % 300 * 300, "y": at // 300 * 200, "text": f"note {at}"} for at in range(2_000)
+                f"n{at}": {"x": at % 300 * 300, "y": at // 300 * 200, "text": f"note {at}"} for at in range(1_000)
             },
         },
     },
