@@ -34,6 +34,7 @@ def test_first_start_shows_a_template_ready_to_run(editor: Editor) -> None:
     assert {"model", "sample", "save"} <= set(editor.nodes())
     assert tab(editor)["title"] == "Text to image"
     assert not tab(editor)["dirty"]
+    assert editor.page.get_by_role("button", name="Close Text to image").count() == 1
 
 
 def test_38_save_asks_for_a_name_and_open_brings_it_back(editor: Editor, server: Server) -> None:
@@ -204,6 +205,7 @@ def test_23_path_leads_out_of_subgraphs(editor: Editor) -> None:
     editor.click(editor.node("box"))
     editor.press("Enter")
     editor.wait_until(lambda: editor.state()["path"] == ["box"])
+    assert editor.page.evaluate("() => document.activeElement.closest('#canvas') !== null"), "keys work on"
     assert path.locator("[aria-current]").inner_text() == "effect"
     path.locator("button").first.click()
     editor.wait_until(lambda: editor.state()["path"] == [])

@@ -78,8 +78,9 @@ function open(editor, detail) {
 /** @param {Editor} editor */
 function openSelected(editor) {
   const [id] = editor.selectedNodes;
-  if (id !== undefined && editor.session.graph.nodes.get(id)?.graph != null) return editor.session.enter(id);
-  return undefined;
+  if (id === undefined || editor.session.graph.nodes.get(id)?.graph == null) return;
+  editor.session.enter(id);
+  editor.canvas?.focus(); // what had the focus is not shown any more
 }
 
 /** @param {Editor} editor @param {{key: string, piece: number, point: Point}} hit */

@@ -72,6 +72,7 @@ function mark(tab, session, selected) {
   button.setAttribute("aria-selected", String(selected));
   button.setAttribute("aria-label", dirty ? `${title}, not saved` : title);
   button.tabIndex = selected ? 0 : -1;
+  tab.querySelector(".tab-close")?.setAttribute("aria-label", `Close ${title}`);
 }
 
 /**
@@ -85,7 +86,7 @@ function make(editor, list, id) {
     dblclick: () => editor.perform("tab.rename", id),
   } }, el("span", { class: "tab-title cut" }));
   const close = el("button", { class: "icon-button small tab-close", type: "button", tabindex: "-1",
-    "aria-label": "Close this tab", on: { click: () => editor.perform("tab.close", id) } },
+    on: { click: () => editor.perform("tab.close", id) } },
   el("span", { class: "tab-dot" }), icon("close"));
   const tab = el("div", { class: "tab", role: "presentation", data: { tab: id } }, button, close);
   tab.addEventListener("auxclick", (event) => event.button === 1 && editor.perform("tab.close", id));
