@@ -27,7 +27,7 @@ import { tellAll } from "./store/telling.js";
  * @property {"info" | "warn" | "error"} [kind]
  * @property {{readonly title: string, readonly run: () => unknown}} [action]
  * @property {number} [seconds] after which it goes, where that is not the usual
- * @property {string} [id] it takes the place of an earlier one with the same
+ * @property {string} [id] it takes the place of an earlier one with the same, and can be put away by it
  */
 /**
  * What the user is asked; the answer is the `value` of a choice, or null where the question was put away.
@@ -59,6 +59,7 @@ import { tellAll } from "./store/telling.js";
  * What draws notices and questions; it is there once the shell is.
  * @typedef {Object} Presenter
  * @property {(notice: Notice) => void} notify
+ * @property {(id: string) => void} dismiss puts a notice away
  * @property {(question: Question) => Promise<string | null>} ask
  * @property {(text: string) => void} say tells a screen reader
  */
@@ -267,6 +268,11 @@ export class Editor {
   notify(notice) {
     if (this.#presenter === null) this.#early.push(notice);
     else this.#presenter.notify(notice);
+  }
+
+  /** Put away a notice that holds no more. @param {string} id */
+  dismiss(id) {
+    this.#presenter?.dismiss(id);
   }
 
   /**

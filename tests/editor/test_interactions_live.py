@@ -110,6 +110,11 @@ def test_31_errors_stand_at_node_and_field_and_in_a_list_that_leads_there(editor
     editor.press("Enter")
     editor.wait_until(lambda: node.get_attribute("data-error") is None, "the mark goes with the edit")
     assert editor.panel("problems").locator(".problem").count() == 0
+    editor.press("Mod+Z", "Mod+Enter")
+    notice = editor.page.locator(".toast", has_text="cannot run")
+    notice.wait_for()
+    editor.press("Mod+Shift+Z")
+    notice.wait_for(state="detached")
     assert editor.run()["state"] == "done"
 
 

@@ -8,7 +8,7 @@ import { left, percent } from "./format.js";
 import { goTo } from "./go_to.js";
 import { icon } from "./icons.js";
 import { showPanel } from "./panels/show.js";
-import { MOST, runnerOf } from "./runner.js";
+import { MOST, noticeOf, runnerOf } from "./runner.js";
 
 /** @typedef {import("../editor.js").Editor} Editor */
 /** @typedef {import("../store/runs.js").Job} Job */
@@ -191,6 +191,7 @@ class RunBar {
     this.#editor.notify({
       text: `${job.name || "The run"} ${what}`,
       kind: failed ? "error" : "info",
+      ...(failed && { id: noticeOf(session) }),
       action: { title: "Show", run: () => this.#show(session, node) },
     });
   }

@@ -19,6 +19,9 @@ const SEEDS = { merge: "seeds" };
 /** @type {WeakMap<Editor, Runner>} */
 const known = new WeakMap();
 
+/** The id of the notice that tells why a tab's run did not go well. @param {Session} session */
+export const noticeOf = (session) => `run ${session.id}`;
+
 /** Return what runs the tabs of an editor. @param {Editor} editor @returns {Runner} */
 export function runnerOf(editor) {
   const found = known.get(editor) ?? new Runner(editor);
@@ -31,6 +34,7 @@ class Runner {
   constructor(editor) {
     this.#editor = editor;
     editor.on("document", () => this.#changed());
+    editor.on("problems", () => this.#mended());
   }
 
   #editor;
@@ -73,7 +77,7 @@ class Runner {
       if (times > 1) editor.say(`${times} runs are queued.`);
     } catch (error) {
       await Promise.allSettled(sent);
-      this.#refused(error);
+      this.#refused(session, error);
     }
   }
 
@@ -97,8 +101,8 @@ class Runner {
     }
   }
 
-  /** @param {unknown} error */
-  #refused(error) {
+  /** @param {Session} session @param {unknown} error */
+  #refused(session, error) {
     const editor = this.#editor;
     if (error instanceof DOMException && error.name === "AbortError") return;
     if (!(error instanceof ApiError)) throw error;
@@ -110,8 +114,17 @@ class Runner {
     editor.notify({
       text: `${text}${placeOf(first)}: ${first.message}`,
       kind: "error",
+      id: noticeOf(session),
       action: { title: "Show", run: () => showPanel(editor, "problems") },
     });
+  }
+
+  /** What was told of a run that did not go well holds no more. */
+  #mended() {
+    const { problems } = liveOf(this.#editor);
+    for (const session of this.#editor.sessions) {
+      if (problems.of(session.id).length === 0) this.#editor.dismiss(noticeOf(session));
+    }
   }
 
   #changed() {
