@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.editor.driver import Editor
 from tests.editor.runs import graph, jobs_named, leave_nothing, picture, run_state, show, slow, submitted
 from tests.faults.harness import Server
+
+if TYPE_CHECKING:
+    from playwright.sync_api import APIResponse, Route
 
 Json = Any
 
@@ -141,8 +144,13 @@ def test_31_a_failed_node_says_why(editor: Editor) -> None:
             end={"type": "faults.Save", "links": {"text": "save.out"}},
         )
     )
+    held: list[tuple[Route, APIResponse]] = []
+    editor.page.route("**/jobs", lambda route: held.append((route, route.fetch())))
     assert editor.run()["state"] == "failed"
     editor.wait_until(lambda: editor.node("broken").get_attribute("data-state") == "failed", "the node is marked")
+    editor.wait_until(lambda: held, "the run is answered, after its end is told")
+    for route, answer in held:
+        route.fulfill(response=answer)
     notice = editor.page.locator(".toast", has_text="the lamp is out")
     notice.get_by_role("button", name="Show", exact=True).click()
     editor.wait_until(lambda: editor.state()["selection"] == ["node:broken"], "the notice leads to the node")

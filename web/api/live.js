@@ -101,8 +101,9 @@ class Live {
     try {
       const job = await this.submit(errand);
       this.tabs.submitted(session, job.id, document);
-      this.problems.set(session.id, []);
-      this.#editor.emit({ type: "problems" });
+      // News of the job may have been here before the answer was: it may have failed already.
+      const known = session.job === job.id ? this.#editor.runs.jobs.get(job.id) : undefined;
+      this.setProblems(session, known?.state === "failed" ? problemsOf(known) : []);
       return job;
     } catch (error) {
       if (error instanceof ApiError && error.problems.length > 0) this.setProblems(session, error.problems);
