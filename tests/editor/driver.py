@@ -70,6 +70,10 @@ class Editor:
         """Return a panel, such as `queue`."""
         return self.page.locator(f'[data-panel="{name}"]').first
 
+    def notice(self, text: str) -> None:
+        """Wait for a notice that says `text`."""
+        self.page.get_by_role("region", name="Notices").get_by_text(text).first.wait_for(timeout=5000)
+
     def command(self, id: str) -> Locator:
         """Return a button, or an entry of a menu, that does the command."""
         return self.page.locator(f'[data-command="{id}"]:visible').first

@@ -87,15 +87,7 @@ def test_35_history_filter_compare_seed_again_delete(editor: Editor) -> None:
         tiles.nth(place).hover()
         tiles.nth(place).locator("input").check()
     editor.panel("history").locator('[data-action="compare"]').click()
-    compare = editor.page.locator(".compare")
-    box = compare.bounding_box()
-    assert box is not None
-    middle = box["y"] + box["height"] / 2
-    editor.press("ArrowRight")
-    assert compare.get_attribute("data-compare") == "52"
-    editor.drag((box["x"] + box["width"] / 2, middle), (box["x"] + box["width"] / 4, middle))
-    assert compare.get_attribute("data-compare") == "25"
-    editor.press("Escape")
+    slides(editor)
     looks_at_pictures(editor)
     jobs, shown = len(editor.jobs()), tiles.count()
     tile.hover()
@@ -106,6 +98,19 @@ def test_35_history_filter_compare_seed_again_delete(editor: Editor) -> None:
     tiles.first.locator('[data-action="delete"]').click()
     editor.page.locator("dialog").get_by_role("button", name="Delete").click()
     editor.wait_until(lambda: tiles.count() == shown, "it is gone")
+
+
+def slides(editor: Editor) -> None:
+    """Move the divider between two pictures by a key and by the pointer, and close them."""
+    compare = editor.page.locator(".compare")
+    box = compare.bounding_box()
+    assert box is not None
+    middle = box["y"] + box["height"] / 2
+    editor.press("ArrowRight")
+    assert compare.get_attribute("data-compare") == "52"
+    editor.drag((box["x"] + box["width"] / 2, middle), (box["x"] + box["width"] / 4, middle))
+    assert compare.get_attribute("data-compare") == "25"
+    editor.press("Escape")
 
 
 def looks_at_pictures(editor: Editor) -> None:

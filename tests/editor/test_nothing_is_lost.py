@@ -115,7 +115,7 @@ def test_a_workflow_that_is_saved_elsewhere_again_and_again_is_never_overwritten
             replaced(server, name, with_prefix("theirs again"))
         choose(editor, "file.saveMine")
         if last == "theirs":
-            editor.page.get_by_role("region", name="Notices").get_by_text("saved elsewhere once more").wait_for()
+            editor.notice("saved elsewhere once more")
             assert prefix(saved(server, name)) == "theirs again"
     editor.wait_until(lambda: prefix(saved(server, name)) == "mine", "it is saved, once it was seen what it replaces")
     editor.wait_until(lambda: not tab(editor)["dirty"])
