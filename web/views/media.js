@@ -25,13 +25,14 @@ const THUMBNAILS = /** @type {const} */ ([256, 512, 1024]);
  * Say how high what a node of the shown graph shows is; 0 where it shows nothing.
  * @param {Editor} editor
  * @param {string} id
- * @param {number} width of the node
+ * @param {() => number} width of the node, worked out only where it shows something
  */
 export function mediaHeight(editor, id, width) {
   const { question, outputs, preview } = contentOf(editor, id);
-  const inner = width - 2 * MARGIN;
-  const asked = question ? questionHeight(question.question, inner) : 0;
   const size = outputs[0]?.width && outputs[0].height ? outputs[0] : preview?.bitmap;
+  if (!question && !size && outputs.length === 0) return 0;
+  const inner = width() - 2 * MARGIN;
+  const asked = question ? questionHeight(question.question, inner) : 0;
   if (!size && outputs.length === 0) return asked;
   if (question && question.question.outputs.length > 0) return asked;
   if (!size) return asked + outputs.length * CAPTION + MARGIN;

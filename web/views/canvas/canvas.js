@@ -29,6 +29,8 @@ const NONE = new Set();
 /** Farther out, titles are drawn larger. */
 const FAR_ZOOM = 0.62;
 const NARROW = 700;
+/** Scenes that are kept, so that going to and fro between tabs measures nothing anew. */
+const SCENES = 6;
 
 /**
  * Put the canvas into its place.
@@ -57,6 +59,8 @@ export class Canvas {
     this.camera = new Camera((view) => this.onView(view));
     this.frames = new FrameLayer(this.below);
     this.nodes = new NodeLayer(this.newHost(), this.layer);
+    /** Those that were shown last, by tab and place in it. @type {Map<string, Scene>} */
+    this.scenes = new Map();
     this.scene = this.newScene();
     this.path = "";
     this.theme = readTheme(COLORS);
@@ -88,7 +92,7 @@ export class Canvas {
       editor.on("selection", () => this.onSelection()),
       editor.on("scope", () => this.show()),
       editor.on("session", () => this.show()),
-      editor.on("catalogue", () => this.follow({ retype: true })),
+      editor.on("catalogue", () => this.retype()),
       editor.settings.onChange(() => this.invalidate()),
       watchTheme(() => this.retheme()),
       () => observer.disconnect(),
@@ -125,15 +129,24 @@ export class Canvas {
     const { session } = this.editor;
     this.pointer.cancel();
     this.nodes.clear();
-    this.scene = this.newScene();
     this.path = `${session.id}/${session.path.join("/")}`;
-    this.scene.update(session.graph);
+    this.scene = this.scenes.get(this.path) ?? this.newScene();
+    this.scenes.delete(this.path);
+    this.scenes.set(this.path, this.scene);
+    for (const path of [...this.scenes.keys()].slice(0, -SCENES)) this.scenes.delete(path);
+    this.scene.update(session.graph, { remeasure: "all" });
     this.scene.touched.clear();
     this.hurry = true;
     this.legend.update();
     this.onSelection();
     if (session.view) this.camera.set(session.view);
     else this.fit(undefined, { animate: false });
+  }
+
+  /** Node types are others now. */
+  retype() {
+    for (const [path, scene] of this.scenes) if (scene !== this.scene) this.scenes.delete(path);
+    this.follow({ retype: true });
   }
 
   /**

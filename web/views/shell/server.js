@@ -94,6 +94,8 @@ export function openSignIn(first = "This server asks for a token.") {
     el("p", { text: "Open the link that the server printed when it started; it works once. For another one, run this "
       + "on the machine that the server runs on:" }),
     el("pre", { class: "code" }, el("code", { text: "nodegraph users link owner" }))], foot: again });
+  // Not by `:has`: each dialog and menu would have the styles of the whole page computed anew.
+  document.body.dataset.signedOut = "";
   void dialog.result.then(() => location.reload());
   return dialog;
 }
