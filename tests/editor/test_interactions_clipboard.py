@@ -93,7 +93,7 @@ def test_20_what_is_typed_in_a_field_is_undone_there_as_one_step(editor: Editor)
     editor.wait_until(lambda: editor.nodes()["first"]["params"]["text"] == "one red circle and more", "it is typed")
     editor.press("Mod+Z")
     assert editor.nodes() == TEXTS["nodes"]
-    assert field.input_value() == "one red circle"
+    editor.wait_until(lambda: field.input_value() == "one red circle", "the field follows")
     editor.press("Mod+Shift+Z")
     assert field.input_value() == "one red circle and more"
 

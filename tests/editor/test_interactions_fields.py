@@ -143,7 +143,7 @@ def test_26_typing_is_taken_at_once_and_undone_together(fields: Editor) -> None:
     becomes(fields, "save", "filename_prefix", "second")
     fields.press("Mod+Z")
     becomes(fields, "save", "filename_prefix", "first")
-    assert prefix.input_value() == "first"
+    fields.wait_until(lambda: prefix.input_value() == "first", "the field follows")
     fields.press("Mod+Shift+Z")
     becomes(fields, "save", "filename_prefix", "second")
     fields.page.keyboard.type(" third")
