@@ -7,7 +7,7 @@ from pydantic import Field
 
 from nodegraph import Choices, Context, Step, Widget, node
 from nodegraph.diffusion.registry import sampler_names, scheduler_names
-from nodegraph.diffusion.values import Conditioning, Latent, Model
+from nodegraph.diffusion.values import Conditioning, Latent, LatentPreview, Model
 
 if TYPE_CHECKING:
     from nodegraph.diffusion.sampling.run import Sampling
@@ -111,7 +111,8 @@ def finished(context: Context, sampling: "Sampling") -> Latent:
         for step in sampling:
             context.progress(sampling.done, sampling.steps)
             if context.listening and sampling.done < sampling.steps:
-                context.preview(Latent(sampling.in_latent_space(step.clean)))
+                clean = sampling.in_latent_space(step.clean)
+                context.preview(LatentPreview(clean, format=sampling.latent_format))
         latent = sampling.result()
     flaw = latent_flaw(latent.samples, context.check_cancelled)
     if flaw is not None:

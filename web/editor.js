@@ -7,6 +7,7 @@
 
 import { Commands } from "./store/commands.js";
 import { Keys } from "./store/keys.js";
+import { tellAll } from "./store/telling.js";
 
 /** @typedef {import("./store/types.js").EditorEvent} EditorEvent */
 /** @typedef {import("./store/types.js").Graph} Graph */
@@ -26,7 +27,7 @@ import { Keys } from "./store/keys.js";
  * @property {"info" | "warn" | "error"} [kind]
  * @property {{readonly title: string, readonly run: () => unknown}} [action]
  * @property {number} [seconds] after which it goes, where that is not the usual
- * @property {string} [id] it takes the place of an earlier one with the same
+ * @property {string} [id] it takes the place of an earlier one with the same, and can be put away by it
  */
 /**
  * What the user is asked; the answer is the `value` of a choice, or null where the question was put away.
@@ -43,6 +44,7 @@ import { Keys } from "./store/keys.js";
  * @property {string} [output] `"node.output"` that the new node takes
  * @property {string} [input] `"node.input"` that the new node feeds
  * @property {string} [into] `"node.input"` of the link from `output`, into which it is put
+ * @property {(id: string) => void} [added] is told of the new node, once it has the focus
  */
 /**
  * What was pointed at: the menu lists what can be done with it.
@@ -57,6 +59,7 @@ import { Keys } from "./store/keys.js";
  * What draws notices and questions; it is there once the shell is.
  * @typedef {Object} Presenter
  * @property {(notice: Notice) => void} notify
+ * @property {(id: string) => void} dismiss puts a notice away
  * @property {(question: Question) => Promise<string | null>} ask
  * @property {(text: string) => void} say tells a screen reader
  */
@@ -181,8 +184,11 @@ export class Editor {
    * @param {EditorEvent} event
    */
   #hear(session, event) {
-    if (session === this.#current) this.emit(event);
-    if (event.type === "document") this.emit({ type: "sessions" });
+    try {
+      if (session === this.#current) this.emit(event);
+    } finally {
+      if (event.type === "document") this.emit({ type: "sessions" });
+    }
   }
 
   // What is open
@@ -208,13 +214,11 @@ export class Editor {
 
   /** @param {EditorEvent} event */
   emit(event) {
-    for (const type of [event.type, "*"]) {
-      for (const listener of [...(this.#listeners.get(type) ?? [])]) listener(event);
-    }
+    tellAll(this.#listeners.get(event.type) ?? [], [event]);
   }
 
   /**
-   * @param {EditorEvent["type"] | "*"} type
+   * @param {EditorEvent["type"]} type
    * @param {Listener} listener
    * @returns {() => void} ends it
    */
@@ -264,6 +268,11 @@ export class Editor {
   notify(notice) {
     if (this.#presenter === null) this.#early.push(notice);
     else this.#presenter.notify(notice);
+  }
+
+  /** Put away a notice that holds no more. @param {string} id */
+  dismiss(id) {
+    this.#presenter?.dismiss(id);
   }
 
   /**

@@ -1,6 +1,8 @@
 /** Start the editor: make its parts, mount its views, open what is to be shown. */
 
 import { Api, ApiError } from "./api/client.js";
+import { liveOf } from "./api/live.js";
+import { browserStorage } from "./api/storage.js";
 import { appCommands } from "./commands/app.js";
 import { editCommands } from "./commands/edit.js";
 import { fileCommands } from "./commands/file.js";
@@ -16,6 +18,7 @@ import { mount as mountNotices } from "./views/documents/notices.js";
 import { openFirst } from "./views/documents/opening.js";
 import { mount as mountPath } from "./views/documents/path.js";
 import { find } from "./views/dom.js";
+import { mount as mountEmpty } from "./views/empty.js";
 import { COMMANDS as fieldCommands } from "./views/fields/commands.js";
 import { COMMANDS as formCommands, mount as mountForm } from "./views/form.js";
 import { LIVE_COMMANDS, LIVE_PANELS, LIVE_VIEWS } from "./views/live.js";
@@ -43,18 +46,10 @@ const PANELS = [
   { id: "help", title: "Help", icon: "help", mount: mountHelp },
 ];
 
-/** @returns {Storage | null} null where the browser lets nothing be stored */
-function storage() {
-  try {
-    return localStorage;
-  } catch {
-    return null;
-  }
-}
-
 /** Make the editor, with an empty tab. */
 function makeEditor() {
-  const parts = { api: new Api(), catalogue: new Catalogue(null), runs: new Runs(), settings: new Settings(storage()) };
+  const settings = new Settings(browserStorage("localStorage"));
+  const parts = { api: new Api(), catalogue: new Catalogue(null), runs: new Runs(), settings };
   const editor = new Editor(parts);
   const own = [editCommands(), fileCommands(), graphCommands(), viewCommands(), appCommands()];
   editor.commands.add([...own, fieldCommands, formCommands, LIVE_COMMANDS].flat());
@@ -77,23 +72,16 @@ function mountViews(editor) {
   for (const panel of PANELS) editor.panels.add(panel);
 }
 
-/** Ask for the node types, and show what there is before they are there. @param {Editor} editor */
-async function readCatalogue(editor) {
-  const answer = await editor.api.nodes();
-  if (answer === null) return;
-  editor.catalogue = new Catalogue(answer.json);
-  editor.emit({ type: "catalogue" });
-}
-
 /** Open what the address names; a stranger is told how to get in. @param {Editor} editor */
 async function begin(editor) {
   try {
-    await readCatalogue(editor);
+    await liveOf(editor).readCatalogue();
   } catch (error) {
     if (error instanceof ApiError && error.status === 401) return void openSignIn();
     editor.fail("The node types could not be read", error);
   }
   await openFirst(editor);
+  mountEmpty(editor, find("#canvas"));
   offerTour(editor);
 }
 

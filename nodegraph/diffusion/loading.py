@@ -34,11 +34,12 @@ def load(path: Path, *, device: str | None = None, dtype: str | None = None, pro
 
 def _model(checkpoint: Checkpoint) -> Model:
     unet, vae = checkpoint.unet, checkpoint.vae.config
+    colors = vae.preview_colors or checkpoint.family.colors
     return Model(
         network=Placed(unet),
         prediction=checkpoint.prediction,
         schedule=checkpoint.schedule,
-        latent=LatentFormat(vae.latent_channels, vae.scale_factor, vae.shift_factor),
+        latent=LatentFormat(vae.latent_channels, vae.scale_factor, vae.shift_factor, colors),
         context_dim=unet.config.context_dim,
         concat=concat_of(unet.config.in_channels, vae.latent_channels),
         family=checkpoint.family.name,

@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, fields, replace
-from typing import TYPE_CHECKING, Generic, Literal, TypeVar
+from typing import TYPE_CHECKING, Generic, Literal, TypeAlias, TypeVar
 
 from nodegraph.diffusion.training_schedules import DiffusionSchedule as DiffusionSchedule
 from nodegraph.diffusion.training_schedules import EdmSchedule as EdmSchedule
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 Prediction = Literal["eps", "v", "x0", "edm", "flow", "lcm", "img_to_img"]
 PromptStyle = Literal["comfy", "a1111"]
+Colors: TypeAlias = tuple[tuple[float, float, float], ...]
+"""Red, green and blue that a channel adds to a picture in [-1, 1], a row a channel; the last row is that of zeros."""
 ModuleT_co = TypeVar("ModuleT_co", bound="nn.Module", covariant=True)
 
 
@@ -167,11 +169,22 @@ class Conditioning(_Value):
 
 @dataclass(frozen=True)
 class LatentFormat:
-    """What the network sees of the autoencoder's latents: `(z - shift) * scale`."""
+    """What the network sees of the autoencoder's latents: `(z - shift) * scale`.
+
+    `colors`, of what the network sees, tell in previews what a latent will look like; empty: unknown.
+    """
 
     channels: int = 4
     scale: float = 0.18215
     shift: float = 0.0
+    colors: Colors = ()
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class LatentPreview(Latent):
+    """A latent that is on its way, to be looked at, and the format that tells what it looks like."""
+
+    format: LatentFormat = field(default_factory=LatentFormat)
 
 
 class Network(_Value, ABC, Generic[ModuleT_co]):

@@ -116,7 +116,6 @@ class Dissolver:
         self.types_left_out: set[str] = set()
         self.passed: dict[Source, Source] = {}
         """What outputs of bypassed nodes pass on."""
-        self._full = False
         self._told: set[tuple[Place, str, str, str]] = set()
 
     def open(self, workflow: Workflow) -> Scope:
@@ -136,8 +135,7 @@ class Dissolver:
         """Take in the nodes of a scope; `feeds` is what its instance gives for its nodes' inputs."""
         self.scopes.append(scope)
         for id, entry in scope.part.nodes.items():
-            if self._too_many():
-                return
+            self._refuse_too_many()
             path, place = f"{scope.prefix}{id}", (*scope.place, "nodes", id)
             given = _laid_over(self._written(scope, path, place, entry), feeds.get(id, {}))
             self.switched |= entry.mode is not None
@@ -151,13 +149,12 @@ class Dissolver:
                 child.off = scope.off or (child if entry.mode else None)
                 self._fill(child, self._feeds(child, given))
 
-    def _too_many(self) -> bool:
-        full = len(self.leaves) + len(self.scopes) > self.limits.nodes
-        if full and not self._full:
-            self._full = True
+    def _refuse_too_many(self) -> None:
+        """Raise what was found so far: of a part of the nodes nothing can be told."""
+        if len(self.leaves) + len(self.scopes) > self.limits.nodes:
             message = f"with its subgraphs dissolved the workflow has more than {self.limits.nodes} nodes"
             self.problems.report("too_many_nodes", message)
-        return full
+            self.problems.raise_any()
 
     def _written(self, scope: Scope, path: str, place: Place, entry: NodeEntry) -> dict[str, Given]:
         given: dict[str, Given] = {}

@@ -1,12 +1,15 @@
 """Encodes scenes once, so that the diffusion network trains on latents kept in memory."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from nodegraph.diffusion.models.vae import Autoencoder
+from nodegraph.diffusion.values import Colors
 from nodegraph.training.autoencoder import to_tensor
 from nodegraph.training.denoising import LatentScenes
 from nodegraph.training.scenes import Scene, Split, draw_scene, render
@@ -21,12 +24,27 @@ def draw_scenes(count: int, seed: int, split: Split = "training") -> list[Scene]
 @torch.no_grad()
 def encode_scenes(autoencoder: Autoencoder, scenes: list[Scene], seed: int, batch: int = 32) -> Tensor:
     """Render and encode scenes: the likeliest latents (N, C, h, w), unscaled."""
-    rng = np.random.default_rng((seed, 1))
-    parts = []
-    for start in range(0, len(scenes), batch):
-        images = to_tensor(np.stack([render(scene, rng) for scene in scenes[start : start + batch]]))
-        parts.append(autoencoder.encode(images).mode().contiguous())
+    parts = [autoencoder.encode(images).mode().contiguous() for images in _rendered(scenes, seed, batch)]
     return torch.cat(parts)
+
+
+@torch.no_grad()
+def preview_colors(autoencoder: Autoencoder, scenes: list[Scene], seed: int, batch: int = 32) -> Colors:
+    """Fit by least squares what the channels of scaled latents add to a picture, for previews."""
+    seen, shown = [], []
+    for images in _rendered(scenes, seed, batch):
+        latents = scaled(autoencoder, autoencoder.encode(images).mode())
+        seen.append(latents.movedim(1, -1).flatten(0, 2).double())
+        shown.append(F.avg_pool2d(images, autoencoder.config.downscale).movedim(1, -1).flatten(0, 2).double())
+    cells = torch.cat(seen)
+    fitted = torch.linalg.lstsq(torch.cat([cells, torch.ones(len(cells), 1)], 1), torch.cat(shown)).solution
+    return tuple((round(red, 3), round(green, 3), round(blue, 3)) for red, green, blue in fitted.tolist())
+
+
+def _rendered(scenes: list[Scene], seed: int, batch: int) -> Iterator[Tensor]:
+    rng = np.random.default_rng((seed, 1))
+    for start in range(0, len(scenes), batch):
+        yield to_tensor(np.stack([render(scene, rng) for scene in scenes[start : start + batch]]))
 
 
 def scaled(autoencoder: Autoencoder, latents: Tensor) -> Tensor:

@@ -4,7 +4,7 @@ import argparse
 import logging
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import torch
@@ -14,6 +14,7 @@ from rich.table import Table
 from nodegraph.diffusion.weights.load import load_checkpoint
 from nodegraph.diffusion.weights.save import save_checkpoint
 from nodegraph.training.evaluation import Networks, Settings, Trial, contact_sheet, evaluate, held_out_scenes, table
+from nodegraph.training.latents import draw_scenes, preview_colors
 from nodegraph.training.recipe import Recipe, load_polished, load_text, load_unet, train
 
 ABOUT = {
@@ -48,7 +49,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def export(directory: Path, file: Path, recipe: Recipe) -> Path:
     """Write the averaged networks of a training folder as one checkpoint in float16."""
-    unet, clip, vae = (load(directory, recipe) for load in (load_unet, load_text, load_polished))
+    unet, clip, vae = load_unet(directory, recipe), load_text(directory, recipe), load_polished(directory, recipe)
+    colors = preview_colors(vae, draw_scenes(recipe.probes // 5, recipe.seed + 3), recipe.seed + 3)
+    vae.config = replace(vae.config, preview_colors=colors)
     return save_checkpoint(
         file,
         {"unet": unet, "clip": clip, "vae": vae},

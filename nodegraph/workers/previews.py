@@ -10,7 +10,8 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
-from nodegraph.diffusion.values import Image, Latent, Mask
+from nodegraph.diffusion.values import Image, Latent, LatentFormat, LatentPreview, Mask
+from nodegraph.diffusion.weights.layouts.sd1 import SD1
 from nodegraph.workers.channel import INTERVAL, Channel
 from nodegraph.workers.hooks import Encoded
 
@@ -21,15 +22,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 LARGEST: Final = 512
 """Pixels of a preview's longer edge."""
-SD_FACTORS: Final = (
-    (0.298, 0.207, 0.208),
-    (0.187, 0.286, 0.173),
-    (-0.158, 0.189, 0.264),
-    (-0.184, -0.271, -0.473),
-)
-"""Latent channel -> red, green, blue in [-1, 1], fitted for Stable Diffusion 1's scaled latents by keturn
-(discuss.huggingface.co, "Decoding latents to RGB without upscaling", 2022)."""
-SD_SCALE: Final = 0.18215
+USUAL: Final = LatentFormat(colors=SD1.colors)
+"""What a latent of which nobody tells the format is taken for."""
 
 
 def encode(value: object) -> Encoded | None:
@@ -53,21 +47,24 @@ def _picture(value: object) -> Picture | None:
     if isinstance(value, Mask):
         return _of_pixels(value.values[0, ..., None])
     if isinstance(value, Latent):
-        return _of_pixels(latent_rgb(value.samples[0]))
+        format = value.format if isinstance(value, LatentPreview) else USUAL
+        return _of_pixels(latent_rgb(value.samples[0], format))
     return None
 
 
-def latent_rgb(samples: Tensor) -> Tensor:
+def latent_rgb(samples: Tensor, format: LatentFormat) -> Tensor:
     """Return colours (h, w, 3) in [0, 1] that tell what a latent (C, h, w) will look like.
 
-    Four channels are read as Stable Diffusion 1's; of others the first three, spread over the range, are shown.
+    Where the format has no colours for that many channels, the first three, spread over the range, are shown.
     """
     import torch
 
     samples = samples.detach().to("cpu", torch.float32)
-    if samples.shape[0] == 4:
-        rgb = torch.einsum("chw,cr->hwr", samples * SD_SCALE, torch.tensor(SD_FACTORS))
-        return (rgb + 1) / 2
+    if samples.shape[0] + 1 == len(format.colors):
+        *channels, base = torch.tensor(format.colors)
+        seen = (samples - format.shift) * format.scale
+        shown: Tensor = torch.einsum("chw,cr->hwr", seen, torch.stack(channels)) + base
+        return (shown + 1) / 2
     first = samples[:3].movedim(0, -1)
     rgb = first if first.shape[-1] == 3 else first[..., :1].expand(-1, -1, 3)
     low, high = rgb.amin(), rgb.amax()

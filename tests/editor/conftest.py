@@ -1,14 +1,14 @@
-"""Browser tests: one real server a module, with the bundled model and the tests' plugins, and Chromium before it.
+"""Browser tests: a real server for all of them, with the bundled model and the tests' plugins, and Chromium before it.
 
-The browser lives as long as a module, not longer: while playwright runs, no test of asyncio can.
+The browser lives as long as a module, not longer: while playwright runs, no test of asyncio can. The server goes on, as
+it takes seconds until its worker has run something: whoever counts jobs or files counts those that came in the test.
 """
 
 from __future__ import annotations
 
-import re
+import json
 import shutil
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -47,23 +47,34 @@ def serve_options() -> tuple[str, ...]:
     return ("--workers", "1", "--disk", "64M")
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory, chromium: str, serve_options: tuple[str, ...]) -> Iterator[Server]:
-    """Return the module's server: a process on a free port with a data folder of its own."""
-    servers = Servers(tmp_path_factory.mktemp("editor"))
-    yield servers.start(*serve_options)
+@pytest.fixture(scope="session")
+def server_with(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[tuple[str, ...]], Server]]:
+    """Return what starts a server on a free port and a data folder of its own, one for all with the same options."""
+    folder = tmp_path_factory.mktemp("editor")
+    servers, started = Servers(folder), dict[tuple[str, ...], Server]()
+
+    def start(options: tuple[str, ...]) -> Server:
+        found = started.get(options)
+        if found is None or found.process.poll() is not None:
+            found = started[options] = servers.start(*options, data=folder / f"data{len(started)}")
+        return found
+
+    yield start
     servers.end()
 
 
 @pytest.fixture(scope="module")
+def server(server_with: Callable[[tuple[str, ...]], Server], chromium: str, serve_options: tuple[str, ...]) -> Server:
+    """Return the module's server: a process with the options that it wants."""
+    return server_with(serve_options)
+
+
+@pytest.fixture(scope="module")
 def cookies(browser: Browser, server: Server) -> list[Any]:
-    """Return what the link gives that the server shows at its start; it works once."""
-    deadline = time.monotonic() + 10  # it answers before it has printed all
-    while (link := re.search(r"http://\S+/login\?code=\S+\s", server.text())) is None:
-        assert time.monotonic() < deadline, server.text()
-        time.sleep(0.02)
+    """Return what a link into the server gives; each works once."""
+    path = server.ask("POST", "/users/owner/link")["path"]
     with browser.new_context() as context:
-        assert context.request.get(link[0].strip()).status == 200
+        assert context.request.get(server.url + path).status == 200
         return context.cookies()
 
 
@@ -74,10 +85,25 @@ def context_options() -> dict[str, Any]:
 
 
 @pytest.fixture
-def context(browser: Browser, cookies: list[Any], context_options: dict[str, Any]) -> Iterator[BrowserContext]:
+def settings(request: pytest.FixtureRequest) -> dict[str, Any]:
+    """Return what the user has set: nobody is offered the tour, as its offer lies over nodes for a while."""
+    return {"tourSeen": True, **getattr(request, "param", {})}
+
+
+STORE = """(() => {
+  if (location.origin === "null" || localStorage.getItem("nodegraph.settings") !== null) return;
+  localStorage.setItem("nodegraph.settings", %s);
+})()"""
+
+
+@pytest.fixture
+def context(
+    browser: Browser, cookies: list[Any], context_options: dict[str, Any], settings: dict[str, Any]
+) -> Iterator[BrowserContext]:
     """Return a fresh profile of the browser that the owner is logged in with."""
     with browser.new_context(**context_options) as found:
         found.add_cookies(cookies)
+        found.add_init_script(STORE % json.dumps(json.dumps(settings)))
         yield found
 
 

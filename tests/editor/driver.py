@@ -70,6 +70,10 @@ class Editor:
         """Return a panel, such as `queue`."""
         return self.page.locator(f'[data-panel="{name}"]').first
 
+    def notice(self, text: str) -> None:
+        """Wait for a notice that says `text`."""
+        self.page.get_by_role("region", name="Notices").get_by_text(text).first.wait_for(timeout=5000)
+
     def command(self, id: str) -> Locator:
         """Return a button, or an entry of a menu, that does the command."""
         return self.page.locator(f'[data-command="{id}"]:visible').first
@@ -81,6 +85,21 @@ class Editor:
             assert time.monotonic() < end, f"{what or predicate}: not within {seconds:g} s"
             self.page.wait_for_timeout(15)
         return found
+
+    def at_rest(self) -> None:
+        """Wait until the view has been the same for six frames: it glides to where it is sent."""
+        script = """() => new Promise((done) => {
+          let [last, same] = ["", 0];
+          const look = () => {
+            const now = JSON.stringify(window.__editor.state().view);
+            same = now === last ? same + 1 : 0;
+            last = now;
+            if (same > 5) done();
+            else requestAnimationFrame(look);
+          };
+          look();
+        })"""
+        self.page.evaluate(script)
 
     # What is done
 

@@ -4,7 +4,7 @@ import { deflateSync } from "node:zlib";
 
 import { readDocument, readPicture } from "../../web/api/opened_file.js";
 import { pictureTexts } from "../../web/api/png.js";
-import { readApiForm } from "../../web/store/comfy.js";
+import { isApiForm } from "../../web/store/comfy.js";
 import { readGraph } from "../../web/store/document.js";
 import { seedsOf } from "../../web/store/seeds_of.js";
 
@@ -18,7 +18,9 @@ const png = (...chunks) => {
   const data = Buffer.concat([bytes("\x89PNG\r\n\x1a\n"), ...chunks, chunk("IEND", Buffer.alloc(0))]);
   return data.buffer.slice(data.byteOffset, data.byteOffset + data.length);
 };
-const none = () => undefined;
+/** Stands for the server: keeps the types alone. */
+const translate = async (json) => ({ format: 1, nodes: Object.fromEntries(
+  Object.entries(json).map(([id, { class_type: type }]) => [id, { type }])) });
 
 test("texts of a PNG are read, plain, packed and long", async () => {
   const texts = await pictureTexts(png(
@@ -52,29 +54,33 @@ test("a workflow in the EXIF of a WebP is found", async () => {
   const size = Buffer.alloc(4);
   size.writeUInt32LE(exif.length);
   const data = Buffer.concat([bytes("RIFF\0\0\0\0WEBPEXIF"), size, exif]);
-  const graph = await readPicture(data.buffer.slice(data.byteOffset, data.byteOffset + data.length), none);
+  const { graph } = await readPicture(data.buffer.slice(data.byteOffset, data.byteOffset + data.length), translate);
   assert.deepEqual([...graph.nodes.keys()], ["1"]);
 });
 
 test("our own form is taken before ComfyUI's, and a picture without either gives nothing", async () => {
+  const idsOf = async (picture) => [...(await readPicture(picture, translate)).graph.nodes.keys()];
   const own = chunk("tEXt", bytes("nodegraph\0{\"format\": 1, \"nodes\": {\"a\": {\"type\": \"T\"}}}"));
-  const api = chunk("tEXt", bytes("prompt\0{\"1\": {\"class_type\": \"T\", \"inputs\": {}}}"));
-  assert.deepEqual([...(await readPicture(png(api, own), none)).nodes.keys()], ["a"]);
+  const api = chunk("tEXt", bytes("prompt\0{\"1\": {\"class_type\": \"T\", \"inputs\": {}, \"is_changed\": [NaN]}}"));
+  const drawn = chunk("tEXt", bytes("workflow\0{\"nodes\": [{\"id\": 1, \"title\": \"NaN\"}], \"links\": []}"));
+  assert.deepEqual(await idsOf(png(api, own)), ["a"]);
   const broken = chunk("tEXt", bytes("nodegraph\0{nothing"));
-  assert.deepEqual([...(await readPicture(png(broken, api), none)).nodes.keys()], ["1"]);
-  assert.equal(await readPicture(png(), none), null);
-  assert.equal(await readPicture(new ArrayBuffer(3), none), null);
+  assert.deepEqual(await idsOf(png(broken, drawn, api)), ["1"]);
+  assert.deepEqual(await readPicture(png(), translate), { graph: null, why: "" });
+  assert.deepEqual(await readPicture(new ArrayBuffer(3), translate), { graph: null, why: "" });
+  const { graph, why } = await readPicture(png(drawn), translate);
+  assert.equal(graph, null);
+  assert.match(why, /Export \(API\)/);
 });
 
-test("links of the API form are told by the outputs' names, where the type is known", () => {
-  const json = JSON.parse(`{"1": {"class_type": "Load", "inputs": {"name": "x", "size": [1, 2]}},
-    "2": {"class_type": "Save", "inputs": {"image": ["1", 1], "other": ["1", 7], "gone": ["9", 0], "__proto__": 3}}}`);
-  const load = { outputs: new Map([["model", {}], ["image", {}]]) };
-  const { nodes } = readApiForm(json, (type) => (type === "Load" ? load : undefined));
-  assert.deepEqual(nodes["1"], { type: "Load", params: { name: "x", size: [1, 2] }, links: {} });
-  assert.deepEqual(nodes["2"].links, { image: "1.image", other: "1.output_7" });
-  assert.deepEqual(nodes["2"].params.gone, ["9", 0]);
-  assert.equal(readDocument(json, none).nodes.get("2").params.get("__proto__"), 3);
+test("the API form is told from others, alone and in a request", async () => {
+  const api = { 1: { class_type: "T", inputs: {} } };
+  assert.equal(isApiForm(api), true);
+  assert.equal(isApiForm({ prompt: api, client_id: "x" }), true);
+  for (const other of [null, [], {}, { prompt: "words" }, { format: 1, nodes: { a: { class_type: "T" } } }]) {
+    assert.equal(isApiForm(other), false);
+  }
+  await assert.rejects(readDocument({ nodes: [], links: [] }, translate), /Export \(API\)/);
 });
 
 const workflow = (json) => readGraph({ format: 1, ...json });

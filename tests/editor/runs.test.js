@@ -160,12 +160,23 @@ test("ended jobs are forgotten beyond a bound, pending ones never", () => {
 });
 
 test("time left goes from what jobs like it took to what this one's pace tells", () => {
-  const running = { ...job("a", "running"), started: 100, toldAt: 100 };
+  const running = { ...job("a", "running"), started: 100, toldAt: 100, ahead: 0 };
   const at = (progress, left, now) => timeLeft({ ...running, progress, left }, now);
   assert.equal(at(0, 20, 102), 18);
   assert.equal(at(0.5, null, 110), 10);
   assert.equal(at(0.5, 30, 110), 15);
   assert.equal(at(0, null, 110), null);
+});
+
+test("time left is right however far apart the clocks of page and server are", () => {
+  for (const apart of [-3600, 0, 3600]) {
+    const runs = new Runs();
+    const at = (time, message) => ({ ...message, events: message.events.map((told) => ({ ...told, time })) });
+    runs.apply(at(100, jobEvent("a", "running", { started: 100 })), 100.5 + apart);
+    runs.apply(at(110, nodeEvent("a", "progress", { node: "n", value: 1, total: 2, progress: 0.5 })), 110.1 + apart);
+    runs.apply(at(110, nodeEvent("a", "progress", { node: "n", value: 1, total: 2, progress: 0.5 })), 170 + apart);
+    assert.equal(Math.round(timeLeft(runs.jobs.get("a"), 110 + apart)), 10, "what comes late tells of no clock");
+  }
 });
 
 const graphOf = (nodes) => ({ ...emptyGraph(), nodes: new Map(nodes) });

@@ -33,12 +33,27 @@ test("a name such as __proto__ is a name like any other", () => {
   assert.ok(type.inputs.has("constructor") && type.inputs.has("toString"));
 });
 
+test("an id that is its own title is told in words", () => {
+  const titles = ["ImageFlip", "KSampler", "ImageScale"].map((id) => catalogue.types.get(id)?.title);
+  assert.deepEqual(titles, ["Image Flip", "KSampler", "Upscale Image"]);
+});
+
 test("the bundled workflow is written as it was read", () => {
   const graph = textToImage();
   assert.deepEqual(readGraph(writeGraph(graph)), graph);
   for (const [id, node] of graph.nodes) {
     assert.equal(catalogue.type(node, graph).missing, null, id);
   }
+});
+
+test("what is drawn of a node whose place is not told is kept, and it gets a place", () => {
+  const nodes = { a: { type: "X" }, b: { type: "X", links: { x: "a.out" } } };
+  const view = { a: { title: "First", kept: { text: "typed" } }, b: { x: 5, y: 6 } };
+  const graph = readGraph({ format: 1, nodes, view });
+  const { a, b } = Object.fromEntries(graph.nodes);
+  assert.equal(a.view.title, "First");
+  assert.equal(a.params.get("text"), "typed");
+  assert.ok(a.view.y > b.view.y);
 });
 
 test("what is no workflow is refused in words", () => {
@@ -71,4 +86,17 @@ test("a link is refused with a reason where types differ or nodes would wait for
   const found = candidates(graph, { output: "canvas.out" }, catalogue);
   assert.equal(found.get("sample.latent_image").fit, "whole");
   assert.ok(found.get("sample.model").reason);
+});
+
+test("a listener that fails keeps no other from hearing, and its failure is raised", () => {
+  const session = new Session({ id: "1", document: textToImage() });
+  const heard = [];
+  session.onEvent(() => {
+    throw new Error("it could not be drawn");
+  });
+  session.onEvent((event) => heard.push(event.type));
+  const edit = () => session.apply("Remove", (graph) => remove(graph, ["node:prompt"]), { select: ["node:sample"] });
+  assert.throws(edit, /could not be drawn/);
+  assert.deepEqual(heard, ["document", "selection"]);
+  assert.equal(session.document.nodes.has("prompt"), false);
 });

@@ -7,10 +7,17 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.editor.driver import Editor
+from tests.editor.runs import slow
 from tests.editor.shell import FREE, PICTURE, TEXTS, added, chooser, select, workflow
 
 if TYPE_CHECKING:
     from playwright.sync_api import BrowserContext
+
+
+RECORD = """(live) => {
+  window.told = [];
+  new MutationObserver(() => told.push(live.textContent)).observe(live, { childList: true, characterData: true });
+}"""
 
 
 @pytest.mark.parametrize("how", ["right button", "Shift+F10"])
@@ -79,6 +86,9 @@ def test_47_the_panel_that_was_open_is_open_again_as_wide_as_it_was(editor: Edit
     editor.page.reload()
     editor.wait_until(lambda: editor.panel("help").is_visible(), "the panel is open again")
     assert editor.panel("help").bounding_box() == width
+    editor.click(editor.node("sample").locator(".node-header"))
+    help = editor.panel("help").locator('[data-help="KSampler"]')
+    assert "0 to 18446744073709551615" in help.inner_text()
 
 
 def ground(editor: Editor) -> str:
@@ -106,6 +116,10 @@ def test_46_contrast_is_more_where_it_is_wanted_and_forced_colours_hold(editor: 
     editor.page.emulate_media(color_scheme="light", contrast="more")
     editor.start()
     assert ground(editor) == "rgb(255, 255, 255)"
+    edges = editor.page.locator(".field-box").evaluate_all(
+        "all => all.map(one => getComputedStyle(one).borderTopColor)"
+    )
+    assert "rgb(27, 31, 39)" in edges
     editor.page.emulate_media(color_scheme="dark", contrast="no-preference", forced_colors="active")
     editor.press("Mod+,")
     dialog = editor.page.locator('[data-dialog="settings"]')
@@ -161,6 +175,13 @@ def test_47_a_reader_is_told_of_steps_runs_and_errors(editor: Editor) -> None:
     job = editor.run()
     assert job["state"] == "failed"
     editor.wait_until(lambda: "fail" in (live.inner_text() + alerts.inner_text()).lower(), "the failure is told")
+    editor.open(slow(seconds=1, steps=20))
+    live.evaluate(RECORD)
+    editor.run()
+    told = editor.wait_until(lambda: editor.page.evaluate("() => told.at(-1).includes('is done') && told"), "its end")
+    steps = ["waits in the queue", "has started", "per cent", "is done"]
+    assert [step for step in steps if any(step in text for text in told)] == steps
+    assert len(told) == len(set(told)) <= 6, "by quarters, each once"
 
 
 def test_47_at_200_percent_everything_is_there(editor: Editor) -> None:
@@ -183,3 +204,21 @@ def test_47_at_200_percent_everything_is_there(editor: Editor) -> None:
     editor.press("Escape", "Mod+,")
     page.get_by_role("switch", name="Save by itself").scroll_into_view_if_needed()
     assert page.get_by_role("switch", name="Save by itself").is_visible()
+
+
+CUT = """() => [...document.querySelectorAll('.row-label, .field-label, .node-title, .tab-title, .button')]
+    .filter((element) => element.checkVisibility() && element.scrollHeight > element.clientHeight + 2)
+    .map((element) => element.outerHTML.slice(0, 200))"""
+
+
+def test_47_text_that_is_twice_as_large_is_not_cut(editor: Editor) -> None:
+    editor.start()
+    editor.command("panel.queue").click()
+    editor.node("sample").wait_for()
+    assert editor.page.evaluate(CUT) == []
+    editor.page.evaluate("() => { document.documentElement.style.fontSize = '200%'; }")
+    assert editor.page.evaluate(CUT) == []
+    assert editor.page.locator(".queue-state").evaluate("one => one.scrollWidth <= one.clientWidth")
+    editor.press("Mod+Alt+F")
+    editor.panel("form").locator(".field-label").first.wait_for()
+    assert editor.page.evaluate(CUT) == []

@@ -43,8 +43,7 @@ def test_01_pan_with_space_middle_button_and_two_fingers(canvas: Canvas) -> None
     before = canvas.view()
     canvas.page.mouse.move(*start)
     canvas.page.mouse.wheel(30, 12)
-    canvas.page.wait_for_timeout(50)
-    assert near(moved(canvas, before), (-30, -12))
+    editor.wait_until(lambda: near(moved(canvas, before), (-30, -12)), "two fingers pan")
     assert canvas.page.evaluate("() => String(getSelection())") == ""
     assert not editor.state()["canUndo"]
 
@@ -54,8 +53,7 @@ def test_02_zoom_about_the_pointer_within_limits(canvas: Canvas) -> None:
     before, zoom = canvas.point(place), canvas.view()["zoom"]
     page.mouse.move(*place)
     page.mouse.wheel(0, -120)
-    page.wait_for_timeout(50)
-    assert canvas.view()["zoom"] > zoom
+    canvas.editor.wait_until(lambda: canvas.view()["zoom"] > zoom, "the wheel zooms in")
     assert near(canvas.point(place), before, 1)
     for _ in range(40):
         page.mouse.wheel(0, -240)
@@ -113,13 +111,13 @@ def test_03_fit_shows_everything_or_the_selection(canvas: Canvas) -> None:
     assert size is not None
     editor.drag((900, 500), (100, 100), button="middle")
     editor.press("Home")
-    canvas.page.wait_for_timeout(300)
+    editor.at_rest()
     a, b = canvas.client(0, 0), canvas.client(1400, 560)
     assert size["x"] < a[0] < b[0] < size["x"] + size["width"]
     assert size["y"] < a[1] < b[1] < size["y"] + size["height"]
     editor.click(canvas.header("flip"))
     editor.press(".")
-    canvas.page.wait_for_timeout(300)
+    editor.at_rest()
     place = editor.place(editor.node("flip"))
     assert near(place, (size["x"] + size["width"] / 2, size["y"] + size["height"] / 2), 3)
 
@@ -130,8 +128,8 @@ def test_03_whoever_wants_no_motion_is_there_at_once(canvas: Canvas) -> None:
     before = canvas.view()
     canvas.editor.press("Home")
     first = canvas.view()
-    canvas.page.wait_for_timeout(250)
     assert first != before
+    canvas.editor.at_rest()
     assert canvas.view() == first
 
 
@@ -163,6 +161,9 @@ def test_07_while_a_link_is_drawn_what_fits_grows_and_the_rest_is_dim(canvas: Ca
         assert editor.port("decode", "in:vae").get_attribute("data-fit") == "no"
         dim = editor.port("decode", "in:vae").evaluate("(e) => Number(getComputedStyle(e).opacity)")
         assert dim < 0.5
+        size = "(e) => Number(getComputedStyle(e).scale)"
+        mark = editor.port("decode", "in:samples").locator(".port-mark")
+        editor.wait_until(lambda: mark.evaluate(size) > 1, "what fits grows")
         canvas.page.keyboard.press("Escape")
     assert editor.port("decode", "in:vae").get_attribute("data-fit") is None
     assert editor.document()["nodes"] == WORKFLOW["nodes"]
@@ -219,14 +220,19 @@ def test_09_with_mod_all_links_of_an_output_move(canvas: Canvas) -> None:
 def test_10_a_node_dropped_on_a_link_goes_into_it_and_makes_room(canvas: Canvas) -> None:
     editor = canvas.editor
     target = canvas.path("sample.out", "decode.samples")[2]
+    before = {id: canvas.at(id) for id in ("sample", "decode", "save")}
     editor.drag(canvas.header("flip"), target)
     assert canvas.links("flip") == {"samples": "sample.out"}
     assert canvas.links("decode")["samples"] == "flip.out"
-    boxes = {id: editor.node(id).bounding_box() for id in ("flip", "decode", "sample")}
-    flip, decode = boxes["flip"], boxes["decode"]
+    flip, decode = editor.node("flip").bounding_box(), editor.node("decode").bounding_box()
     assert flip is not None
     assert decode is not None
-    assert decode["x"] >= flip["x"] + flip["width"] or decode["y"] >= flip["y"] + flip["height"]
+    assert decode["x"] >= flip["x"] + flip["width"]
+    far = canvas.at("decode")[0] - before["decode"][0]
+    assert far > 0
+    assert canvas.at("sample") == before["sample"], "what comes before stays"
+    for id in ("decode", "save"):
+        assert canvas.at(id) == (before[id][0] + far, before[id][1]), "what comes after moves on"
     editor.press("Mod+Z")
     assert canvas.at("flip") == (340, 460)
     assert canvas.links("decode")["samples"] == "sample.out"

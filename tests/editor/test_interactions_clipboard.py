@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import json
 from typing import TYPE_CHECKING
 
 from PIL import Image
@@ -51,6 +52,14 @@ def test_18_cut_takes_away_and_text_in_a_field_stays_text(editor: Editor, contex
     editor.press("Mod+V")
     assert "holds no nodes" in editor.page.locator(".toast").last.inner_text()
     assert set(editor.nodes()) == {"first"}
+    flip = {"class_type": "ImageFlip", "inputs": {"image": ["4", 0]}}
+    comfy = json.dumps({"4": {"class_type": "LoadImage", "inputs": {"image": "example.png"}}, "7": flip})
+    editor.page.evaluate("(text) => navigator.clipboard.writeText(text)", f"```json\n{comfy}\n```")
+    editor.press("Mod+V")
+    editor.wait_until(
+        lambda: set(editor.nodes()) == {"first", "4", "7"}, "ComfyUI's API form is pasted, fenced as in a chat"
+    )
+    assert editor.nodes()["7"]["links"] == {"image": "4.image"}
 
 
 def test_20_every_change_is_undone_and_done_again(editor: Editor) -> None:
@@ -84,7 +93,7 @@ def test_20_what_is_typed_in_a_field_is_undone_there_as_one_step(editor: Editor)
     editor.wait_until(lambda: editor.nodes()["first"]["params"]["text"] == "one red circle and more", "it is typed")
     editor.press("Mod+Z")
     assert editor.nodes() == TEXTS["nodes"]
-    assert field.input_value() == "one red circle"
+    editor.wait_until(lambda: field.input_value() == "one red circle", "the field follows")
     editor.press("Mod+Shift+Z")
     assert field.input_value() == "one red circle and more"
 

@@ -25,21 +25,27 @@ class Wire:
     """What lies between the page's event stream and the server."""
 
     def __init__(self, editor: Editor) -> None:
-        self._broken, self._open = False, set[Any]()
+        self._broken, self.open = False, set[Any]()
         editor.page.route_web_socket(re.compile("/api/v1/events"), self._pass)
 
     def _pass(self, socket: Any) -> None:
         if self._broken:
             socket.close(code=1001)
             return
-        socket.connect_to_server()
-        self._open.add(socket)
+        server = socket.connect_to_server()
+        self.open.add(socket)
+
+        def left(code: int | None, reason: str | None) -> None:
+            self.open.discard(socket)
+            server.close()
+
+        socket.on_close(left)
 
     def cut(self, broken: bool) -> None:
         """Break all streams, and refuse new ones for as long."""
         self._broken = broken
-        while broken and self._open:
-            self._open.pop().close(code=1001)
+        while broken and self.open:
+            self.open.pop().close(code=1001)
 
 
 def test_52_a_broken_connection_is_told_and_nothing_is_lost_or_doubled(editor: Editor) -> None:
@@ -58,7 +64,9 @@ def test_52_a_broken_connection_is_told_and_nothing_is_lost_or_doubled(editor: E
     editor.ended(job)
     wire.cut(False)
     context.set_offline(False)
+    editor.page.evaluate("() => [1, 2, 3].forEach(() => dispatchEvent(new Event('online')))")
     banner.wait_for(state="hidden", timeout=8000)
+    editor.wait_until(lambda: len(wire.open) == 1, "there is one stream, however often it was asked for")
     editor.wait_until(lambda: len(jobs_named(editor, name)) == 2, "the run was queued once", 10)
     editor.wait_until(lambda: editor.state()["jobs"][job]["state"] == "done", "what happened meanwhile is known")
     editor.ended(jobs_named(editor, name)[0]["id"])

@@ -14,6 +14,7 @@ from tests.editor.documents import (
     names,
     outline,
     prefix,
+    replaced,
     retitle,
     saved,
     second,
@@ -33,6 +34,7 @@ def test_first_start_shows_a_template_ready_to_run(editor: Editor) -> None:
     assert {"model", "sample", "save"} <= set(editor.nodes())
     assert tab(editor)["title"] == "Text to image"
     assert not tab(editor)["dirty"]
+    assert editor.page.get_by_role("button", name="Close Text to image").count() == 1
 
 
 def test_38_save_asks_for_a_name_and_open_brings_it_back(editor: Editor, server: Server) -> None:
@@ -80,6 +82,19 @@ def test_38_revisions_are_listed_and_one_can_go_back(editor: Editor, server: Ser
     editor.wait_until(lambda: prefix(saved(server, name)) == "one")
     editor.press("Mod+Z")
     editor.wait_until(lambda: prefix(editor.document()) == "two")
+
+
+def test_39_a_saved_file_that_cannot_be_read_takes_nothing_from_who_has_it_open(editor: Editor, server: Server) -> None:
+    name = editor.open(PICTURE)
+    editor.expect("412: PUT")
+    replaced(server, name, {"nodes": 3})
+    retitle(editor, "mine")
+    banner = editor.page.locator('[data-banner="unsaved"]')
+    assert "nodes is 3" in banner.inner_text()
+    assert saved(server, name) == {"nodes": 3}
+    assert "mine" in editor.page.evaluate("() => Object.values(localStorage).join()"), "this browser keeps it"
+    replaced(server, name, with_prefix("mended"))
+    editor.page.locator('[data-banner="conflict"]').wait_for()
 
 
 def test_41_missing_types_and_models_are_named_and_kept(editor: Editor, server: Server) -> None:
@@ -190,6 +205,7 @@ def test_23_path_leads_out_of_subgraphs(editor: Editor) -> None:
     editor.click(editor.node("box"))
     editor.press("Enter")
     editor.wait_until(lambda: editor.state()["path"] == ["box"])
+    assert editor.page.evaluate("() => document.activeElement.closest('#canvas') !== null"), "keys work on"
     assert path.locator("[aria-current]").inner_text() == "effect"
     path.locator("button").first.click()
     editor.wait_until(lambda: editor.state()["path"] == [])

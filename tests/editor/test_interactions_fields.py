@@ -143,13 +143,25 @@ def test_26_typing_is_taken_at_once_and_undone_together(fields: Editor) -> None:
     becomes(fields, "save", "filename_prefix", "second")
     fields.press("Mod+Z")
     becomes(fields, "save", "filename_prefix", "first")
-    assert prefix.input_value() == "first"
+    fields.wait_until(lambda: prefix.input_value() == "first", "the field follows")
     fields.press("Mod+Shift+Z")
     becomes(fields, "save", "filename_prefix", "second")
     fields.page.keyboard.type(" third")
     fields.press("Escape")
     becomes(fields, "save", "filename_prefix", "first")
     assert len(fields.nodes()) == len(WORKFLOW["nodes"])
+
+
+def test_26_what_is_composed_is_taken_when_it_is_whole(fields: Editor) -> None:
+    """As Japanese is: browsers tell of no input after the composition has ended."""
+    session = fields.page.context.new_cdp_session(fields.page)
+    for id, name in (("save", "filename_prefix"), ("prompt", "text")):
+        fields.click(fields.field(id, name))
+        fields.press("Mod+A")
+        session.send("Input.imeSetComposition", {"text": "hoshi", "selectionStart": 5, "selectionEnd": 5})
+        assert value(fields, id, name) == WORKFLOW["nodes"][id]["params"][name], "it is not whole yet"
+        session.send("Input.insertText", {"text": "星"})
+        becomes(fields, id, name, "星")
 
 
 def test_26_a_text_grows_with_its_lines(fields: Editor) -> None:
@@ -230,7 +242,7 @@ def test_26_fields_are_there_only_while_their_node_is_in_view(editor: Editor) ->
     view = {f"n{i}": {"x": i % 20 * 400, "y": i // 20 * 240} for i in range(400)}
     editor.open({"format": 1, "nodes": nodes, "view": view})
     editor.press("Shift+1")
-    editor.page.wait_for_timeout(350)
+    editor.at_rest()
     editor.page.mouse.move(800, 450)
     for _ in range(12):
         editor.page.mouse.wheel(0, -240)

@@ -2,32 +2,48 @@
 
 from __future__ import annotations
 
-import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.editor.canvas_driver import WORKFLOW, Canvas
 from tests.editor.driver import Editor
 
+if TYPE_CHECKING:
+    from playwright.sync_api import Locator
+
+
+RED = """(map) => {
+  const drawn = map.querySelector("canvas");
+  const { data } = drawn.getContext("2d").getImageData(0, 0, drawn.width, drawn.height);
+  return data.filter((red, at) => at % 4 === 0 && red > 150 && data[at + 1] < 110 && data[at + 2] < 110).length;
+}"""
+
 
 @pytest.fixture
 def settings(request: pytest.FixtureRequest) -> dict[str, Any]:
     """Return what the user has set: guides are off, so that things go where they are put."""
-    found: dict[str, Any] = getattr(request, "param", {"guides": False})
-    return found
+    return {"tourSeen": True, "guides": False, **getattr(request, "param", {})}
 
 
 @pytest.fixture
-def canvas(editor: Editor, settings: dict[str, Any]) -> Canvas:
+def canvas(editor: Editor) -> Canvas:
     """Return the canvas with a workflow on it."""
-    stored = json.dumps(json.dumps(settings))
-    editor.page.add_init_script(f"localStorage.setItem('nodegraph.settings', {stored})")
     editor.open(WORKFLOW)
     editor.node("sample").wait_for()
     found = Canvas(editor)
     editor.click(found.free())
     return found
+
+
+def color(canvas: Canvas, name: str) -> None:
+    canvas.editor.press("Mod+Shift+P")
+    canvas.page.keyboard.type(f"colour: {name}")
+    canvas.editor.press("Enter")
+
+
+def background(place: Locator) -> str:
+    return str(place.evaluate("(e) => getComputedStyle(e).backgroundColor"))
 
 
 def items(*ids: str) -> set[str]:
@@ -130,7 +146,7 @@ def test_16_guides_pull_into_line_with_other_nodes(canvas: Canvas) -> None:
     assert canvas.at("flip")[0] == pytest.approx(30, abs=1.5)
 
 
-@pytest.mark.parametrize("settings", [{"guides": False, "snap": True}], indirect=True)
+@pytest.mark.parametrize("settings", [{"snap": True}], indirect=True)
 def test_16_the_grid_is_kept_to_if_wanted(canvas: Canvas) -> None:
     canvas.move_to("flip", 13, 607)
     assert canvas.at("flip") == (20, 600)
@@ -265,6 +281,10 @@ def test_22_a_note_is_typed_coloured_and_resized(canvas: Canvas) -> None:
         (box["x"] + box["width"] + 60, box["y"] + box["height"] + 30),
     )
     assert view_of(canvas, ".notes")[note]["width"] > 300
+    plain = background(place)
+    color(canvas, "green")
+    assert view_of(canvas, ".notes")[note]["color"] == "green"
+    assert background(place) != plain
 
 
 def test_23_a_subgraph_is_made_entered_left_and_unpacked(canvas: Canvas) -> None:
@@ -327,6 +347,13 @@ def test_25_collapse_pin_colour_and_title_are_kept_in_the_file(canvas: Canvas) -
     canvas.page.keyboard.type("Turn")
     editor.press("Enter")
     assert canvas.shown("flip")["title"] == "Turn"
+    header = editor.node("flip").locator(".node-header")
+    plain = background(header)
+    color(canvas, "red")
+    assert canvas.shown("flip")["color"] == "red"
+    assert background(header) != plain
+    color(canvas, "none")
+    assert "color" not in canvas.shown("flip")
 
 
 def test_42_the_map_moves_the_view_and_hides(canvas: Canvas) -> None:
@@ -347,9 +374,11 @@ def test_42_the_map_moves_the_view_and_hides(canvas: Canvas) -> None:
 def test_42_the_map_marks_what_is_wrong(canvas: Canvas) -> None:
     editor, map_ = canvas.editor, canvas.page.locator("#minimap .minimap")
     assert map_.get_attribute("data-errors") == "0"
+    before = map_.evaluate(RED)
     editor.expect(r"^4\d\d: POST ")
     editor.press("Mod+Enter")  # flip has no link to its required input
     editor.wait_until(lambda: map_.get_attribute("data-errors") == "1", "the map marks the node")
+    assert map_.evaluate(RED) > before + 20
 
 
 def test_16_a_node_that_tab_comes_to_is_selected_and_moved_by_arrows(canvas: Canvas) -> None:

@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image, PngImagePlugin
@@ -51,6 +52,7 @@ def test_34_queue_pause_reorder_cancel_retry(editor: Editor) -> None:
     editor.command("queue.pause").click()
     editor.wait_until(lambda: editor.server.job(three)["state"] == "done", "it runs again")
     editor.wait_until(lambda: editor.server.job(one)["state"] == "done", "the other too")
+    editor.wait_until(lambda: editor.state()["tabs"][0]["job"] == one, "the tab shows the one that ran last")
     done = panel.locator(f'[data-job="{three}"][data-state="done"]')
     done.wait_for()
     assert re.search(r"Done · \d+(\.\d+)? m?s", done.inner_text())
@@ -85,15 +87,8 @@ def test_35_history_filter_compare_seed_again_delete(editor: Editor) -> None:
         tiles.nth(place).hover()
         tiles.nth(place).locator("input").check()
     editor.panel("history").locator('[data-action="compare"]').click()
-    compare = editor.page.locator(".compare")
-    box = compare.bounding_box()
-    assert box is not None
-    middle = box["y"] + box["height"] / 2
-    editor.drag((box["x"] + box["width"] / 2, middle), (box["x"] + box["width"] / 4, middle))
-    assert compare.get_attribute("data-compare") == "25"
-    editor.press("ArrowRight")
-    assert compare.get_attribute("data-compare") == "27"
-    editor.press("Escape")
+    slides(editor)
+    looks_at_pictures(editor)
     jobs, shown = len(editor.jobs()), tiles.count()
     tile.hover()
     tile.locator('[data-action="again"]').click()
@@ -103,6 +98,34 @@ def test_35_history_filter_compare_seed_again_delete(editor: Editor) -> None:
     tiles.first.locator('[data-action="delete"]').click()
     editor.page.locator("dialog").get_by_role("button", name="Delete").click()
     editor.wait_until(lambda: tiles.count() == shown, "it is gone")
+
+
+def slides(editor: Editor) -> None:
+    """Move the divider between two pictures by a key and by the pointer, and close them."""
+    compare = editor.page.locator(".compare")
+    box = compare.bounding_box()
+    assert box is not None
+    middle = box["y"] + box["height"] / 2
+    editor.press("ArrowRight")
+    assert compare.get_attribute("data-compare") == "52"
+    editor.drag((box["x"] + box["width"] / 2, middle), (box["x"] + box["width"] / 4, middle))
+    assert compare.get_attribute("data-compare") == "25"
+    editor.press("Escape")
+
+
+def looks_at_pictures(editor: Editor) -> None:
+    """Go through the pictures by keys, none of which reaches a button or what lies below."""
+    editor.press("Mod+A")
+    name = editor.page.locator(".viewer h2")
+    editor.panel("history").locator(".tile-open").first.click()
+    first = name.inner_text()
+    editor.press("ArrowRight")
+    editor.wait_until(lambda: name.inner_text() != first, "the next one is shown")
+    editor.press("Enter", "Delete", "ArrowLeft")
+    editor.wait_until(lambda: name.inner_text() == first, "the one before is shown")
+    editor.press("Escape")
+    name.wait_for(state="detached")
+    assert set(editor.nodes()) == {"text", "save"}
 
 
 DROP = """([name, type, data]) => {
@@ -136,15 +159,46 @@ def test_36_a_dropped_picture_opens_its_workflow_in_a_tab_of_its_own(editor: Edi
     assert len(editor.state()["tabs"]) == 2, "the other one stays"
 
 
-def test_36_json_of_both_forms_opens_and_what_is_none_is_told(editor: Editor) -> None:
+COMFY: dict[str, Any] = {
+    "1": {"class_type": "faults.Text", "inputs": {"text": "x"}, "is_changed": [float("nan")]},
+    "2": {"class_type": "faults.Save", "inputs": {"text": ["1", 0]}, "_meta": {"title": "Keep"}},
+}
+DRAWN: dict[str, Any] = {
+    "nodes": [{"id": 1, "type": "faults.Text", "widgets_values": ["x"]}],
+    "links": [],
+    "version": 0.4,
+}
+
+
+def test_36_comfyui_s_api_form_opens_and_its_editor_s_form_is_told(editor: Editor, tmp_path: Path) -> None:
     editor.open(picture())
-    text = {"class_type": "faults.Text", "inputs": {"text": "x"}}
-    api = {"1": text, "2": {"class_type": "faults.Save", "inputs": {"text": ["1", 0]}}}
-    drop(editor, "api.json", "application/json", json.dumps(api).encode())
+    notices = editor.page.get_by_role("region", name="Notices")
+    drop(editor, "api.json", "application/json", json.dumps(COMFY).encode())
     editor.wait_until(lambda: set(editor.nodes()) == {"1", "2"}, "ComfyUI's API form is open")
     assert editor.nodes()["2"]["links"] == {"text": "1.out"}
+    assert editor.document()["view"]["2"]["title"] == "Keep"
+    for chunks in ({"prompt": COMFY, "workflow": DRAWN}, {"workflow": DRAWN}):
+        info = PngImagePlugin.PngInfo()
+        for keyword, value in chunks.items():
+            info.add_text(keyword, json.dumps(value))
+        Image.new("RGB", (8, 8)).save(tmp_path / "comfy.png", pnginfo=info)
+        drop(editor, "comfy.png", "image/png", (tmp_path / "comfy.png").read_bytes())
+        if "prompt" in chunks:
+            editor.page.get_by_role("button", name="Open its workflow").click()
+            editor.wait_until(lambda: len(editor.state()["tabs"]) == 3, "the picture's workflow is open")
+            assert editor.nodes()["2"]["links"] == {"text": "1.out"}
+    notices.get_by_text("Export (API)").wait_for()
+    editor.wait_until(lambda: "load_image" in editor.nodes(), "the picture itself is loaded")
+
+
+def test_36_what_is_no_workflow_is_told(editor: Editor) -> None:
+    editor.open(picture())
+    notices = editor.page.get_by_role("region", name="Notices")
     drop(editor, "note.txt", "text/plain", b"just words")
-    editor.page.get_by_role("region", name="Notices").get_by_text("note.txt is no JSON").wait_for()
+    notices.get_by_text("note.txt is no JSON").wait_for()
+    drop(editor, "drawn.json", "application/json", json.dumps(DRAWN).encode())
+    notices.get_by_text("Export (API)").wait_for()
+    assert len(editor.state()["tabs"]) == 1
 
 
 def test_36_a_picture_is_dragged_out_of_the_history(editor: Editor) -> None:

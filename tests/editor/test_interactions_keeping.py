@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -11,6 +12,7 @@ from tests.editor.documents import (
     choose,
     dialog,
     is_saved,
+    menu,
     names,
     prefix,
     replaced,
@@ -151,3 +153,64 @@ def test_39_conflict_shows_the_difference_and_mine_can_be_saved(
     choose(editor, "file.saveMine")
     editor.wait_until(lambda: prefix(saved(server, name)) == "mine")
     editor.wait_until(lambda: editor.page.locator('[data-banner="conflict"]').count() == 0)
+
+
+def test_39_without_autosave_a_change_is_a_draft_until_it_is_saved(editor: Editor, server: Server) -> None:
+    name = editor.open(PICTURE)
+    editor.expect("412: PUT")
+    editor.press("Mod+,")
+    dialog(editor, "settings").locator('[data-setting="autosave"]').uncheck()
+    editor.press("Escape")
+    retitle(editor, "mine")
+    draft = f"drafts/{tab(editor)['id']}"
+    editor.wait_until(lambda: draft in names(server, drafts=True), "it is kept as a draft")
+    assert is_saved(server, name, "one")
+    assert tab(editor)["dirty"]
+    editor.press("Mod+S")
+    editor.wait_until(lambda: is_saved(server, name, "mine"), "it is saved when that is asked for")
+    editor.wait_until(lambda: draft not in names(server, drafts=True), "the draft is gone")
+    retitle(editor, "mine again")
+    editor.wait_until(lambda: draft in names(server, drafts=True), "it is a draft again")
+    replaced(server, name, with_prefix("theirs"))
+    editor.press("Mod+S")
+    editor.page.locator('[data-banner="conflict"]').wait_for(timeout=5000)
+    assert is_saved(server, name, "theirs")
+
+
+def test_39_what_is_deleted_while_it_is_open_is_kept_and_can_be_saved_again(editor: Editor, server: Server) -> None:
+    name = editor.open(PICTURE)
+    editor.expect("412: PUT|404: GET")
+    draft = f"drafts/{tab(editor)['id']}"
+    editor.press("Mod+O")
+    library = dialog(editor, "open")
+    row = library.locator("li", has=editor.page.locator(f'[data-workflow="{name}"]'))
+    row.hover()
+    row.locator('[data-action="delete"]').click()
+    choose(editor, "delete")
+    banner = editor.page.locator('[data-banner="conflict"]')
+    banner.get_by_text("was deleted").wait_for()
+    editor.wait_until(lambda: draft in names(server, drafts=True), "what is open is a draft")
+    library.locator('[data-shelf="deleted"]').click()
+    library.locator(f'[data-workflow="{name}"]').click()
+    banner.wait_for(state="detached")
+    editor.wait_until(lambda: draft not in names(server, drafts=True), "it is restored")
+    server.ask("DELETE", f"/workflows/{quote(name)}", If_Match="*")
+    retitle(editor, "mine")
+    banner.locator('[data-action="mine"]').click()
+    editor.wait_until(lambda: name in names(server) and is_saved(server, name, "mine"), "it is there again")
+    banner.wait_for(state="detached")
+
+
+def test_38_a_saved_workflow_gets_another_name_and_is_downloaded(editor: Editor, server: Server) -> None:
+    name = editor.open(PICTURE)
+    retitle(editor, "renamed at once")
+    editor.page.locator("[data-tab]").dblclick()
+    dialog(editor, "save-as").locator("input").fill(f"shelf/{name}")
+    editor.press("Enter")
+    editor.wait_until(lambda: tab(editor)["name"] == f"shelf/{name}", "the tab has the other name")
+    editor.wait_until(lambda: name not in names(server), "the old one is gone")
+    assert is_saved(server, f"shelf/{name}", "renamed at once")
+    with editor.page.expect_download() as download:
+        menu(editor, "file.download")
+    assert download.value.suggested_filename == f"{name}.json"
+    assert json.loads(download.value.path().read_text()) == editor.document()

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.editor.driver import Editor
 from tests.editor.runs import graph, jobs_named, leave_nothing, picture, run_state, show, slow, submitted
 from tests.faults.harness import Server
+
+if TYPE_CHECKING:
+    from playwright.sync_api import APIResponse, Route
 
 Json = Any
 
@@ -110,7 +113,27 @@ def test_31_errors_stand_at_node_and_field_and_in_a_list_that_leads_there(editor
     editor.press("Enter")
     editor.wait_until(lambda: node.get_attribute("data-error") is None, "the mark goes with the edit")
     assert editor.panel("problems").locator(".problem").count() == 0
+    editor.press("Mod+Z", "Mod+Enter")
+    notice = editor.page.locator(".toast", has_text="cannot run")
+    notice.wait_for()
+    editor.press("Mod+Shift+Z")
+    notice.wait_for(state="detached")
     assert editor.run()["state"] == "done"
+
+
+def test_31_a_link_that_is_missing_is_marked_and_its_port_is_gone_to(editor: Editor) -> None:
+    flip = {"type": "ImageFlip", "params": {"flip_method": "x-axis: vertically"}}
+    document = graph(flip=flip, save={"type": "SaveImage", "links": {"images": "flip.out"}})
+    editor.open(document)
+    editor.expect("422: POST")
+    editor.press("Mod+Enter")
+    port = editor.port("flip", "in:image")
+    editor.wait_until(lambda: port.get_attribute("data-invalid") is not None, "the port is marked")
+    editor.page.get_by_role("button", name="Show", exact=True).click()
+    editor.panel("problems").locator('[data-problem="flip"]').click()
+    editor.wait_until(lambda: port.evaluate("(port) => port === document.activeElement"), "the port has the focus")
+    editor.press("Enter")
+    editor.page.locator('[data-chooser="connect"]').wait_for()
 
 
 def test_31_a_failed_node_says_why(editor: Editor) -> None:
@@ -121,8 +144,13 @@ def test_31_a_failed_node_says_why(editor: Editor) -> None:
             end={"type": "faults.Save", "links": {"text": "save.out"}},
         )
     )
+    held: list[tuple[Route, APIResponse]] = []
+    editor.page.route("**/jobs", lambda route: held.append((route, route.fetch())))
     assert editor.run()["state"] == "failed"
     editor.wait_until(lambda: editor.node("broken").get_attribute("data-state") == "failed", "the node is marked")
+    editor.wait_until(lambda: held, "the run is answered, after its end is told")
+    for route, answer in held:
+        route.fulfill(response=answer)
     notice = editor.page.locator(".toast", has_text="the lamp is out")
     notice.get_by_role("button", name="Show", exact=True).click()
     editor.wait_until(lambda: editor.state()["selection"] == ["node:broken"], "the notice leads to the node")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from itertools import pairwise
 
 from tests.editor.driver import Editor
 from tests.editor.shell import FREE, PICTURE, TEXTS, added, chooser, rows, workflow
@@ -108,6 +109,7 @@ def test_05_a_link_dropped_on_the_canvas_lists_what_fits_and_is_wired(editor: Ed
     listed = [row.get_attribute("data-type") for row in palette.locator("[role=option]").all()]
     assert "SaveImage" in listed
     assert "VAEEncode" in listed
+    assert listed.index("SaveImage") < listed.index("Gate")  # which takes a value of any type
     assert "KSampler" not in listed
     assert "CheckpointLoaderSimple" not in listed
     editor.page.keyboard.type("invert")
@@ -149,6 +151,19 @@ def test_13_a_workflow_is_made_and_wired_without_a_pointer(editor: Editor) -> No
     editor.press("Enter")
     (id,) = set(editor.nodes()) - {"load"}
     assert editor.nodes()[id]["links"] == {"image": "load.image"}
+    for _ in range(2):
+        before = editor.nodes()
+        editor.press("Shift+A")
+        chooser(editor, "palette")
+        editor.page.keyboard.type("imageinvert")
+        editor.press("Enter")
+        added(editor, before)
+    places = [place["x"] for name, place in editor.document()["view"].items() if name != "load"]
+    assert places == sorted(places)
+    assert min(right - left for left, right in pairwise(places)) > 100, "they lie beside each other"
+    focused = editor.page.locator("article[data-node]:focus")
+    assert focused.bounding_box() is not None
+    assert focused.get_attribute("data-node") not in {"load", id}
 
 
 def test_13_enter_on_a_port_wires_replaces_and_removes(editor: Editor) -> None:

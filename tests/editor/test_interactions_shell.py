@@ -5,12 +5,15 @@ from __future__ import annotations
 import copy
 from typing import Any
 
+import pytest
+
 from tests.editor.driver import Editor
 from tests.editor.shell import TEXTS, chooser, select, workflow
 
 HOSTILE = '<img src=x onerror="window.ran = 1"><b>bold</b>'
 
 
+@pytest.mark.parametrize("settings", [{"tourSeen": False}], indirect=True)
 def test_a_first_start_shows_the_bundled_workflow_and_offers_a_tour(editor: Editor) -> None:
     editor.start()
     assert editor.nodes()["sample"]["type"] == "KSampler"
@@ -34,10 +37,13 @@ def test_40_tabs_hold_their_own_workflows_and_a_dot_where_one_is_not_saved(edito
     assert tab.get_attribute("data-dirty") == "true"
     editor.press("Mod+Alt+T")
     assert editor.nodes() == {}
-    editor.press("Shift+A")
+    beginnings = editor.page.locator(".canvas-empty")
+    assert beginnings.get_by_role("button").all_inner_texts() == ["Add a node", "Templates", "Open"]
+    beginnings.get_by_role("button", name="Add a node").click()
     editor.page.keyboard.type("imageinvert")
     editor.press("Enter")
     editor.wait_until(lambda: len(editor.nodes()) == 1)
+    beginnings.wait_for(state="hidden")
     editor.press("Mod+Alt+ArrowLeft")
     assert set(editor.nodes()) == {"second"}
     editor.press("Mod+Z")
@@ -90,6 +96,9 @@ def test_43_find_jumps_to_a_node_by_its_value_in_a_subgraph_too(editor: Editor) 
     editor.press("Enter")
     assert editor.state()["selection"] == ["node:second"]
     editor.press("Mod+F")
+    editor.page.keyboard.type("faults")
+    editor.wait_until(lambda: find.locator("[role=option]").count() == 3, "they are found by their type")
+    editor.press("Escape", "Mod+F")
     editor.page.keyboard.type("stack")
     editor.press("Enter")
     editor.wait_until(lambda: editor.node("stack").is_visible(), "what was far away is in view")
@@ -190,6 +199,7 @@ def test_a_stranger_is_told_how_to_get_in(browser: Any, server: Any) -> None:
         stranger.start()
         told = stranger.page.locator('[data-dialog="sign-in"]').inner_text()
         assert "nodegraph users link owner" in told
+        assert not stranger.page.locator("#canvas").is_visible()
         assert all(problem.startswith("401") or "/events" in problem for problem in stranger.problems)
 
 
@@ -202,4 +212,5 @@ def test_who_logs_out_is_told_how_to_get_in_again(browser: Any, server: Any) -> 
         editor.page.get_by_role("button", name="Menu", exact=True).click()
         editor.command("server.logout").click()
         editor.page.locator('[data-dialog="sign-in"]').wait_for()
+        assert not editor.node("sample").is_visible()
         assert context.request.get(f"{server.url}/api/v1/me").status == 401

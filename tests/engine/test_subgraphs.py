@@ -225,9 +225,10 @@ def test_a_cycle_through_subgraphs_is_named() -> None:
 
 
 def test_expansion_is_limited_before_it_is_done() -> None:
-    subgraphs: dict[str, Any] = {"g0": {"nodes": {"l": LOAD}}}
+    subgraphs: dict[str, Any] = {"g0": {"nodes": {"l": LOAD}, "outputs": {"out": "l.image"}}}
     for level in range(1, 30):
-        subgraphs[f"g{level}"] = {"nodes": {"x": {"graph": f"g{level - 1}"}, "y": {"graph": f"g{level - 1}"}}}
+        inner = {"x": {"graph": f"g{level - 1}"}, "y": {"graph": f"g{level - 1}"}}
+        subgraphs[f"g{level}"] = {"nodes": inner, "outputs": {"out": "y.out"}}
     (problem,) = problems_of({"top": {"graph": "g29"}}, subgraphs, limits=Limits(nodes=1000))
     assert problem.code == "too_many_nodes"
     problems = problems_of({"top": {"graph": "g29"}}, subgraphs, limits=Limits(nesting=3))

@@ -21,9 +21,9 @@ def test_stopping_a_layer_early_gives_that_layers_output(tiny: Loaded) -> None:
     early = nodes.clip_set_last_layer(tiny.clip, -2)
     assert tiny.clip.stop_layer == -1
     (entry,) = nodes.clip_text_encode(Context(), "a red circle", early).entries
-    network, tokens = tiny.clip.network.module, tiny.clip.tokenizer
+    tokens = tiny.clip.tokenizer
     ids = [tokens.start, *tokens.encode("a red circle")]
-    with torch.no_grad():
+    with torch.no_grad(), tiny.clip.network.lend() as network:
         output = network(torch.tensor([ids + [tokens.end] * (77 - len(ids))]))
         expected = network.normalize(output.hidden[1])
     assert torch.allclose(entry.embedding, expected, atol=1e-5)

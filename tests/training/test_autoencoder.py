@@ -18,8 +18,9 @@ from nodegraph.training.autoencoder import (
     to_tensor,
     whiten,
 )
-from nodegraph.training.latents import cached_scenes, draw_scenes, encode_scenes, scaled
+from nodegraph.training.latents import cached_scenes, draw_scenes, encode_scenes, preview_colors, scaled
 from nodegraph.training.loop import Draws
+from nodegraph.training.scenes import render
 
 TINY = AutoencoderConfig(channels=4, channel_multipliers=(1, 1, 1, 2), res_blocks=1, groups=2)
 
@@ -74,6 +75,22 @@ def test_whitening_gives_unit_latents_and_the_same_pictures(autoencoder: Autoenc
     torch.testing.assert_close(flat.mean(0), torch.zeros(4), atol=1e-3, rtol=0)
     torch.testing.assert_close(flat.T.cov(), torch.eye(4), atol=1e-2, rtol=0)
     torch.testing.assert_close(autoencoder.decode(white), before, atol=1e-3, rtol=1e-3)
+
+
+def test_colours_of_previews_are_the_best_that_sums_of_channels_give(autoencoder: Autoencoder) -> None:
+    scenes = draw_scenes(12, 0)
+    colors = preview_colors(autoencoder, scenes, 0, batch=5)
+    assert len(colors) == 5
+    seen = scaled(autoencoder, encode_scenes(autoencoder, scenes, 0)).movedim(1, -1)
+    *channels, base = torch.tensor(colors)
+    rng = np.random.default_rng((0, 1))
+    pictures = to_tensor(np.stack([render(scene, rng) for scene in scenes]))
+    shown = torch.nn.functional.avg_pool2d(pictures, autoencoder.config.downscale).movedim(1, -1)
+    left = shown - (seen @ torch.stack(channels) + base)
+    assert left.square().mean() < 0.9 * shown.var(dim=(0, 1, 2)).mean()
+    for channel in range(4):  # what is left over is none of any channel's
+        share = (left * seen[..., channel, None]).mean((0, 1, 2)) / seen[..., channel].square().mean()
+        torch.testing.assert_close(share, torch.zeros(3), atol=5e-3, rtol=0)
 
 
 def test_signal_to_noise_of_a_known_error(autoencoder: Autoencoder) -> None:

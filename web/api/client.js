@@ -1,15 +1,13 @@
 /** What the server can be asked, one method each. See the server's `openapi.json` for what its answers hold. */
 
-import { parse } from "../store/json.js";
+import { isObject, parse } from "../store/json.js";
 import { fullOutput } from "../store/runs.js";
-import { ask, isObject, pathOf, request } from "./http.js";
+import { ask, partOf, pathOf, request } from "./http.js";
 import { upload } from "./upload.js";
 
 export { ApiError } from "./http.js";
 
-/** @typedef {import("../store/types.js").Json} Json */
 /** @typedef {import("../store/types.js").JsonObject} JsonObject */
-/** @typedef {import("../store/types.js").Problem} Problem */
 /** @typedef {import("./wire.js").JobAnswer} JobAnswer */
 /** @typedef {import("./wire.js").JobSummary} JobSummary */
 /** @typedef {import("./wire.js").Output} Output */
@@ -52,27 +50,27 @@ export class Api {
 
   /** @param {string} id @returns {Promise<JobAnswer>} */
   job(id) {
-    return ask("GET", `/jobs/${encodeURIComponent(id)}`);
+    return ask("GET", `/jobs/${partOf(id)}`);
   }
 
   /** @param {string} id @returns {Promise<JsonObject>} */
   jobWorkflow(id) {
-    return ask("GET", `/jobs/${encodeURIComponent(id)}/workflow`);
+    return ask("GET", `/jobs/${partOf(id)}/workflow`);
   }
 
   /** @param {string} id @returns {Promise<JobAnswer>} */
   cancel(id) {
-    return ask("POST", `/jobs/${encodeURIComponent(id)}/cancel`);
+    return ask("POST", `/jobs/${partOf(id)}/cancel`);
   }
 
   /** @param {string} id @returns {Promise<JobAnswer>} */
   retry(id) {
-    return ask("POST", `/jobs/${encodeURIComponent(id)}/retry`);
+    return ask("POST", `/jobs/${partOf(id)}/retry`);
   }
 
   /** @param {string} id @param {JsonObject} answers node to what is chosen @returns {Promise<JobAnswer>} */
   answer(id, answers) {
-    return ask("POST", `/jobs/${encodeURIComponent(id)}/answers`, { json: { answers } });
+    return ask("POST", `/jobs/${partOf(id)}/answers`, { json: { answers } });
   }
 
   /**
@@ -82,12 +80,12 @@ export class Api {
    * @returns {Promise<JobAnswer>}
    */
   move(id, place) {
-    return ask("PATCH", `/jobs/${encodeURIComponent(id)}`, { json: body(place) });
+    return ask("PATCH", `/jobs/${partOf(id)}`, { json: body(place) });
   }
 
   /** @param {string} id @param {{outputs?: boolean}} [options] @returns {Promise<null>} */
   deleteJob(id, { outputs = false } = {}) {
-    return ask("DELETE", `/jobs/${encodeURIComponent(id)}`, { query: { outputs } });
+    return ask("DELETE", `/jobs/${partOf(id)}`, { query: { outputs } });
   }
 
   // The queue
@@ -123,7 +121,7 @@ export class Api {
 
   /** @param {string} id @returns {Promise<null>} */
   deleteOutput(id) {
-    return ask("DELETE", `/outputs/${encodeURIComponent(id)}`);
+    return ask("DELETE", `/outputs/${partOf(id)}`);
   }
 
   // What there is to make workflows of
@@ -209,6 +207,15 @@ export class Api {
   saveWorkflow(name, json, etag, { autosave = false } = {}) {
     const headers = precondition(etag);
     return ask("PUT", `/workflows/${pathOf(name)}`, { json, headers, query: autosave ? { autosave } : {} });
+  }
+
+  /**
+   * Write a workflow of ComfyUI's API form in ours; nothing is saved. What cannot be read is left out, and told.
+   * @param {JsonObject} workflow
+   * @returns {Promise<{format: string, workflow: JsonObject, problems: import("../store/types.js").Problem[]}>}
+   */
+  readWorkflow(workflow) {
+    return ask("POST", "/workflows/read", { json: { workflow } });
   }
 
   /** @param {string} name @param {string} [etag] @returns {Promise<null>} */

@@ -1,6 +1,6 @@
 /** How the server is asked: JSON over HTTP, with errors in words. */
 
-import { parse, stringify } from "../store/json.js";
+import { isObject, parse, stringify } from "../store/json.js";
 
 /** @typedef {import("../store/types.js").Json} Json */
 /** @typedef {import("../store/types.js").JsonObject} JsonObject */
@@ -61,11 +61,20 @@ export function address(path, query = {}) {
 }
 
 /**
+ * Return a text as a part of a path. `..` leads out of the path however it is encoded, so that a name in a link could
+ * have anything asked of the server: it becomes a name that nothing has.
+ * @param {string} text
+ */
+export function partOf(text) {
+  return /^\.\.?$/.test(text) ? text.replaceAll(".", "%252E") : encodeURIComponent(text);
+}
+
+/**
  * Return a name as a path: its folders stay folders.
  * @param {string} name
  */
 export function pathOf(name) {
-  return name.split("/").map(encodeURIComponent).join("/");
+  return name.split("/").map(partOf).join("/");
 }
 
 /**
@@ -150,12 +159,4 @@ function readProblem(told) {
     node: text(told.node),
     field: text(told.field),
   };
-}
-
-/**
- * @param {Json | undefined} value
- * @returns {value is JsonObject}
- */
-export function isObject(value) {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

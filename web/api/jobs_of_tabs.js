@@ -1,7 +1,7 @@
 /** Which job is shown in which tab, and what each ran. */
 
 import { readGraph, writeGraph } from "../store/document.js";
-import { equal } from "../store/json.js";
+import { equal, isObject } from "../store/json.js";
 import { FINAL } from "../store/runs.js";
 
 /** @typedef {import("../editor.js").Editor} Editor */
@@ -30,7 +30,7 @@ export class JobsOfTabs {
   /** What jobs of others run. @type {Map<string, Promise<JsonObject | null>>} */
   #workflows = new Map();
 
-  /** A tab's jobs, newest first. @param {Session} session @returns {Job[]} */
+  /** A tab's jobs: what has not begun, then the last that began first. @param {Session} session @returns {Job[]} */
   jobsOf(session) {
     const { runs } = this.#editor;
     const found = new Map(runs.ofClient(session.id).map((job) => [job.id, job]));
@@ -38,7 +38,7 @@ export class JobsOfTabs {
       const job = runs.jobs.get(id);
       if (job) found.set(id, job);
     }
-    return [...found.values()].sort((a, b) => b.seq - a.seq);
+    return [...found.values()].sort((a, b) => begun(b) - begun(a) || b.seq - a.seq);
   }
 
   /** @param {string} id @returns {Session | null} the tab that a job is of */
@@ -154,6 +154,11 @@ export class JobsOfTabs {
   }
 }
 
+/** When a job was begun, or was ended without; what waits is newer than all others. @param {Job} job */
+function begun({ started, ended }) {
+  return started ?? ended ?? Infinity;
+}
+
 /** A node and all instances that it is in. @param {string} id */
 function andOuter(id) {
   const parts = id.split("/");
@@ -177,9 +182,9 @@ function runsThis({ document }, other) {
 
 /** @param {Json | undefined} subgraphs @returns {Json} */
 function withoutViews(subgraphs) {
-  if (typeof subgraphs !== "object" || subgraphs === null || Array.isArray(subgraphs)) return null;
+  if (!isObject(subgraphs)) return null;
   return Object.entries(subgraphs).map(([name, graph]) => {
-    if (typeof graph !== "object" || graph === null || Array.isArray(graph)) return [name, graph];
+    if (!isObject(graph)) return [name, graph];
     const { view: _, subgraphs: inner, ...rest } = graph;
     return [name, rest, withoutViews(inner)];
   });

@@ -9,6 +9,7 @@ import { ApiError } from "./http.js";
 import { JobsOfTabs } from "./jobs_of_tabs.js";
 import { Outbox } from "./outbox.js";
 import { Previews } from "./previews.js";
+import { browserStorage } from "./storage.js";
 import { EventStream } from "./stream.js";
 
 /** @typedef {import("../editor.js").Editor} Editor */
@@ -45,7 +46,7 @@ class Live {
     this.#editor = editor;
     this.problems = new Problems();
     this.previews = new Previews((job, node) => editor.emit({ type: "preview", job, node }));
-    this.outbox = new Outbox(editor.api, sessionStorageOrNone(), () => editor.emit({ type: "queue" }));
+    this.outbox = new Outbox(editor.api, browserStorage("sessionStorage"), () => editor.emit({ type: "queue" }));
     this.tabs = new JobsOfTabs(editor);
     this.#offs = [
       editor.on("document", () => this.#edited()),
@@ -58,7 +59,9 @@ class Live {
       state: (state, retryIn) => this.#connected(state, retryIn),
     });
     this.#meet();
-    for (const errand of this.outbox.recover()) void this.submit(errand).catch(() => {});
+    for (const errand of this.outbox.recover()) {
+      void this.submit(errand).catch((error) => editor.fail(`“${errand.name || "A run"}” was not queued`, error));
+    }
   }
 
   #editor;
@@ -68,6 +71,8 @@ class Live {
   connection = { state: "connecting", retryAt: 0 };
   #losses = 0;
   #etag = "";
+  /** @type {Promise<void>} */
+  #reading = Promise.resolve();
   /** @type {WeakMap<Session, Graph>} */
   #seen = new WeakMap();
   /** @type {WeakSet<Session>} */
@@ -96,8 +101,9 @@ class Live {
     try {
       const job = await this.submit(errand);
       this.tabs.submitted(session, job.id, document);
-      this.problems.set(session.id, []);
-      this.#editor.emit({ type: "problems" });
+      // News of the job may have been here before the answer was: it may have failed already.
+      const known = session.job === job.id ? this.#editor.runs.jobs.get(job.id) : undefined;
+      this.setProblems(session, known?.state === "failed" ? problemsOf(known) : []);
       return job;
     } catch (error) {
       if (error instanceof ApiError && error.problems.length > 0) this.setProblems(session, error.problems);
@@ -148,22 +154,29 @@ class Live {
       if (event.type === "run" && event.node === null) this.#jobChanged(event.job);
     }
     for (const event of events) {
-      if (event.type === "catalogue") void this.reloadCatalogue();
+      if (event.type === "catalogue") this.#reloadCatalogue();
       else this.#editor.emit(event);
     }
   }
 
-  /** Ask for the node types again, where they are others. */
-  async reloadCatalogue() {
-    try {
+  /** Ask for the node types, where they are others than those that are known; once at a time. */
+  readCatalogue() {
+    const read = async () => {
       const answer = await this.#editor.api.nodes(this.#etag === "" ? {} : { etag: this.#etag });
       if (answer === null) return;
       this.#etag = answer.etag;
       this.#editor.catalogue = new Catalogue(answer.json);
       this.#editor.emit({ type: "catalogue" });
-    } catch (error) {
+    };
+    this.#reading = this.#reading.then(read, read);
+    return this.#reading;
+  }
+
+  /** The node types may be others now; where the server cannot be asked, it is asked when it is there again. */
+  #reloadCatalogue() {
+    this.readCatalogue().catch((error) => {
       if (!(error instanceof ApiError)) throw error;
-    }
+    });
   }
 
   /** @param {JsonObject} message */
@@ -204,7 +217,7 @@ class Live {
     if (state === "open") {
       this.#losses = 0;
       this.outbox.flush();
-      void this.reloadCatalogue();
+      this.#reloadCatalogue();
     } else {
       this.#losses += 1;
       if (this.#losses % 3 === 2) void this.#lookWhy();
@@ -264,13 +277,3 @@ function problemsOf({ failure }) {
 function gone(id) {
   return { type: "job.deleted", job: id, seq: 0, time: 0, data: { id, state: "cancelled" } };
 }
-
-/** A browser may be told to keep nothing. */
-function sessionStorageOrNone() {
-  try {
-    return sessionStorage;
-  } catch {
-    return null;
-  }
-}
-

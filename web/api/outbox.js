@@ -3,15 +3,16 @@
  * it has to be sent. What was not answered when the page was left is sent when it comes back.
  */
 
-import { parse, stringify } from "../store/json.js";
-import { ApiError, isObject } from "./http.js";
+import { isObject, parse, stringify } from "../store/json.js";
+import { ApiError } from "./http.js";
 
 /** @typedef {import("./client.js").Api} Api */
 /** @typedef {import("./client.js").Errand} Errand */
 /** @typedef {import("./wire.js").JobAnswer} JobAnswer */
-/** @typedef {{readonly key: string, readonly errand: Errand, readonly stop: AbortController}} Sending */
+/** @typedef {{readonly errand: Errand, readonly stop: AbortController}} Sending */
 
-const STORED = "nodegraph.outbox";
+/** Each is stored by its own key, so that a thousand runs are not written again for each of them. */
+const STORED = "nodegraph.outbox.";
 const FIRST_WAIT = 500;
 const LONGEST_WAIT = 15_000;
 
@@ -47,14 +48,17 @@ export class Outbox {
    */
   async send(errand) {
     const key = errand.key ?? newKey();
+    const sent = { ...errand, key };
     const stop = new AbortController();
-    this.#sending.set(key, { key, errand: { ...errand, key }, stop });
-    this.#store();
+    this.#sending.set(key, { errand: sent, stop });
+    this.#store(key, sent);
+    this.#changed();
     try {
-      return await this.#until({ ...errand, key }, stop.signal);
+      return await this.#until(sent, stop.signal);
     } finally {
       this.#sending.delete(key);
-      this.#store();
+      this.#storage?.removeItem(STORED + key);
+      this.#changed();
     }
   }
 
@@ -72,14 +76,18 @@ export class Outbox {
 
   /** Take out what a page before this one has left unanswered. @returns {Errand[]} */
   recover() {
-    let stored = null;
+    const names = Array.from({ length: this.#storage?.length ?? 0 }, (_, at) => this.#storage?.key(at) ?? "");
+    return names.filter((name) => name.startsWith(STORED)).flatMap((name) => this.#read(name));
+  }
+
+  /** @param {string} name @returns {Errand[]} none where it cannot be read, and so not be sent */
+  #read(name) {
     try {
-      stored = parse(this.#storage?.getItem(STORED) ?? "[]");
+      const errand = parse(this.#storage?.getItem(name) ?? "null");
+      return isObject(errand) ? [/** @type {Errand} */ (/** @type {unknown} */ (errand))] : []; // as `#store` wrote it
     } catch {
-      // what cannot be read is nothing that could be sent
+      return [];
     }
-    const errands = Array.isArray(stored) ? stored.filter(isObject) : [];
-    return errands.map((errand) => /** @type {Errand} */ (/** @type {unknown} */ (errand))); // as `#store` wrote it
   }
 
   /**
@@ -113,16 +121,13 @@ export class Outbox {
     });
   }
 
-  #store() {
-    const sending = [...this.#sending.values()];
-    const errands = sending.map(({ errand }) => /** @type {import("./http.js").JsonObject} */ (errand));
+  /** @param {string} key @param {Errand} errand */
+  #store(key, errand) {
     try {
-      if (errands.length === 0) this.#storage?.removeItem(STORED);
-      else this.#storage?.setItem(STORED, stringify(errands));
+      this.#storage?.setItem(STORED + key, stringify(errand));
     } catch {
       // No room: it is sent all the same, as long as the page is there.
     }
-    this.#changed();
   }
 }
 

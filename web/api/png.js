@@ -3,8 +3,10 @@
 const SIGNATURE = [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a];
 const LATIN = new TextDecoder("latin1");
 const UTF8 = new TextDecoder();
-/** A text that unpacks to more is no workflow. */
+/** Texts that unpack to more, together, are no workflow. */
 const LONGEST = 32 * 2 ** 20;
+
+/** @typedef {{left: number}} Room bytes that texts may still unpack to */
 
 /**
  * Return the texts of a picture by their keywords; none where it has none, or is no picture that is known here.
@@ -23,13 +25,14 @@ export async function pictureTexts(data) {
 async function pngTexts(bytes) {
   /** @type {Map<string, string>} */
   const texts = new Map();
+  const room = { left: LONGEST };
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   for (let at = SIGNATURE.length; at + 12 <= bytes.length; ) {
     const length = view.getUint32(at);
     const kind = LATIN.decode(bytes.subarray(at + 4, at + 8));
     if (at + 12 + length > bytes.length) break; // it is cut off
     const body = bytes.subarray(at + 8, at + 8 + length);
-    const found = await READERS.get(kind)?.(body);
+    const found = await READERS.get(kind)?.(body, room);
     if (found && !texts.has(found[0])) texts.set(...found);
     if (kind === "IEND") break;
     at += 12 + length;
@@ -45,37 +48,38 @@ async function plainText(body) {
   return end < 0 ? null : [LATIN.decode(body.subarray(0, end)), LATIN.decode(body.subarray(end + 1))];
 }
 
-/** @param {Uint8Array<ArrayBuffer>} body @returns {Promise<Text | null>} */
-async function packedText(body) {
+/** @param {Uint8Array<ArrayBuffer>} body @param {Room} room @returns {Promise<Text | null>} */
+async function packedText(body, room) {
   const end = body.indexOf(0);
-  const text = end < 0 ? null : await unpack(body.subarray(end + 2));
+  const text = end < 0 ? null : await unpack(body.subarray(end + 2), room);
   return text === null ? null : [LATIN.decode(body.subarray(0, end)), LATIN.decode(text)];
 }
 
 /**
  * Keyword, whether it is packed, how, language, keyword in that language, text.
  * @param {Uint8Array<ArrayBuffer>} body
+ * @param {Room} room
  * @returns {Promise<Text | null>}
  */
-async function longText(body) {
+async function longText(body, room) {
   const end = body.indexOf(0);
   const language = body.indexOf(0, end + 3);
   const translated = body.indexOf(0, language + 1);
   if (end < 0 || language < 0 || translated < 0) return null;
   const rest = body.subarray(translated + 1);
-  const text = body[end + 1] === 1 ? await unpack(rest) : rest;
+  const text = body[end + 1] === 1 ? await unpack(rest, room) : rest;
   return text === null ? null : [LATIN.decode(body.subarray(0, end)), UTF8.decode(text)];
 }
 
-/** @param {Uint8Array<ArrayBuffer>} packed @returns {Promise<Uint8Array<ArrayBuffer> | null>} */
-async function unpack(packed) {
+/** @param {Uint8Array<ArrayBuffer>} packed @param {Room} room @returns {Promise<Uint8Array<ArrayBuffer> | null>} */
+async function unpack(packed, room) {
+  if (room.left <= 0) return null;
   try {
     const reader = new Blob([packed]).stream().pipeThrough(new DecompressionStream("deflate")).getReader();
     const parts = [];
-    let length = 0;
     for (let part = await reader.read(); !part.done; part = await reader.read()) {
-      length += part.value.length;
-      if (length > LONGEST) {
+      room.left -= part.value.length;
+      if (room.left < 0) {
         await reader.cancel();
         return null;
       }
@@ -108,5 +112,5 @@ function webpTexts(bytes) {
   return texts;
 }
 
-/** @type {ReadonlyMap<string, (body: Uint8Array<ArrayBuffer>) => Promise<Text | null>>} */
+/** @type {ReadonlyMap<string, (body: Uint8Array<ArrayBuffer>, room: Room) => Promise<Text | null>>} */
 const READERS = new Map([["tEXt", plainText], ["iTXt", longText], ["zTXt", packedText]]);

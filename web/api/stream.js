@@ -1,8 +1,9 @@
 /** The stream of what happens on the server: it goes on where it broke off, and says when it is down. */
 
-import { parse } from "../store/json.js";
-import { address, isObject } from "./http.js";
+import { isObject, parse } from "../store/json.js";
+import { address } from "./http.js";
 
+/** @typedef {import("../store/types.js").Json} Json */
 /** @typedef {import("../store/types.js").JsonObject} JsonObject */
 /** @typedef {"connecting" | "open" | "down"} Connection */
 /** @typedef {{job: string, node: string, media: string, width: number, height: number, data: Blob}} Preview */
@@ -71,6 +72,7 @@ export class EventStream {
     const since = this.#epoch ? `${this.#epoch}:${this.#seq}` : null;
     const url = new URL(address("/events", { previews: true, since }), location.href);
     url.protocol = url.protocol.replace("http", "ws");
+    this.#socket?.close(); // one that was still being opened
     const socket = new WebSocket(url);
     socket.binaryType = "arraybuffer";
     this.#socket = socket;
@@ -88,7 +90,7 @@ export class EventStream {
 
   /** @param {string} text */
   #take(text) {
-    const message = parse(text);
+    const message = readMessage(text);
     if (!isObject(message)) return;
     if (message.type === "hello") {
       this.#tries = 0;
@@ -99,7 +101,8 @@ export class EventStream {
       this.#seq = Number(message.seq);
     } else if (message.type === "events" && Array.isArray(message.events)) {
       const last = message.events.at(-1);
-      if (isObject(last)) this.#seq = Number(last.seq);
+      // An event of a kind that has no number must not keep the stream from going on where it broke off.
+      if (isObject(last) && Number.isSafeInteger(last.seq)) this.#seq = Number(last.seq);
     } else {
       return;
     }
@@ -108,8 +111,9 @@ export class EventStream {
 
   /** @param {ArrayBuffer} data the length of the head, the head, the picture */
   #show(data) {
-    const length = new DataView(data).getUint32(0);
-    const head = parse(new TextDecoder().decode(new Uint8Array(data, 4, length)));
+    const length = data.byteLength < 4 ? Infinity : new DataView(data).getUint32(0);
+    if (4 + length > data.byteLength) return;
+    const head = readMessage(new TextDecoder().decode(new Uint8Array(data, 4, length)));
     if (!isObject(head)) return;
     const media = String(head.media);
     const picture = new Blob([new Uint8Array(data, 4 + length)], { type: media });
@@ -155,5 +159,14 @@ export class EventStream {
   #tell(state, retryIn) {
     this.state = state;
     this.#listener.state(state, retryIn);
+  }
+}
+
+/** @param {string} text @returns {Json} null for what is no JSON */
+function readMessage(text) {
+  try {
+    return parse(text);
+  } catch {
+    return null;
   }
 }

@@ -10,7 +10,7 @@ import { openFind } from "../views/shell/find.js";
 import { openKeyHelp } from "../views/shell/key_help.js";
 import { logout, openServer } from "../views/shell/server.js";
 import { openSettings } from "../views/shell/settings.js";
-import { titleOf } from "../views/shell/tabs.js";
+import { tabOf, titleOf } from "../views/shell/tabs.js";
 import { openTour } from "../views/shell/tour.js";
 
 /** @typedef {import("../editor.js").Editor} Editor */
@@ -40,11 +40,6 @@ function tabCommands() {
     { id: "tab.rename", title: "Rename tab", group: "Tabs", keys: [], run: rename },
     { id: "tab.duplicate", title: "Copy into a new tab", group: "Tabs", keys: [], run: duplicate },
   ];
-}
-
-/** @param {Editor} editor @param {unknown} id */
-function tabOf(editor, id) {
-  return (typeof id === "string" ? editor.sessionById(id) : null) ?? editor.session;
 }
 
 /** @param {Editor} editor @param {number} by */

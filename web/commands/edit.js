@@ -7,6 +7,7 @@ import { endOf, openConnect } from "../views/shell/connect.js";
 import { askText } from "../views/shell/dialogs.js";
 import { openPalette } from "../views/shell/palette.js";
 import { loadPicture } from "../views/shell/pictures.js";
+import { some } from "./make.js";
 
 /** @typedef {import("../editor.js").Editor} Editor */
 /** @typedef {import("../editor.js").PaletteDetail} PaletteDetail */
@@ -19,9 +20,6 @@ const GROUP = "Edit";
 export function editCommands() {
   return [...stepCommands(), ...clipboardCommands(), ...addCommands(), ...exposeCommands()];
 }
-
-/** @param {Editor} editor */
-const some = (editor) => editor.session.selection.size > 0;
 
 /** @returns {Command[]} */
 function stepCommands() {

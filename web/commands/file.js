@@ -1,5 +1,6 @@
 /** Commands of documents: opening, saving, revisions, differences, links to them. */
 
+import { ApiError } from "../api/client.js";
 import { readGraph, writeGraph } from "../store/document.js";
 import { stringify } from "../store/json.js";
 import { el } from "../views/dom.js";
@@ -12,7 +13,7 @@ import { openRevisions } from "../views/documents/revisions.js";
 import { rename, save, saveAs } from "../views/documents/saving.js";
 import { shareLink } from "../views/documents/sharing.js";
 import { openTemplates } from "../views/documents/templates.js";
-import { titleOf } from "../views/shell/tabs.js";
+import { tabOf, titleOf } from "../views/shell/tabs.js";
 
 /** @typedef {import("../editor.js").Editor} Editor */
 /** @typedef {import("../store/session.js").Session} Session */
@@ -23,11 +24,6 @@ const group = "File";
 /** @returns {Command[]} */
 export function fileCommands() {
   return [...savingCommands(), ...openingCommands(), ...conflictCommands()];
-}
-
-/** @param {Editor} editor @param {unknown} id @returns {Session} */
-function tabOf(editor, id) {
-  return (typeof id === "string" ? editor.sessionById(id) : null) ?? editor.session;
 }
 
 /** @returns {Command[]} */
@@ -110,10 +106,18 @@ async function keepMine(editor, session) {
 /** What is there stays a revision. @param {Editor} editor @param {Session} session */
 async function saveMine(editor, session) {
   const name = session.name ?? "";
-  const found = keeperOf(editor).of(session).conflict;
+  const keeper = keeperOf(editor);
+  const found = keeper.of(session).conflict;
   const { document } = session;
-  const { etag } = await editor.api.saveWorkflow(name, writeGraph(document), found?.etag ?? null);
-  session.setSaved({ document, etag });
-  await keeperOf(editor).saved(session, document);
-  editor.notify({ text: `“${name}” is saved as you have it. What it was stays among its revisions.` });
+  try {
+    const { etag } = await editor.api.saveWorkflow(name, writeGraph(document), found?.etag ?? null);
+    session.setSaved({ document, etag });
+    await keeper.saved(session, document);
+    editor.notify({ text: `“${name}” is saved as you have it. What it was stays among its revisions.` });
+  } catch (error) {
+    if (!(error instanceof ApiError && error.status === 412)) throw error;
+    await keeper.meet(session);
+    const text = `“${name}” was saved elsewhere once more, so it was left as it is. Look at the difference again.`;
+    editor.notify({ text, kind: "warn" });
+  }
 }

@@ -2,7 +2,7 @@
 
 import { around } from "../geometry/transform.js";
 import * as edits from "../store/edits.js";
-import { idsOf, parseItem } from "../store/names.js";
+import { idsOf, parseItem, split } from "../store/names.js";
 import { makeSubgraph, unpack } from "../store/subgraphs.js";
 import { COLORS } from "../store/types.js";
 import { layoutCommands } from "./layout.js";
@@ -78,8 +78,9 @@ function open(editor, detail) {
 /** @param {Editor} editor */
 function openSelected(editor) {
   const [id] = editor.selectedNodes;
-  if (id !== undefined && editor.session.graph.nodes.get(id)?.graph != null) return editor.session.enter(id);
-  return undefined;
+  if (id === undefined || editor.session.graph.nodes.get(id)?.graph == null) return;
+  editor.session.enter(id);
+  editor.canvas?.focus(); // what had the focus is not shown any more
 }
 
 /** @param {Editor} editor @param {{key: string, piece: number, point: Point}} hit */
@@ -144,7 +145,7 @@ function disconnect(editor) {
     const targets = [];
     for (const [id, node] of graph.nodes) {
       for (const [input, source] of node.links)
-        if (ids.has(id) || ids.has(source.split(".")[0])) targets.push(`${id}.${input}`);
+        if (ids.has(id) || ids.has(split(source)[0])) targets.push(`${id}.${input}`);
     }
     return edits.disconnectAll(graph, targets);
   });

@@ -3,6 +3,8 @@
 import { align, distribute, STEP } from "../geometry/align.js";
 import { arrange } from "../geometry/arrange.js";
 import { move, place } from "../store/edits.js";
+import { split } from "../store/names.js";
+import { some } from "./make.js";
 
 /** @import {Editor} from "../editor.js" */
 /** @import {Box, Command, Graph, Item, Point} from "../store/types.js" */
@@ -19,9 +21,6 @@ const WAYS = /** @type {const} */ ([
   ["Up", 0, -1],
   ["Down", 0, 1],
 ]);
-
-/** @param {Editor} editor */
-const some = (editor) => editor.session.selection.size > 0;
 
 /** @returns {Command[]} */
 function moves() {
@@ -171,6 +170,6 @@ function arrangeAll(editor) {
  * @param {Graph} graph @param {ReadonlyMap<string, Point>} points @returns {Graph}
  */
 function withoutBends(graph, points) {
-  const kept = [...graph.routes].filter(([key]) => !points.has(key.slice(0, key.indexOf("."))));
+  const kept = [...graph.routes].filter(([key]) => !points.has(split(key)[0]));
   return kept.length === graph.routes.size ? graph : { ...graph, routes: new Map(kept) };
 }

@@ -50,10 +50,7 @@ function pans() {
 function settings() {
   const group = "View";
   const toggle = (/** @type {"minimap" | "snap" | "guides"} */ name) => (/** @type {Editor} */ editor) => {
-    const on = !editor.settings.get(name);
-    editor.settings.set(name, on);
-    editor.emit({ type: "settings" });
-    return on;
+    editor.settings.set(name, !editor.settings.get(name));
   };
   return [
     { id: "view.minimap", title: "Show or hide the map", group, keys: ["Alt+M"], run: toggle("minimap") },

@@ -5,7 +5,7 @@
  */
 
 /** @typedef {import("../store/types.js").Point} Point */
-/** @typedef {{readonly x: number, readonly y: number, readonly width: number, readonly height: number}} Box */
+/** @typedef {import("../store/types.js").Box} Box */
 /** @typedef {readonly [from: string, to: string]} Edge */
 /** @typedef {{id: string, box: Box, before: string[], after: string[], layer: number, y: number}} Place */
 

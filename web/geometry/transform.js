@@ -124,6 +124,16 @@ export function around(boxes) {
 }
 
 /**
+ * Find the upper left corner of points; the origin where there are none.
+ * @param {Iterable<Point>} points @returns {Point}
+ */
+export function cornerOf(points) {
+  let [x, y] = [Infinity, Infinity];
+  for (const point of points) [x, y] = [Math.min(x, point.x), Math.min(y, point.y)];
+  return x === Infinity ? { x: 0, y: 0 } : { x, y };
+}
+
+/**
  * Make the box between two corners, in whatever order they come.
  * @param {Point} a @param {Point} b @returns {Box}
  */

@@ -146,6 +146,9 @@ export class Catalogue {
   }
 }
 
+/** An id that is its own title, in words: `ImageFlip` as "Image Flip". @param {string} id */
+const spaced = (id) => (id.includes(".") ? id : id.replace(/(?<=[a-z])(?=[A-Z][a-z])/g, " "));
+
 /** @type {readonly string[]} */
 const NONE = [];
 
@@ -176,7 +179,7 @@ function readType(id, schema) {
   }
   return {
     id,
-    title: text(schema.title, id),
+    title: schema.title === id ? spaced(id) : text(schema.title, id),
     doc: text(schema.description, ""),
     category: text(schema["x-category"], ""),
     plugin: text(schema["x-plugin"], ""),

@@ -1,5 +1,6 @@
 /** Copying and pasting as JSON, within a document, between tabs, and through a message to somebody else. */
 
+import { cornerOf } from "../geometry/transform.js";
 import { readGraph, writeGraph, emptyGraph } from "./document.js";
 import { equal, isObject } from "./json.js";
 import { Namer, idsOf, item, split } from "./names.js";
@@ -192,10 +193,8 @@ function shift(added, at) {
     return { dx: BESIDE, dy: BESIDE };
   }
   const views = [...added.nodes.values()].map((node) => node.view);
-  const corners = [...views, ...added.frames.values(), ...added.notes.values()];
-  const left = corners.reduce((least, corner) => Math.min(least, corner.x), Infinity);
-  const top = corners.reduce((least, corner) => Math.min(least, corner.y), Infinity);
-  return corners.length ? { dx: at.x - left, dy: at.y - top } : { dx: 0, dy: 0 };
+  const corner = cornerOf([...views, ...added.frames.values(), ...added.notes.values()]);
+  return { dx: at.x - corner.x, dy: at.y - corner.y };
 }
 
 /**

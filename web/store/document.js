@@ -4,7 +4,7 @@
  * Reading is lenient: what is not known here is kept and written again. Only what is no workflow at all is refused.
  */
 
-import { isObject } from "./json.js";
+import { isObject, isShallow } from "./json.js";
 import { isId } from "./names.js";
 import { placeNodes } from "./placing.js";
 import { readView, writeView } from "./drawn.js";
@@ -74,6 +74,9 @@ export function readGraph(json) {
   if (json.format !== undefined && json.format !== FORMAT) {
     throw new DocumentError(`The file has format ${shown(json.format)}; this editor reads format ${FORMAT}.`);
   }
+  if (!isShallow(json)) {
+    throw new DocumentError("Lists and objects are nested too deep in this file to be written again.");
+  }
   return readPart(json, "", 0);
 }
 
@@ -104,7 +107,7 @@ function readPart(json, where, depth) {
     subgraphs.set(name, readPart(object(part, inside, "an object with nodes"), `${inside}.`, depth + 1));
   }
   return {
-    nodes: placeNodes(nodes, drawn.nodes),
+    nodes: placeNodes(nodes, drawn.placed),
     inputs: readInputs(object(json.inputs, `${where}inputs`, "an object of places by name"), `${where}inputs`),
     outputs: texts(object(json.outputs, `${where}outputs`, "an object of places by name"), `${where}outputs`),
     subgraphs,

@@ -7,6 +7,7 @@ import { isObject } from "./json.js";
 /**
  * @typedef {Object} Drawn
  * @property {Map<string, NodeView>} nodes
+ * @property {Map<string, NodeView>} placed those of the nodes whose place is told
  * @property {Map<string, Frame>} frames
  * @property {Map<string, Note>} notes
  * @property {Map<string, readonly Point[]>} routes
@@ -14,6 +15,9 @@ import { isObject } from "./json.js";
  */
 
 const PARTS = new Set([".frames", ".notes", ".routes"]);
+/** Nobody finds what lies farther out; sums of such numbers are not exact, or none at all. */
+const FARTHEST = 1e8;
+const START = { x: 0, y: 0 };
 
 /**
  * Reads the `view` of a graph; what is no place on a canvas counts as not there.
@@ -23,11 +27,16 @@ const PARTS = new Set([".frames", ".notes", ".routes"]);
  */
 export function readView(view, entries) {
   /** @type {Drawn} */
-  const drawn = { nodes: new Map(), frames: new Map(), notes: new Map(), routes: new Map(), rest: {} };
+  const drawn = { nodes: new Map(), placed: new Map(), frames: new Map(), notes: new Map(), routes: new Map(),
+    rest: {} };
   for (const [id, value] of Object.entries(view)) {
-    const found = Object.hasOwn(entries, id) ? viewOf(value) : null;
-    if (found) {
+    if (isObject(value) && Object.hasOwn(entries, id)) {
+      const point = pointOf(value);
+      const found = viewOf(value, point ?? START);
       drawn.nodes.set(id, found);
+      if (point) {
+        drawn.placed.set(id, found);
+      }
     }
   }
   collect(drawn.frames, view[".frames"], (json) => boxed(json, { title: text(json.title) }));
@@ -65,17 +74,17 @@ function collect(map, json, read) {
  * @returns {(JsonObject & T & {x: number, y: number, width: number, height: number}) | null}
  */
 function boxed(json, own) {
-  const point = pointOf(json);
-  if (!point) {
+  if (!isNumber(json.x) || !isNumber(json.y)) {
     return null;
   }
+  const point = pointOf(json) ?? START;
   const { color, collapsed, ...others } = json;
   return {
     ...others,
     ...own,
     ...point,
-    width: isNumber(json.width) ? json.width : 240,
-    height: isNumber(json.height) ? json.height : 120,
+    width: isSize(json.width) ? json.width : 240,
+    height: isSize(json.height) ? json.height : 120,
     ...(typeof color === "string" ? { color } : {}),
     ...(collapsed === true ? { collapsed } : {}),
   };
@@ -83,19 +92,16 @@ function boxed(json, own) {
 
 /**
  * Reads how a node is drawn.
- * @param {Json | undefined} json
- * @returns {NodeView | null} null where it tells no place
+ * @param {JsonObject} json
+ * @param {Point} point
+ * @returns {NodeView}
  */
-function viewOf(json) {
-  const point = isObject(json) ? pointOf(json) : null;
-  if (!isObject(json) || !point) {
-    return null;
-  }
+function viewOf(json, point) {
   const { width, title, color, collapsed, pinned, rows, ...others } = json;
   return {
     ...others,
     ...point,
-    ...(isNumber(width) && width > 0 ? { width } : {}),
+    ...(isSize(width) ? { width } : {}),
     ...(typeof title === "string" ? { title } : {}),
     ...(typeof color === "string" ? { color } : {}),
     ...(collapsed === true ? { collapsed } : {}),
@@ -124,8 +130,20 @@ function numbers(json) {
  * @returns {Point | null}
  */
 function pointOf(json) {
-  return isObject(json) && isNumber(json.x) && isNumber(json.y) ? { x: json.x, y: json.y } : null;
+  return isObject(json) && isPlace(json.x) && isPlace(json.y) ? { x: json.x, y: json.y } : null;
 }
+
+/**
+ * @param {Json | undefined} value
+ * @returns {value is number}
+ */
+const isPlace = (value) => isNumber(value) && Math.abs(value) <= FARTHEST;
+
+/**
+ * @param {Json | undefined} value
+ * @returns {value is number}
+ */
+const isSize = (value) => isPlace(value) && value > 0;
 
 /**
  * @param {Json | undefined} value

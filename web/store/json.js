@@ -137,6 +137,20 @@ export function equal(a, b) {
   return keys.every((key) => Object.hasOwn(b, key) && equal(first[key], second[key]));
 }
 
+/** Lists and objects within each other that can be written again before the stack ends; a server takes fewer. */
+const DEEPEST = 400;
+
+/**
+ * Tells whether lists and objects lie no deeper in each other than can be written again.
+ * @param {Json} value
+ * @param {number} [most]
+ * @returns {boolean}
+ */
+export function isShallow(value, most = DEEPEST) {
+  const isPlain = typeof value !== "object" || value === null;
+  return isPlain || (most > 0 && Object.values(value).every((part) => isShallow(part, most - 1)));
+}
+
 /**
  * @param {Json | undefined} value
  * @returns {value is JsonObject}

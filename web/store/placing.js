@@ -19,8 +19,8 @@ export function placeNodes(nodes, placed) {
   }
   const depths = depthsOf(nodes);
   const used = [...placed.values()];
-  const left = used.length ? Math.min(...used.map((view) => view.x)) : 0;
-  const top = used.length ? Math.max(...used.map((view) => view.y)) + 2 * ROW : 0;
+  const left = used.reduce((least, view) => Math.min(least, view.x), used[0]?.x ?? 0);
+  const top = used.reduce((most, view) => Math.max(most, view.y), used[0]?.y ?? -2 * ROW) + 2 * ROW;
   /** @type {Map<number, number>} */
   const rows = new Map();
   const result = new Map(nodes);

@@ -14,6 +14,8 @@ const PLAIN = 1.1;
 const LEAST = 0;
 const MOST = 5;
 const WEIGHT = /:\s*([+-]?(?:\d+\.?\d*|\.\d+))\s*$/;
+/** A weight with its colon and spaces is no longer. */
+const LONGEST = 40;
 const WORD = /[^\s,.;:()[\]{}<>|\\]/;
 
 /**
@@ -77,8 +79,8 @@ function groupAround(text, start, end) {
   for (const group of groupsOf(text)) {
     const isIt = group.open === start && group.close + 1 === end;
     const inside = group.open < start && end <= group.close;
-    const whole = text.slice(group.open + 1, group.colon).trim() === text.slice(start, end).trim();
-    if ((isIt || (inside && (start === end || whole))) && (!best || group.open > best.open)) {
+    const isWhole = () => text.slice(group.open + 1, group.colon).trim() === text.slice(start, end).trim();
+    if ((isIt || (inside && (start === end || isWhole()))) && (!best || group.open > best.open)) {
       best = group;
     }
   }
@@ -115,8 +117,9 @@ function groupsOf(text) {
  * @returns {Group}
  */
 function groupOf(text, open, close) {
-  const found = WEIGHT.exec(text.slice(open + 1, close));
-  const colon = found ? open + 1 + found.index : close;
+  const from = Math.max(open + 1, close - LONGEST);
+  const found = WEIGHT.exec(text.slice(from, close));
+  const colon = found ? from + found.index : close;
   return { open, close, colon, weight: found ? Number(found[1]) : PLAIN };
 }
 
@@ -155,10 +158,14 @@ function trimmed(text, start, end) {
  * @returns {Weighted[]} by where they start, outer before inner ones
  */
 export function weights(text) {
-  const groups = groupsOf(text);
-  const found = groups.map(({ open, close, weight }) => {
-    const around = groups.filter((other) => other.open < open && other.close > close);
-    return { start: open, end: close + 1, weight: around.reduce((product, other) => product * other.weight, weight) };
+  /** @type {Weighted[]} those that the next group may be in, the innermost last */
+  const around = [];
+  return groupsOf(text).sort((a, b) => a.open - b.open).map(({ open, close, weight }) => {
+    while ((around.at(-1)?.end ?? Infinity) <= open) {
+      around.pop();
+    }
+    const made = { start: open, end: close + 1, weight: weight * (around.at(-1)?.weight ?? 1) };
+    around.push(made);
+    return made;
   });
-  return found.sort((a, b) => a.start - b.start);
 }

@@ -5,6 +5,7 @@
  * connection safe.
  */
 
+import { isObject } from "./json.js";
 import { aggregate, IDLE, JobNodes, nodeOf } from "./nodestates.js";
 
 /** @typedef {import("./types.js").Json} Json */
@@ -18,8 +19,9 @@ import { aggregate, IDLE, JobNodes, nodeOf } from "./nodestates.js";
 /** @typedef {import("../api/wire.js").Device} Device */
 /** @typedef {import("../api/wire.js").QueueState} QueueState */
 /**
- * A job as it is known here. `left`: seconds till it ends, as they were told at the time `toldAt`; `progress`: 0 to 1.
- * @typedef {JobSummary & {progress: number, left: number | null, toldAt: number, place: number | null,
+ * A job as it is known here. `left`: seconds till it ends, as they were told at the time `toldAt`; `progress`: 0 to 1;
+ * `ahead`: how many seconds the clock here is ahead of the server's, by which `started` is told.
+ * @typedef {JobSummary & {progress: number, left: number | null, toldAt: number, ahead: number, place: number | null,
  *   cancelling: boolean}} Job
  */
 
@@ -28,8 +30,13 @@ export const FINAL = new Set(["done", "failed", "cancelled"]);
 /** Ended jobs that are remembered; the history asks the server for more. */
 const REMEMBERED = 300;
 
-/** What the server leaves out where there is nothing to tell. */
-const BARE = { batch: null, index: null, retry_of: null, device: null, started: null, ended: null, failure: null };
+/** @type {ReadonlySet<unknown>} */
+const STATES = new Set(["queued", "running", "waiting", ...FINAL]);
+
+/** What the server leaves out where there is nothing to tell, and what one of another version may not tell. */
+const BARE = { batch: null, index: null, retry_of: null, device: null, started: null, ended: null, failure: null,
+  seq: 0, user: "", name: "", client: "", nodes: 0, priority: 0, position: 0, attempts: 0, created: 0, seconds: 0,
+  questions: [] };
 
 export class Runs {
   /** @type {Map<string, Job>} */
@@ -44,6 +51,8 @@ export class Runs {
   /** Saved workflows as others told of them: name to the ETag, null where it was deleted. */
   /** @type {Map<string, string | null>} */
   saved = new Map();
+  /** The least that an event's time was ever behind the clock here: what took long says more. */
+  #ahead = Infinity;
   /** @type {Map<string, JobNodes>} */
   #nodes = new Map();
   /** @type {Map<string, Output[]>} */
@@ -76,8 +85,8 @@ export class Runs {
     // An answer may have been written before the events that came meanwhile.
     if (isOlder(told, this.jobs.get(told.id))) return [];
     this.#setJob(told, now);
-    if (told.node_states?.length) this.#nodesOf(told.id).restore(told.node_states);
-    if (told.outputs?.length) this.#outputs.set(told.id, ordered(told.outputs.map(fullOutput)));
+    if (told.node_states?.length) this.#nodesOf(told.id).restore(told.node_states.filter(isObject));
+    if (told.outputs?.length) this.#outputs.set(told.id, ordered(told.outputs.filter(isOutput).map(fullOutput)));
     if (FINAL.has(told.state)) this.#nodesOf(told.id).settle(told.state);
     return [{ type: "run", job: told.id, node: null }, { type: "queue" }, { type: "outputs" }];
   }
@@ -134,7 +143,7 @@ export class Runs {
    */
   #restore(data, now, tell) {
     const open = new Set([...this.jobs.values()].filter((job) => !FINAL.has(job.state)).map((job) => job.id));
-    for (const told of list(data.jobs)) {
+    for (const told of list(data.jobs).filter(isJob)) {
       const job = /** @type {LiveJob} */ (/** @type {unknown} */ (told)); // as the server's API says
       open.delete(job.id);
       this.applyJob(job, now);
@@ -155,12 +164,13 @@ export class Runs {
    * @param {(event: EditorEvent) => unknown} tell
    */
   #take(event, now, tell) {
+    if (typeof event.time === "number") this.#ahead = Math.min(this.#ahead, now - event.time);
     const [what, kind] = String(event.type).split(".");
     const data = object(event.data);
     const job = typeof event.job === "string" ? event.job : "";
-    if (what === "job") this.#takeJob(kind, data, now, tell);
-    else if (what === "node") this.#takeNode(job, kind, data, now, tell);
-    else if (what === "output") this.#takeOutput(kind, data, tell);
+    if (what === "job" && isJob(data)) this.#takeJob(kind, data, now, tell);
+    else if (what === "node" && job !== "") this.#takeNode(job, kind, data, now, tell);
+    else if (what === "output" && isOutput(data)) this.#takeOutput(kind, data, tell);
     else if (what === "queue") {
       this.#setQueue(data);
       tell({ type: "queue" });
@@ -209,7 +219,8 @@ export class Runs {
     const job = this.jobs.get(id);
     this.#nodesOf(id).take(node, kind, data);
     if (job && typeof data.progress === "number") {
-      this.jobs.set(id, { ...job, progress: Math.max(job.progress, data.progress), ...keepLeft(job, now) });
+      const progress = Math.max(job.progress, data.progress);
+      this.jobs.set(id, { ...job, progress, ahead: this.#clock(), ...keepLeft(job, now) });
     }
     tell({ type: "run", job: id, node });
   }
@@ -239,8 +250,13 @@ export class Runs {
     const place = told.state === "queued" ? (told.place ?? known?.place ?? null) : null;
     const time = told.left === undefined && same ? keepLeft(known, now) : { left: told.left ?? null, toldAt: now };
     const cancelling = told.cancelling ?? (same && known.cancelling);
-    this.jobs.set(told.id, { ...BARE, ...rest, progress, place, cancelling, ...time });
+    this.jobs.set(told.id, { ...BARE, ...rest, progress, place, cancelling, ahead: this.#clock(), ...time });
     if (!known || FINAL.has(told.state)) this.#trim();
+  }
+
+  /** How many seconds the clock here is ahead of the server's, as far as that is known. */
+  #clock() {
+    return Number.isFinite(this.#ahead) ? this.#ahead : 0;
   }
 
   /** @param {string} job */
@@ -268,7 +284,7 @@ export class Runs {
   /** @param {JsonObject} data */
   #setDevice(data) {
     const device = /** @type {Device} */ (/** @type {unknown} */ (data)); // as the server's API says
-    this.devices.set(device.id, device);
+    if (typeof device.id === "string") this.devices.set(device.id, device);
   }
 
   /** @param {JsonObject} data */
@@ -277,6 +293,20 @@ export class Runs {
     const { paused, reason, queued, running, waiting } = queue;
     this.queue = { paused, reason, queued, running, waiting };
   }
+}
+
+/**
+ * Tell whether something is a job in a state that is known here: a newer server may have others.
+ * @param {Json} told
+ */
+function isJob(told) {
+  return isObject(told) && typeof told.id === "string" && STATES.has(told.state);
+}
+
+/** @param {unknown} told */
+function isOutput(told) {
+  const output = object(/** @type {Json} */ (told)); // as messages are read
+  return typeof output.id === "string" && typeof output.job === "string" && typeof output.node === "string";
 }
 
 /**
@@ -312,7 +342,7 @@ function ordered(outputs) {
 
 /** @param {Json | undefined} value @returns {JsonObject} */
 function object(value) {
-  return typeof value === "object" && value !== null && !Array.isArray(value) ? value : {};
+  return isObject(value) ? value : {};
 }
 
 /** @param {Json | undefined} value */
@@ -329,7 +359,7 @@ function list(value) {
 export function timeLeft(job, now) {
   const told = job.left === null ? null : Math.max(0, job.left - (now - job.toldAt));
   if (job.state !== "running" || job.started === null) return job.state === "queued" ? told : null;
-  const passed = now - job.started;
+  const passed = now - job.ahead - job.started;
   if (job.progress < 0.05 || passed < 0.5) return told;
   const paced = (passed * (1 - job.progress)) / job.progress;
   return told === null ? paced : told * (1 - job.progress) + paced * job.progress;

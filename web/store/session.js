@@ -4,6 +4,7 @@ import { emptyGraph } from "./document.js";
 import { item, parseItem } from "./names.js";
 import { followPorts, renamedPorts } from "./ports.js";
 import { follow, putGraph, scopeOf } from "./scopes.js";
+import { tellAll } from "./telling.js";
 
 /** @import {EditorEvent, Graph, Item} from "./types.js" */
 /** @import {Scope} from "./scopes.js" */
@@ -283,7 +284,7 @@ export class Session {
    */
   setView(view) {
     this.#views.set(this.path.join("/"), view);
-    this.#emit({ type: "view" });
+    tellAll(this.#listeners, [{ type: "view" }]);
   }
 
   /**
@@ -295,7 +296,7 @@ export class Session {
     this.name = name;
     this.etag = etag;
     this.title = title;
-    this.#emit({ type: "saving", id: this.id });
+    tellAll(this.#listeners, [{ type: "saving", id: this.id }]);
   }
 
   /**
@@ -305,22 +306,18 @@ export class Session {
   #enter(state, label) {
     const before = this.#state;
     this.#state = state;
+    /** @type {EditorEvent[]} */
+    const events = [];
     if (before.document !== state.document) {
-      this.#emit({ type: "document", before: before.document, after: state.document, label });
+      events.push({ type: "document", before: before.document, after: state.document, label });
     }
     if (before.path !== state.path && before.path.join("/") !== state.path.join("/")) {
-      this.#emit({ type: "scope" });
+      events.push({ type: "scope" });
     }
     if (before.selection !== state.selection) {
-      this.#emit({ type: "selection" });
+      events.push({ type: "selection" });
     }
-  }
-
-  /** @param {EditorEvent} event */
-  #emit(event) {
-    for (const listener of [...this.#listeners]) {
-      listener(event);
-    }
+    tellAll(this.#listeners, events);
   }
 }
 

@@ -16,16 +16,13 @@ import { isObject, parse, stringify } from "./json.js";
  * @property {boolean} snap to the grid
  * @property {boolean} guides when things line up with others
  * @property {boolean} minimap
- * @property {boolean} runOnChange
  * @property {boolean} autosave
- * @property {"fixed" | "random" | "next"} seed what becomes of seeds that are not locked, after each run
  * @property {boolean} tourSeen
  * @property {"open" | "closed"} dock
  * @property {number} dockWidth
  * @property {string} dockTab
  * @property {JsonObject} keys keys by the command's id, where they are not the usual: a list of texts
  * @property {JsonObject} recent how many times node types were added lately
- * @property {JsonObject} other what a part remembers for itself
  */
 
 /** @type {Readonly<Values>} */
@@ -35,22 +32,18 @@ export const DEFAULTS = Object.freeze({
   snap: false,
   guides: true,
   minimap: true,
-  runOnChange: false,
   autosave: true,
-  seed: "random",
   tourSeen: false,
   dock: "closed",
   dockWidth: 320,
   dockTab: "queue",
   keys: {},
   recent: {},
-  other: {},
 });
 
 /** @type {ReadonlyMap<string, readonly Json[]>} */
 const CHOICES = new Map([
   ["theme", ["auto", "dark", "light"]],
-  ["seed", ["fixed", "random", "next"]],
   ["dock", ["open", "closed"]],
 ]);
 

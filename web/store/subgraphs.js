@@ -1,12 +1,13 @@
 /** Making a subgraph of nodes, and nodes of a subgraph again. */
 
+import { cornerOf } from "../geometry/transform.js";
 import { emptyGraph } from "./document.js";
 import { before, readersOf } from "./flow.js";
 import { inFrame } from "./items.js";
 import { Namer, idOfType, idsOf, isId, join, portName, split } from "./names.js";
 import { inReach } from "./scopes.js";
 
-/** @import {Frame, Graph, Node, Note, Point} from "./types.js" */
+/** @import {Frame, Graph, Node, Note} from "./types.js" */
 
 export { unpack } from "./unpack.js";
 
@@ -261,17 +262,4 @@ function exposures(graph, inside, edge, id) {
   });
   const routes = [...graph.routes].filter(([target]) => !inside.has(split(target)[0]));
   return { inputs, outputs: new Map(outputs), routes: new Map(routes) };
-}
-
-/**
- * @param {readonly Point[]} points
- * @returns {Point} the upper left corner
- */
-export function cornerOf(points) {
-  const least = { x: Infinity, y: Infinity };
-  for (const { x, y } of points) {
-    least.x = Math.min(least.x, x);
-    least.y = Math.min(least.y, y);
-  }
-  return points.length ? least : { x: 0, y: 0 };
 }

@@ -156,7 +156,6 @@
  *   | {type: "files"}
  *   | {type: "problems"}
  *   | {type: "connection"}
- *   | {type: "settings"}
  *   | {type: "view"}} EditorEvent
  */
 

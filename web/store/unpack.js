@@ -1,5 +1,6 @@
 /** Taking the nodes of a subgraph out, in the place of an instance of it. */
 
+import { cornerOf } from "../geometry/transform.js";
 import { emptyGraph } from "./document.js";
 import { calling, takeGraphs, usedGraphs } from "./clipboard.js";
 import { Namer, item, join, split } from "./names.js";
@@ -38,24 +39,13 @@ export function unpack(graph, id) {
   const { subgraphs, names: graphs } = takeGraphs(graph, { ...emptyGraph(), subgraphs: used });
   const namer = new Namer({ has: (other) => other !== id && graph.nodes.has(other) });
   const names = new Map([...inner.nodes.keys()].map((key) => [key, namer.name(key)]));
-  const { x, y } = cornerOf([...inner.nodes.values()]);
+  const { x, y } = cornerOf([...inner.nodes.values()].map((part) => part.view));
   /** @type {Work} */
   const work = { graph, id, node, inner, names, graphs, dx: node.view.x - x, dy: node.view.y - y };
   const drawn = drawnOf(work);
   const result = { ...graph, nodes: nodesOf(work), ...portsOf(work), ...drawn.parts, subgraphs };
   const items = new Set([...[...names.values()].map((name) => item("node", name)), ...drawn.items]);
   return { graph: scope.outer?.graph === graph ? withoutUnused(result, node.graph ?? "") : result, items };
-}
-
-/**
- * @param {readonly Node[]} nodes
- * @returns {Point}
- */
-function cornerOf(nodes) {
-  const xs = nodes.map((node) => node.view.x);
-  const ys = nodes.map((node) => node.view.y);
-  const least = (/** @type {number[]} */ list) => list.reduce((a, b) => Math.min(a, b), Infinity);
-  return nodes.length ? { x: least(xs), y: least(ys) } : { x: 0, y: 0 };
 }
 
 /**

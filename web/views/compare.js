@@ -12,7 +12,7 @@ const VALUES = { "aria-valuemin": "0", "aria-valuemax": "100", "aria-valuenow": 
  */
 export function compareElement(before, after) {
   const handle = el("div", { class: "compare-handle", role: "slider", tabindex: "0", ...VALUES,
-    "aria-label": "Edge between the pictures" });
+    "aria-label": "Edge between the pictures", autofocus: true });
   const element = el("div", { class: "compare", data: { compare: "50" } },
     el("img", { src: after.url, alt: after.name, draggable: "false" }),
     el("img", { class: "compare-before", src: before.url, alt: before.name, draggable: "false" }),

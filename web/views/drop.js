@@ -1,9 +1,11 @@
 /** Files and pictures that are dropped on the canvas: a workflow opens in a tab of its own, a picture can be loaded. */
 
+import { address, partOf, refusal } from "../api/http.js";
 import { readFile } from "../api/opened_file.js";
 import { openTab } from "../start.js";
 import { DocumentError } from "../store/document.js";
 import { el } from "./dom.js";
+import { translateBy } from "./foreign.js";
 import { openJob } from "./output_actions.js";
 import { DRAGGED } from "./panels/history.js";
 
@@ -80,7 +82,8 @@ async function openOutput(editor, id) {
     const found = editor.runs.outputs(job).find((output) => output.id === id);
     if (found) return openJob(editor, found.job, found.name);
   }
-  const response = await fetch(`/api/v1/outputs/${encodeURIComponent(id)}`);
+  const response = await fetch(address(`/outputs/${partOf(id)}`));
+  if (!response.ok) throw refusal({ status: response.status, headers: response.headers, text: await response.text() });
   const blob = await response.blob();
   await openFile(editor, new File([blob], id, { type: blob.type }), null);
 }
@@ -92,15 +95,17 @@ async function openOutput(editor, id) {
  * @param {Place | null} place in the window, where a picture would be loaded
  */
 export async function openFile(editor, file, place) {
-  /** @type {Graph | null} */
-  let document;
+  /** @type {import("../api/opened_file.js").Found} */
+  let found;
   try {
-    document = await readFile(file, (type) => editor.catalogue.find(type));
+    found = await readFile(file, translateBy(editor));
   } catch (error) {
     if (!(error instanceof DocumentError)) throw error;
     editor.notify({ text: error.message, kind: "error" });
     return;
   }
+  const { graph: document, why } = found;
+  if (why !== "") editor.notify({ text: `The workflow in ${file.name} cannot be opened. ${why}`, kind: "warn" });
   const picture = file.type.startsWith("image/");
   const answer = document === null ? "load" : picture && place !== null ? await choose(editor, file) : "open";
   if (answer === "load") editor.perform("edit.loadPicture", { file, screen: place });

@@ -260,7 +260,6 @@ class FormView {
     for (const off of this.offs) off();
     cancelAnimationFrame(this.#frame);
     this.inputs.destroy();
-    this.results.destroy();
     this.page.remove();
     forms.delete(this.editor);
   }

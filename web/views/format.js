@@ -1,4 +1,7 @@
-/** Numbers as people read them. */
+/** Numbers and names as people read them. */
+
+/** @param {string} name of an input or output, such as `latent_image` */
+export const words = (name) => name.replaceAll("_", " ");
 
 /** @param {number} seconds a span of time, such as `1 min 20 s` */
 export function duration(seconds) {
@@ -38,6 +41,7 @@ const YEAR = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short"
 /** @param {number} seconds since 1970 @param {Date} [now] the time of today, else the day */
 export function when(seconds, now = new Date()) {
   const date = new Date(seconds * 1000);
+  if (Number.isNaN(date.getTime())) return "";
   if (date.toDateString() === now.toDateString()) return TIME.format(date);
   return date.getFullYear() === now.getFullYear() ? `${DAY.format(date)}, ${TIME.format(date)}` : YEAR.format(date);
 }

@@ -30,7 +30,9 @@ export function goTo(editor, node, field = null) {
 /** @param {string} id @param {string} field */
 function focusField(id, field) {
   const place = document.querySelector(`[data-node="${CSS.escape(id)}"] [data-field="${CSS.escape(field)}"]`);
+  // What can only be wired has no field, but a port, where Enter lists what it can be wired to.
+  const port = document.querySelector(`[data-node="${CSS.escape(id)}"] [data-port="${CSS.escape(`in:${field}`)}"]`);
   const control = place?.matches("input, textarea, select, button") ? place
-    : place?.querySelector("input, textarea, select, button, [tabindex='0']");
+    : (place?.querySelector("input, textarea, select, button, [tabindex='0']") ?? port);
   if (control instanceof HTMLElement) control.focus({ preventScroll: true });
 }

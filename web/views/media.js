@@ -25,13 +25,14 @@ const THUMBNAILS = /** @type {const} */ ([256, 512, 1024]);
  * Say how high what a node of the shown graph shows is; 0 where it shows nothing.
  * @param {Editor} editor
  * @param {string} id
- * @param {number} width of the node
+ * @param {() => number} width of the node, worked out only where it shows something
  */
 export function mediaHeight(editor, id, width) {
   const { question, outputs, preview } = contentOf(editor, id);
-  const inner = width - 2 * MARGIN;
-  const asked = question ? questionHeight(question.question, inner) : 0;
   const size = outputs[0]?.width && outputs[0].height ? outputs[0] : preview?.bitmap;
+  if (!question && !size && outputs.length === 0) return 0;
+  const inner = width() - 2 * MARGIN;
+  const asked = question ? questionHeight(question.question, inner) : 0;
   if (!size && outputs.length === 0) return asked;
   if (question && question.question.outputs.length > 0) return asked;
   if (!size) return asked + outputs.length * CAPTION + MARGIN;
@@ -71,7 +72,7 @@ class Media {
   constructor(editor, id) {
     this.#editor = editor;
     this.#id = id;
-    this.element = el("div", { class: "media", on: { pointerdown: stop, dblclick: stop, wheel: () => {} } });
+    this.element = el("div", { class: "media", on: { pointerdown: stop, dblclick: stop } });
     this.#offs = [
       editor.on("preview", (event) => event.type === "preview" && this.#mine(event.job, event.node) && this.#update()),
       editor.on("run", (event) => event.type === "run" && this.#mine(event.job, event.node) && this.#update()),
@@ -86,13 +87,12 @@ class Media {
   #at = 0;
   #shown = "";
   #canvas = el("canvas", { class: "media-picture", role: "img", "aria-label": "Preview", data: { preview: "" } });
-  /** @type {Part | null} */
+  /** @type {HTMLElement | null} */
   #question = null;
   #asked = "";
 
   destroy() {
     for (const off of this.#offs) off();
-    this.#question?.destroy();
   }
 
   /** @param {string} job @param {string | null} node */
@@ -115,7 +115,7 @@ class Media {
   #show(state, make) {
     if (state === this.#shown) return;
     this.#shown = state;
-    fill(this.element, ...(this.#question ? [this.#question.element] : []), ...make());
+    fill(this.element, this.#question, ...make());
   }
 
   /** @param {import("./questions.js").Asked | null} question */
@@ -123,7 +123,6 @@ class Media {
     const asked = question === null ? "" : `${question.job} ${question.question.node}`;
     if (asked === this.#asked) return;
     this.#asked = asked;
-    this.#question?.destroy();
     this.#question = question && questionElement(this.#editor, question);
     this.#shown = "-";
   }

@@ -27,7 +27,7 @@ class Minimap {
     const size = { width: SIZE.width * ratio, height: SIZE.height * ratio };
     this.ratio = ratio;
     this.nodes = el("canvas", { "aria-hidden": "true", ...size });
-    this.seen = el("canvas", { class: "minimap-seen", "aria-hidden": "true", ...size });
+    this.seen = el("canvas", { "aria-hidden": "true", ...size });
     this.element = el(
       "div",
       { class: "minimap", role: "img", "aria-label": "Map of the workflow" },

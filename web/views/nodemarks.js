@@ -1,4 +1,4 @@
-/** Marks on the nodes that are in view: what they warned of, and which of their fields is wrong. */
+/** Marks on the nodes that are in view: what they warned of, and which of their fields and ports is wrong. */
 
 import { liveOf } from "../api/live.js";
 import { nodeOf } from "../store/runs.js";
@@ -73,5 +73,11 @@ function fields(element, problems) {
     if (message === undefined && !place.hasAttribute("data-invalid")) continue;
     place.toggleAttribute("data-invalid", message !== undefined);
     place.title = message ?? "";
+  }
+  for (const port of element.querySelectorAll(".row-ports .port-in")) {
+    if (!(port instanceof HTMLElement)) continue;
+    const message = wrong.get(port.dataset.port?.slice("in:".length) ?? "");
+    port.toggleAttribute("data-invalid", message !== undefined);
+    port.setAttribute("aria-description", message ?? "");
   }
 }

@@ -56,6 +56,7 @@ class Outline {
   destroy() {
     for (const off of this.#offs) off();
     cancelAnimationFrame(this.#frame);
+    this.watcher?.disconnect();
     for (const row of this.#rows.values()) row.destroy();
     this.element.remove();
   }
@@ -99,6 +100,7 @@ class Outline {
   }
 
   #draw() {
+    cancelAnimationFrame(this.#frame);
     this.#frame = 0;
     const focused = this.tree.contains(document.activeElement) && document.activeElement instanceof HTMLElement
       ? document.activeElement : null;
@@ -185,6 +187,7 @@ class Outline {
 
   /** @param {KeyboardEvent} event */
   #key(event) {
+    if (this.#frame !== 0) this.#draw(); // a key is meant for what is there, not for what is still drawn
     const key = this.#keyOf(event.target);
     const row = this.#rows.get(key);
     if (row === undefined || event.target !== row.element || event.isComposing) return;
@@ -298,14 +301,8 @@ class Outline {
   }
 
   #add() {
-    const before = new Set(this.editor.session.graph.nodes.keys());
-    const off = this.editor.on("document", () => {
-      off();
-      const added = [...this.editor.session.graph.nodes.keys()].find((id) => !before.has(id));
-      if (added === undefined) return;
-      setTimeout(() => (this.#draw(), this.#focus(`node:${added}`)));
-    });
-    this.editor.perform("palette.open");
+    const added = (/** @type {string} */ id) => (this.#draw(), this.#focus(`node:${id}`));
+    this.editor.perform("palette.open", { added });
   }
 
   /** @param {string} key */

@@ -5,6 +5,7 @@ import { ApiError } from "../api/http.js";
 import { openTab } from "../start.js";
 import { readGraph } from "../store/document.js";
 import { seedsOf } from "../store/seeds_of.js";
+import { copyText } from "./copy_text.js";
 import { el } from "./dom.js";
 import { icon } from "./icons.js";
 
@@ -127,19 +128,4 @@ export async function deleteOutputs(editor, outputs) {
     }
   }
   return true;
-}
-
-/** Copy a text; a page over plain HTTP has no clipboard but that of a selection. @param {string} text */
-async function copyText(text) {
-  try {
-    await navigator.clipboard.writeText(text);
-    return true;
-  } catch {
-    const area = el("textarea", { class: "unseen", value: text });
-    document.body.append(area);
-    area.select();
-    const copied = document.execCommand("copy");
-    area.remove();
-    return copied;
-  }
 }

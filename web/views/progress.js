@@ -8,7 +8,7 @@ import { left, percent } from "./format.js";
 import { goTo } from "./go_to.js";
 import { icon } from "./icons.js";
 import { showPanel } from "./panels/show.js";
-import { MOST, runnerOf } from "./runner.js";
+import { MOST, noticeOf, runnerOf } from "./runner.js";
 
 /** @typedef {import("../editor.js").Editor} Editor */
 /** @typedef {import("../store/runs.js").Job} Job */
@@ -16,12 +16,6 @@ import { MOST, runnerOf } from "./runner.js";
 /** @typedef {"idle" | "sending" | "queued" | "running" | "waiting" | "cancelling"} Phase */
 
 const SECOND = 1000;
-const WORDS = new Map([
-  ["done", "is done"],
-  ["failed", "has failed"],
-  ["waiting", "asks you something"],
-  ["cancelled", "was cancelled"],
-]);
 
 /**
  * @param {Editor} editor
@@ -42,7 +36,7 @@ class RunBar {
         on: { click: () => editor.perform(command) } }, icon(name));
     this.run = el("button", { class: "button primary run-button", type: "button",
       data: { command: "run.run", tip: "Run" }, on: { click: () => editor.perform("run.run") } },
-      icon("play"), el("span", { class: "run-label", text: "Run" }));
+      icon("play"), el("span", { text: "Run" }));
     this.count = el("input", { class: "input run-count", type: "number", min: "1", max: String(MOST), value: "1",
       "aria-label": "How many runs", data: { tip: "How many runs" }, on: { change: () => this.#setCount() } });
     this.front = button("run.front", "front", "Run before all that waits");
@@ -84,8 +78,7 @@ class RunBar {
 
   #setCount() {
     const count = Math.round(Number(this.count.value));
-    const { min, max } = { min: 1, max: MOST };
-    runnerOf(this.#editor).count = Number.isFinite(count) ? Math.min(max, Math.max(min, count)) : 1;
+    runnerOf(this.#editor).count = Number.isFinite(count) ? Math.min(MOST, Math.max(1, count)) : 1;
     this.count.value = String(runnerOf(this.#editor).count);
   }
 
@@ -168,7 +161,7 @@ class RunBar {
     return phase === "running" ? "--accent" : null;
   }
 
-  /** Say to a screen reader, and in the title while the page is hidden, how the runs of this page end. */
+  /** Tell how the runs of this page end, in the title too while the page is hidden. */
   #listen() {
     const { runs, sessions } = this.#editor;
     for (const session of sessions) {
@@ -188,17 +181,17 @@ class RunBar {
     }
   }
 
-  /** @param {Session} session @param {Job} job */
+  /** Whoever has to do something is told, and led to where. @param {Session} session @param {Job} job */
   #told(session, job) {
-    const name = job.name || "The run";
-    const words = WORDS.get(job.state);
-    if (words !== undefined) this.#editor.say(`${name} ${words}.`);
-    const node = job.state === "failed" ? (job.failure?.node ?? null) : (job.questions[0]?.node ?? null);
-    const why = job.state === "failed" ? job.failure?.message : job.questions[0]?.question;
-    if (job.state !== "failed" && job.state !== "waiting") return;
+    const failed = job.state === "failed";
+    if (!failed && job.state !== "waiting") return;
+    const [question] = job.questions;
+    const what = failed ? `has failed: ${job.failure?.message ?? ""}` : `asks you: ${question?.question ?? ""}`;
+    const node = failed ? (job.failure?.node ?? null) : (question?.node ?? null);
     this.#editor.notify({
-      text: `${name} ${words}: ${why ?? ""}`,
-      kind: job.state === "failed" ? "error" : "info",
+      text: `${job.name || "The run"} ${what}`,
+      kind: failed ? "error" : "info",
+      ...(failed && { id: noticeOf(session) }),
       action: { title: "Show", run: () => this.#show(session, node) },
     });
   }

@@ -1,5 +1,6 @@
 /** Questions of jobs, answered where they are asked: on the node. */
 
+import { address, partOf } from "../api/http.js";
 import { liveOf } from "../api/live.js";
 import { parse, stringify } from "../store/json.js";
 import { el } from "./dom.js";
@@ -56,7 +57,7 @@ function picksPictures({ choices, outputs }) {
  * Make the element that asks a question and sends the answer.
  * @param {Editor} editor
  * @param {Asked} asked
- * @returns {{element: HTMLElement, destroy(): void}}
+ * @returns {HTMLElement}
  */
 export function questionElement(editor, asked) {
   const { question } = asked;
@@ -75,7 +76,7 @@ export function questionElement(editor, asked) {
   };
   if (!picksPictures(question)) element.append(question.choices.length > 0 ? choices(question, send) : free(send));
   if (question.outputs.length > 0) element.append(pictures(question, send));
-  return { element, destroy: () => {} };
+  return element;
 }
 
 /**
@@ -125,8 +126,8 @@ function pictures(question, send) {
 
 /** @param {string} id @param {string} alt */
 function picture(id, alt) {
-  return el("img", { src: `/api/v1/outputs/${encodeURIComponent(id)}/thumbnail?size=512`, alt, draggable: "false",
-    decoding: "async" });
+  const src = address(`/outputs/${partOf(id)}/thumbnail`, { size: 512 });
+  return el("img", { src, alt, draggable: "false", decoding: "async" });
 }
 
 /** @param {(answer: Json) => unknown} send */

@@ -19,6 +19,9 @@ const SEEDS = { merge: "seeds" };
 /** @type {WeakMap<Editor, Runner>} */
 const known = new WeakMap();
 
+/** The id of the notice that tells why a tab's run did not go well. @param {Session} session */
+export const noticeOf = (session) => `run ${session.id}`;
+
 /** Return what runs the tabs of an editor. @param {Editor} editor @returns {Runner} */
 export function runnerOf(editor) {
   const found = known.get(editor) ?? new Runner(editor);
@@ -31,6 +34,7 @@ class Runner {
   constructor(editor) {
     this.#editor = editor;
     editor.on("document", () => this.#changed());
+    editor.on("problems", () => this.#mended());
   }
 
   #editor;
@@ -69,10 +73,11 @@ class Runner {
     try {
       const jobs = await Promise.all(sent);
       if (front) for (const { id } of jobs.toReversed()) await this.#toFront(id);
-      editor.say(times === 1 ? "The run is queued." : `${times} runs are queued.`);
+      // One run alone is told of by its own news, which may be here before the answer is.
+      if (times > 1) editor.say(`${times} runs are queued.`);
     } catch (error) {
       await Promise.allSettled(sent);
-      this.#refused(error);
+      this.#refused(session, error);
     }
   }
 
@@ -96,8 +101,8 @@ class Runner {
     }
   }
 
-  /** @param {unknown} error */
-  #refused(error) {
+  /** @param {Session} session @param {unknown} error */
+  #refused(session, error) {
     const editor = this.#editor;
     if (error instanceof DOMException && error.name === "AbortError") return;
     if (!(error instanceof ApiError)) throw error;
@@ -109,8 +114,17 @@ class Runner {
     editor.notify({
       text: `${text}${placeOf(first)}: ${first.message}`,
       kind: "error",
+      id: noticeOf(session),
       action: { title: "Show", run: () => showPanel(editor, "problems") },
     });
+  }
+
+  /** What was told of a run that did not go well holds no more. */
+  #mended() {
+    const { problems } = liveOf(this.#editor);
+    for (const session of this.#editor.sessions) {
+      if (problems.of(session.id).length === 0) this.#editor.dismiss(noticeOf(session));
+    }
   }
 
   #changed() {

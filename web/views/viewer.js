@@ -33,7 +33,8 @@ class Viewer {
     this.#outputs = outputs;
     this.#at = at;
     this.#compare = compare ?? null;
-    this.#stage = el("div", { class: "viewer-stage" });
+    // The focus is not on a button: Enter shall not make a picture again, and the arrows draw the buttons anew.
+    this.#stage = el("div", { class: "viewer-stage", tabindex: "-1", autofocus: compare === undefined });
     this.#head = el("header", { class: "viewer-head" });
     this.element = el("dialog", { class: "viewer", "aria-label": "Picture", data: { dialog: "viewer" } },
       this.#head, this.#stage);
@@ -79,6 +80,7 @@ class Viewer {
     if (this.#compare !== null || count < 2) return;
     this.#at = (this.#at + by + count) % count;
     this.#draw();
+    if (!this.element.contains(document.activeElement)) this.#stage.focus();
   }
 
   /** @param {string} node */

@@ -50,7 +50,10 @@ class UNetConfig:
 
 @dataclass(frozen=True, slots=True)
 class AutoencoderConfig:
-    """Say how a KL autoencoder is built; diffusion sees `(z - shift_factor) * scale_factor` of its latents."""
+    """Say how a KL autoencoder is built; diffusion sees `(z - shift_factor) * scale_factor` of its latents.
+
+    `preview_colors`: what of that the channels add to a picture (`values.Colors`); empty: as its family has it.
+    """
 
     image_channels: int = 3
     latent_channels: int = 4
@@ -61,6 +64,7 @@ class AutoencoderConfig:
     shift_factor: float = 0.0
     quant_conv: bool = True
     groups: int = 32
+    preview_colors: tuple[tuple[float, float, float], ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse widths that do not divide into groups."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor
 
 from nodegraph.diffusion.adapters.embeddings import Embedding, near_names
+from nodegraph.diffusion.interruption import interruptible
 from nodegraph.diffusion.models.clip import ClipText, ClipTextOutput
 from nodegraph.diffusion.text.chunks import Chunk, TokenizedPrompt, tokenize_prompt
 from nodegraph.diffusion.text.prompt import EmbeddingName, parse_prompt
@@ -32,16 +33,18 @@ def encode_prompt(
     style: PromptStyle | None = None,
     pad: int | None = None,
     embeddings: Mapping[str, Embedding] | None = None,
+    check: Callable[[], object] = lambda: None,
 ) -> Conditioning:
     """Encode a prompt as one entry: `embedding` (1, 77 x chunks, D), `pooled` (1, D) of the first chunk, not weighted.
 
     `style` overrides the clip's own reading of weights; `pad` is the token that fills chunks, by default the end
-    token; `embeddings` are the words that can be called by `embedding:name`. Both tensors are float32 on the CPU.
-    Unknown embeddings, and those for text encoders of another width, are left out, with a warning. Raise ValueError
-    where the tokenizer's ids do not fit the text encoder, WeightsError where an embedding's file cannot be read.
+    token; `embeddings` are the words that can be called by `embedding:name`; `check` is called again and again, and
+    what it raises stops the encoding. Both tensors are float32 on the CPU. Unknown embeddings, and those for text
+    encoders of another width, are left out, with a warning. Raise ValueError where the tokenizer's ids do
+    not fit the text encoder, WeightsError where an embedding's file cannot be read.
     """
     style = style or clip.prompt_style
-    with clip.network.lend() as network:
+    with clip.network.lend(lambda *_: check()) as network, interruptible(network, check):
         tokenizer, config = _checked(clip.tokenizer, network), network.config
         vectors = _called(text, style, embeddings or {}, config.width)
         prompt = tokenize_prompt(

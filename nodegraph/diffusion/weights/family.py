@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from nodegraph.diffusion.values import DiffusionSchedule, Prediction
+from nodegraph.diffusion.values import Colors, DiffusionSchedule, Prediction
 from nodegraph.diffusion.weights.header import TensorInfo
 from nodegraph.diffusion.weights.hints import Hints, Schedule
 
@@ -111,6 +111,8 @@ class Family:
     has_none: tuple[Telltale, ...] = ()
     prediction: Prediction = "eps"
     schedule: Schedule = field(default_factory=DiffusionSchedule)
+    colors: Colors = ()
+    """What its latents look like in previews, where a checkpoint says nothing else."""
 
     def split(self, tensors: Tensors, folder: bool) -> dict[str, Tensors]:
         """Return each part's tensors under our names."""

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
-from nodegraph.diffusion.values import DiffusionSchedule, EdmSchedule, FlowSchedule, Prediction
+from nodegraph.diffusion.values import Colors, DiffusionSchedule, EdmSchedule, FlowSchedule, Prediction
 from nodegraph.diffusion.weights.errors import MetadataError
 
 KEY = "nodegraph.config"
@@ -59,6 +59,14 @@ class Hints:
             raise self._wrong(section, name, value, f"one of {', '.join(choices)}")
         return str(value)
 
+    def colors(self, section: str, name: str, channels: int) -> Colors:
+        """Return three finite numbers a channel and three more; none at all where nothing is told."""
+        value = self._get(section, name, [])
+        told = isinstance(value, list | tuple) and len(value) in (0, channels + 1)
+        if not told or not all(isinstance(row, list | tuple) and list(map(_plain, row)) == [True] * 3 for row in value):
+            raise self._wrong(section, name, value, f"a list of {channels + 1} lists of three numbers")
+        return tuple((float(red), float(green), float(blue)) for red, green, blue in value)
+
     def has(self, section: str, name: str) -> bool:
         """Tell whether a setting is there and not null."""
         return self._get(section, name, None) is not None
@@ -100,6 +108,10 @@ class Hints:
     def _wrong(self, section: str, name: str, value: object, expected: str) -> MetadataError:
         place = f"{section}.{name}" if section else name
         return MetadataError(self.path, f"setting {place}: got {value!r}, expected {expected}")
+
+
+def _plain(value: object) -> bool:
+    return type(value) in (int, float) and -1e30 < value < 1e30  # type: ignore[operator]
 
 
 def schedule_values(schedule: Schedule) -> dict[str, Any]:

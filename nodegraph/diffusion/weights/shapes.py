@@ -62,9 +62,10 @@ def vae_config(tensors: Tensors, hints: Hints) -> AutoencoderConfig:
     channels, image_channels = _shape(tensors, "encoder.conv_in.weight", 4)[:2]
     levels = _count(tensors, "encoder.down.{}.block.0.conv1.weight")
     widths = [_shape(tensors, f"encoder.down.{level}.block.0.conv1.weight", 4)[0] for level in range(levels)]
+    latent_channels = _shape(tensors, "decoder.conv_in.weight", 4)[1]
     return AutoencoderConfig(
         image_channels=image_channels,
-        latent_channels=_shape(tensors, "decoder.conv_in.weight", 4)[1],
+        latent_channels=latent_channels,
         channels=channels,
         channel_multipliers=_multipliers("encoder.down", channels, widths),
         res_blocks=_count(tensors, "encoder.down.0.block.{}.conv1.weight"),
@@ -72,6 +73,7 @@ def vae_config(tensors: Tensors, hints: Hints) -> AutoencoderConfig:
         shift_factor=hints.number("vae", "shift_factor", 0.0),
         quant_conv="quant_conv.weight" in tensors,
         groups=hints.whole("vae", "groups", 32),
+        preview_colors=hints.colors("vae", "preview_colors", latent_channels),
     )
 
 

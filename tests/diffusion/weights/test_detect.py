@@ -63,9 +63,12 @@ def unet_configs(draw: st.DrawFn) -> UNetConfig:
 
 @st.composite
 def vae_configs(draw: st.DrawFn) -> AutoencoderConfig:
+    latent_channels = draw(st.integers(1, 16))
+    color = st.tuples(*[st.floats(-1, 1)] * 3)
+    rows = draw(st.sampled_from([0, latent_channels + 1]))
     return AutoencoderConfig(
         image_channels=draw(st.integers(1, 4)),
-        latent_channels=draw(st.integers(1, 16)),
+        latent_channels=latent_channels,
         channels=draw(st.sampled_from([8, 16])),
         channel_multipliers=draw(st.lists(st.integers(1, 4), min_size=1, max_size=4).map(tuple)),
         res_blocks=draw(st.integers(1, 3)),
@@ -73,6 +76,7 @@ def vae_configs(draw: st.DrawFn) -> AutoencoderConfig:
         shift_factor=draw(st.floats(-1, 1)),
         quant_conv=draw(st.booleans()),
         groups=draw(st.sampled_from([1, 4, 8])),
+        preview_colors=tuple(draw(st.lists(color, min_size=rows, max_size=rows))),
     )
 
 
@@ -167,6 +171,8 @@ def test_every_kind_of_schedule_survives_its_json() -> None:
         ({"unet": {"heads": True}}, r"unet\.heads: got True"),
         ({"unet": [8]}, r"unet: got \[8\], expected a JSON object"),
         ({"vae": {"scale_factor": float("nan")}}, r"vae\.scale_factor: got nan"),
+        ({"vae": {"preview_colors": [[1, 0, 0]] * 4}}, r"vae\.preview_colors: .*expected a list of 5 lists of three"),
+        ({"vae": {"preview_colors": [[1, 0, "0"]] * 5}}, r"vae\.preview_colors: .*expected a list of 5 lists of three"),
         ({"clip": {"activation": "relu"}}, r"clip\.activation: got 'relu', expected one of quick_gelu, gelu"),
         ({"prediction": "noise"}, r"prediction: got 'noise', expected one of eps, v"),
         ({"schedule": {"betas": "square"}}, r"schedule\.betas: got 'square'"),
@@ -208,7 +214,11 @@ def changed(tensors: Mapping[str, Tensor], key: str, shape: tuple[int, ...] | No
 @pytest.mark.parametrize(
     ("key", "shape", "missing"),
     [
-        ("input_blocks.0.0.weight", (16, 5, 3, 3), "input_blocks.0.0.weight is [16, 5, 3, 3], expected [*, 4|9|8, 3, 3]"),
+        (
+            "input_blocks.0.0.weight",
+            (16, 5, 3, 3),
+            "input_blocks.0.0.weight is [16, 5, 3, 3], expected [*, 4|9|8, 3, 3]",
+        ),
         ("middle_block.1.proj_in.weight", (32, 32), "middle_block.1.proj_in.weight is [32, 32], expected [*, *, 1, 1]"),
         ("out.2.weight", None, "no out.2.weight"),
         ("label_emb.0.0.weight", (64, 8), "has label_emb.0.0.weight"),

@@ -19,7 +19,7 @@ export const mediaBody = (editor, id) => mediaElement(editor, id);
 
 /**
  * How high what a node shows of its runs is; 0 where there is nothing.
- * @param {Editor} editor @param {string} id @param {number} width
+ * @param {Editor} editor @param {string} id @param {() => number} width
  */
 export const heightOfMedia = (editor, id, width) => mediaHeight(editor, id, width);
 

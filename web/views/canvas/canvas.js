@@ -1,5 +1,6 @@
 /** The canvas: the scene of the open tab, drawn, and all that is asked of it by commands and panels. */
 
+import { visible } from "../../geometry/transform.js";
 import { COLORS } from "../../store/types.js";
 import { idsOf } from "../../store/names.js";
 import { el, set } from "../dom.js";
@@ -25,7 +26,11 @@ import { editText } from "./typing.js";
 
 /** @type {ReadonlySet<string>} */
 const NONE = new Set();
+/** Farther out, titles are drawn larger. */
+const FAR_ZOOM = 0.62;
 const NARROW = 700;
+/** Scenes that are kept, so that going to and fro between tabs measures nothing anew. */
+const SCENES = 6;
 
 /**
  * Put the canvas into its place.
@@ -54,6 +59,8 @@ export class Canvas {
     this.camera = new Camera((view) => this.onView(view));
     this.frames = new FrameLayer(this.below);
     this.nodes = new NodeLayer(this.newHost(), this.layer);
+    /** Those that were shown last, by tab and place in it. @type {Map<string, Scene>} */
+    this.scenes = new Map();
     this.scene = this.newScene();
     this.path = "";
     this.theme = readTheme(COLORS);
@@ -85,7 +92,7 @@ export class Canvas {
       editor.on("selection", () => this.onSelection()),
       editor.on("scope", () => this.show()),
       editor.on("session", () => this.show()),
-      editor.on("catalogue", () => this.follow({ retype: true })),
+      editor.on("catalogue", () => this.retype()),
       editor.settings.onChange(() => this.invalidate()),
       watchTheme(() => this.retheme()),
       () => observer.disconnect(),
@@ -122,15 +129,24 @@ export class Canvas {
     const { session } = this.editor;
     this.pointer.cancel();
     this.nodes.clear();
-    this.scene = this.newScene();
     this.path = `${session.id}/${session.path.join("/")}`;
-    this.scene.update(session.graph);
+    this.scene = this.scenes.get(this.path) ?? this.newScene();
+    this.scenes.delete(this.path);
+    this.scenes.set(this.path, this.scene);
+    for (const path of [...this.scenes.keys()].slice(0, -SCENES)) this.scenes.delete(path);
+    this.scene.update(session.graph, { remeasure: "all" });
     this.scene.touched.clear();
     this.hurry = true;
     this.legend.update();
     this.onSelection();
     if (session.view) this.camera.set(session.view);
     else this.fit(undefined, { animate: false });
+  }
+
+  /** Node types are others now. */
+  retype() {
+    for (const [path, scene] of this.scenes) if (scene !== this.scene) this.scenes.delete(path);
+    this.follow({ retype: true });
   }
 
   /**
@@ -209,9 +225,11 @@ export class Canvas {
     const ratio = this.ratio ?? 1;
     const { selection } = this.editor.session;
     const near = `translate(${whole(view.x, ratio)}px, ${whole(view.y, ratio)}px) scale(${view.zoom})`;
-    this.layer.style.transform = near;
-    this.below.style.transform = near;
-    this.frames.sync(scene, selection);
+    for (const layer of [this.layer, this.below]) {
+      layer.style.transform = near;
+      layer.toggleAttribute("data-far", view.zoom < FAR_ZOOM);
+    }
+    this.frames.sync(scene, selection, visible(view, size, 100));
     const run = (/** @type {string} */ id) => this.runOf(id);
     const { boxes, done } = this.nodes.sync({ scene, view, size, selection, hurry: this.hurry });
     this.hurry = false;

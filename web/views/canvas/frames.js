@@ -1,9 +1,12 @@
-/** Frames and notes as elements below the links. There are few, so all are there all the time. */
+/** Frames and notes as elements below the links. Few are there all the time; of many, those that are in view. */
 
+import { overlaps } from "../../geometry/transform.js";
 import { el } from "../dom.js";
 
-/** @import {Item} from "../../store/types.js" */
+/** @import {Box, Item} from "../../store/types.js" */
 /** @import {Scene} from "./scene.js" */
+
+const FEW = 200;
 
 /** Draws frames and notes. */
 export class FrameLayer {
@@ -14,16 +17,24 @@ export class FrameLayer {
     this.drawn = new Map();
   }
 
-  /** @param {Scene} scene @param {ReadonlySet<Item>} selection */
-  sync(scene, selection) {
+  /** @param {Scene} scene @param {ReadonlySet<Item>} selection @param {Box} seen */
+  sync(scene, selection, seen) {
+    const few = scene.frames.size + scene.notes.size <= FEW;
+    const single = selection.size === 1; // one may be about to be typed into, wherever it is
     const wanted = new Set();
+    const isNear = (/** @type {Item} */ item) => {
+      const box = few ? null : scene.itemBox(item);
+      const near = box === null || overlaps(box, seen) || (single && selection.has(item));
+      if (near) wanted.add(item);
+      return near;
+    };
     for (const [id, frame] of scene.frames) {
-      wanted.add(`frame:${id}`);
+      if (!isNear(`frame:${id}`)) continue;
       const text = frame.title || "Frame";
       this.draw(scene, `frame:${id}`, { text, color: frame.color, closed: frame.collapsed === true }, selection);
     }
     for (const [id, note] of scene.notes) {
-      wanted.add(`note:${id}`);
+      if (!isNear(`note:${id}`)) continue;
       this.draw(scene, `note:${id}`, { text: note.text, color: note.color, closed: false }, selection);
     }
     for (const [item, { element }] of this.drawn) {

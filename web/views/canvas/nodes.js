@@ -40,22 +40,25 @@ export class NodeLayer {
     const { scene, view, size, hurry = false } = shown;
     const far = view.zoom < BOX_ZOOM;
     this.element.hidden = far;
-    const ids = scene.nodeGrid.query(visible(view, size, far ? 0 : MARGIN));
+    // In a hurry only what is seen at once is made; what lies beside it comes with the frames after.
+    const ids = scene.nodeGrid.query(visible(view, size, far || hurry ? 0 : MARGIN));
     if (far) return { boxes: placedOf(scene, ids), done: true };
     this.drop(scene, visible(view, size, KEPT));
     const end = performance.now() + (hurry ? 1000 : BUDGET);
     const boxes = [];
+    const made = document.createDocumentFragment();
     for (const id of ids) {
       const placed = scene.nodes.get(id);
       if (!placed) continue;
       const known = this.shown.get(id);
       if (known) this.refresh(known, placed, shown);
-      else if (performance.now() < end) this.attach(placed, shown);
+      else if (performance.now() < end) made.append(this.attach(placed, shown));
       else boxes.push(placed);
     }
+    this.element.append(made);
     // There is always one that Tab comes to.
     if (this.focused === null || !this.shown.has(this.focused)) this.rove(this.shown.keys().next().value ?? null);
-    return { boxes, done: boxes.length === 0 };
+    return { boxes, done: boxes.length === 0 && !hurry };
   }
 
   /** @param {NodeView} node @param {Placed} placed @param {{scene: Scene, selection: ReadonlySet<Item>}} shown */
@@ -65,16 +68,17 @@ export class NodeLayer {
     node.select(selection.has(`node:${placed.id}`));
   }
 
-  /** @param {Placed} placed @param {{scene: Scene, selection: ReadonlySet<Item>}} shown */
+  /** @param {Placed} placed @param {{scene: Scene, selection: ReadonlySet<Item>}} shown @returns {HTMLElement} */
   attach(placed, shown) {
-    const node = this.spare.get(placed.id) ?? new NodeView(this.host, placed.id);
+    const spare = this.spare.get(placed.id);
+    const node = spare ?? new NodeView(this.host, placed.id);
     this.spare.delete(placed.id);
     this.shown.set(placed.id, node);
     this.refresh(node, placed, shown);
-    node.refresh();
+    spare?.refresh();
     node.reach(placed.id === this.focused);
     this.host.decorate(node);
-    this.element.append(node.element);
+    return node.element;
   }
 
   /** @param {Scene} scene @param {import("../../store/types.js").Box} kept */

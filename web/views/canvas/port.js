@@ -1,6 +1,7 @@
 /** A port of a node: a mark in its type's colour and shape that links are drawn from, and that has the focus. */
 
 import { el } from "../dom.js";
+import { words } from "../format.js";
 
 /** @import {Port} from "../../store/types.js" */
 /** @import {Look} from "../../store/looks.js" */
@@ -13,9 +14,6 @@ import { el } from "../dom.js";
  * @property {Look} look
  * @property {string | null} source what an input is wired to
  */
-
-/** @type {(name: string) => string} */
-export const words = (name) => name.replaceAll("_", " ");
 
 /** One port's element. */
 export class PortView {

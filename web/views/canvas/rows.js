@@ -1,8 +1,9 @@
 /** The rows of a node: its ports, its fields, its picture. Each lies where the geometry puts it. */
 
 import { el } from "../dom.js";
+import { words } from "../format.js";
 import { fieldBody, mediaBody } from "./bodies.js";
-import { PortView, words } from "./port.js";
+import { PortView } from "./port.js";
 
 /** @import {Editor} from "../../editor.js" */
 /** @import {Port} from "../../store/types.js" */

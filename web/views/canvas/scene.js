@@ -21,7 +21,7 @@ import { idsOf, join, parseItem, split } from "../../store/names.js";
  * @property {(node: Node) => boolean} settled whether the node's type depends on nothing else in the graph
  * @property {(source: string, target: string) => Fit} fit
  * @property {(type: string) => {hue: number, shape: string, list: boolean}} look
- * @property {(id: string, width: number) => number} media how high what a node shows of its runs is
+ * @property {(id: string, width: () => number) => number} media how high what a node shows of its runs is
  */
 /**
  * A node as it is drawn; a new one whenever something of it changed.
@@ -136,7 +136,7 @@ export class Scene {
 
   /** @param {string} id @param {Node} node @param {NodeType} type */
   mediaOf(id, node, type) {
-    return node.view.collapsed ? 0 : this.sources.media(id, widthOf(node, type));
+    return node.view.collapsed ? 0 : this.sources.media(id, () => widthOf(node, type));
   }
 
   /** @param {Placed} placed */

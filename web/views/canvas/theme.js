@@ -25,7 +25,7 @@ export function readTheme(names) {
   const body = getComputedStyle(document.body);
   return {
     canvas: token("--canvas"),
-    dot: token("--line"),
+    dot: token("--dot"),
     surface: token("--surface"),
     frame: token("--surface-3"),
     node: mixed(token("--line-strong"), 0.6),

@@ -6,8 +6,9 @@
 
 import { ApiError } from "../../api/client.js";
 import { liveOf } from "../../api/live.js";
+import { browserStorage } from "../../api/storage.js";
 import { newId } from "../../start.js";
-import { readGraph, writeGraph } from "../../store/document.js";
+import { DocumentError, readGraph, writeGraph } from "../../store/document.js";
 import { equal } from "../../store/json.js";
 import { Windows } from "./kept.js";
 import { Spares } from "./spare.js";
@@ -28,6 +29,7 @@ import { Spares } from "./spare.js";
  * @property {Promise<void> | null} saving
  * @property {number} tries
  * @property {ApiError | null} failure
+ * @property {boolean} spared whether this browser has what the server did not take
  * @property {{etag: string | null} | undefined} conflict
  * @property {boolean} gone
  */
@@ -72,7 +74,7 @@ class Keeper {
     let keep = this.#keeps.get(session);
     if (keep === undefined) {
       keep = { kept: session.saved, draft: DRAFTS + session.id, draftEtag: null, template: null, timer: 0, since: 0,
-        saving: null, tries: 0, failure: null, conflict: undefined, gone: false };
+        saving: null, tries: 0, failure: null, spared: false, conflict: undefined, gone: false };
       this.#keeps.set(session, keep);
     }
     return keep;
@@ -139,8 +141,7 @@ class Keeper {
       keep.tries = 0;
       if (keep.kept === session.document) this.spares.drop(session.id);
     } catch (error) {
-      if (!(error instanceof ApiError)) throw error;
-      this.#fail(session, keep, error);
+      this.#fail(session, keep, failureOf(error));
     }
     if (before !== keep.failure) this.#tell(session);
     this.#remember();
@@ -163,16 +164,16 @@ class Keeper {
       await this.#dropDraft(keep);
     } catch (error) {
       if (!(error instanceof ApiError && error.status === 412)) throw error;
-      await this.#meet(session, keep);
+      await this.meet(session);
     }
   }
 
   /**
    * Something else is there: it is taken for ours where it says the same.
    * @param {Session} session
-   * @param {Keep} keep
    */
-  async #meet(session, keep) {
+  async meet(session) {
+    const keep = this.of(session);
     const there = await this.#there(session.name ?? "");
     if (there !== null && equal(writeGraph(there.document), writeGraph(session.document))) {
       keep.kept = session.document;
@@ -222,7 +223,7 @@ class Keeper {
   /** @param {Session} session @param {Keep} keep @param {ApiError} error */
   #fail(session, keep, error) {
     keep.failure = error;
-    this.spares.put(session);
+    keep.spared = this.spares.put(session);
     const wait = RETRY_MS[Math.min(keep.tries, RETRY_MS.length - 1)] ?? 0;
     keep.tries += 1;
     keep.timer = setTimeout(() => void this.settle(session), Math.max(wait, (error.after ?? 0) * 1000));
@@ -275,17 +276,28 @@ class Keeper {
     this.windows.keep({ tabs, current: this.editor.session.id });
   }
 
-  /** Another window, or somebody else, saved what is open here. */
+  /** Another window, or somebody else, saved or deleted what is open here. */
   async #hearOfOthers() {
     for (const session of this.editor.sessions) {
-      const told = session.name === null ? undefined : this.editor.runs.saved.get(session.name);
+      const { name } = session;
+      const told = name === null ? undefined : this.editor.runs.saved.get(name);
       const keep = this.of(session);
-      if (told === undefined || told === session.etag || keep.saving !== null || session.dirty
-        || keep.conflict) continue;
-      const there = await this.#there(session.name ?? "").catch(() => null);
-      if (there === null || there.etag === session.etag || session.dirty) continue;
-      this.take(session, there.document, there.etag, "Changes from elsewhere");
+      const restored = keep.conflict?.etag === null && told !== null;
+      if (told === undefined || keep.saving !== null || session.dirty) continue;
+      if (!restored && (told === session.etag || keep.conflict)) continue;
+      const there = await this.#there(name ?? "").catch(() => undefined);
+      if (there === undefined || session.dirty || session.name !== name) continue;
+      if (there === null) this.#miss(session, keep);
+      else if (there.etag !== session.etag) this.take(session, there.document, there.etag, "Changes from elsewhere");
+      else this.take(session, session.document, there.etag, "");
     }
+  }
+
+  /** What is open is not saved any more: it is kept as a draft. @param {Session} session @param {Keep} keep */
+  #miss(session, keep) {
+    keep.conflict = { etag: null };
+    keep.kept = null;
+    this.#tell(session);
   }
 
   /**
@@ -317,13 +329,11 @@ class Keeper {
 }
 
 /**
- * @param {"localStorage" | "sessionStorage"} kind
- * @returns {Storage | null} null where the browser lets nothing be stored
+ * Return why a tab is not kept: the server did not take it, or has something by its name that is no workflow.
+ * @param {unknown} error
  */
-function browserStorage(kind) {
-  try {
-    return window[kind];
-  } catch {
-    return null;
-  }
+function failureOf(error) {
+  if (error instanceof ApiError) return error;
+  if (error instanceof DocumentError) return new ApiError(422, "unreadable", error.message);
+  throw error;
 }

@@ -20,7 +20,7 @@ import { openDraft, openSaved } from "./opening.js";
 const MOST = 1000;
 const WORDS = { saved: "Saved", drafts: "Drafts", deleted: "Deleted" };
 const NOTHING = {
-  saved: "Nothing is saved yet. Save what is open with Mod+S, or begin with a template.",
+  saved: "Nothing is saved yet. Save what is open, or begin with a template.",
   drafts: "No drafts: all that is open has a name.",
   deleted: "Nothing was deleted.",
 };
@@ -97,6 +97,7 @@ class Library {
     fill(this.list, ...found.map((item) => this.#row(item)),
       found.length === 0 && el("li", { class: "dim empty", text: empty }));
     fill(this.look);
+    delete this.look.dataset.name;
   }
 
   /** @param {Shelf} shelf */
@@ -165,6 +166,7 @@ class Library {
     if (answer !== "delete") return;
     await this.editor.api.deleteWorkflow(name, etag).catch((error) => this.editor.fail("It was not deleted", error));
     await this.#load();
+    this.search.focus(); // what had the focus is gone
   }
 
   /** Arrows go through the list from the field. @param {KeyboardEvent} event */

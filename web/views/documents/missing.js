@@ -87,11 +87,12 @@ export function missingWords({ types, files }) {
   const plugins = [...new Set(types.map(({ plugin }) => plugin).filter((plugin) => plugin !== ""))];
   const from = plugins.length === 0 ? "" : ` (of ${plugins.join(", ")})`;
   const count = nodes === 1 ? "1 node is" : `${nodes} nodes are`;
+  const models = files.length === 1 ? `The model file ${files[0]?.file} is` : `${files.length} model files are`;
   const parts = [
-    nodes === 0 ? "" : `${count} of a type that is not installed here${from}`,
-    files.length === 0 ? "" : `${files.length === 1 ? "1 model file is" : `${files.length} model files are`} not there`,
-  ].filter((part) => part !== "");
-  return parts.length === 0 ? "" : `${parts.join("; ")}. What they hold is kept.`;
+    nodes === 0 ? "" : `${count} of a type that is not installed here${from}. What they hold is kept.`,
+    files.length === 0 ? "" : `${models} not there.`,
+  ];
+  return parts.filter((part) => part !== "").join(" ");
 }
 
 /** Show what is missing, why, and where. @param {Editor} editor */

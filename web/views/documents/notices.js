@@ -72,7 +72,10 @@ function failing(editor) {
   if (told.length === 0 || state === "denied") return null;
   const [{ session, failure }] = told;
   const what = told.length === 1 ? `“${titleOf(session)}” is` : `${told.length} tabs are`;
-  const text = `${what} not saved: ${failure.message}. It is tried again until it is; this browser keeps it meanwhile.`;
+  const spared = all.every((one) => keeper.of(one.session).spared);
+  const where = spared ? "this browser keeps it meanwhile"
+    : "this browser has no room for it either: leave this page open, or download the workflow";
+  const text = `${what} not saved: ${failure.message}. It is tried again until it is; ${where}.`;
   return { name: "unsaved", kind: "warn", text, buttons: [button("Try now", "retry", () => keeper.retry())] };
 }
 
@@ -84,7 +87,7 @@ function conflict(editor) {
   const { id } = session;
   const perform = (/** @type {string} */ command) => () => editor.perform(command, id);
   if (found.etag === null) {
-    const text = `“${session.name}” was deleted elsewhere. What you have here is kept as a draft.`;
+    const text = `“${session.name}” was deleted. What you have here is kept as a draft.`;
     return { name: "conflict", kind: "warn", text,
       buttons: [button("Save it again", "mine", perform("file.saveAgain"), "primary")] };
   }

@@ -1,6 +1,6 @@
 /** What is opened: saved workflows, templates, drafts, jobs; what the address names; what was open before. */
 
-import { ApiError } from "../../api/client.js";
+import { ApiError, pathOf } from "../../api/http.js";
 import { newId, openTab } from "../../start.js";
 import { readGraph } from "../../store/document.js";
 import { Session } from "../../store/session.js";
@@ -185,7 +185,7 @@ function followAddress(editor) {
 /** @param {{workflow?: string, template?: string, job?: string}} what @returns {string} */
 export function linkTo(what) {
   const [[key, value] = ["", ""]] = Object.entries(what);
-  return `${location.pathname}?${key}=${value.split("/").map(encodeURIComponent).join("/")}`;
+  return `${location.pathname}?${key}=${pathOf(value)}`;
 }
 
 /** @param {Editor} editor @param {Graph} document @param {string} title */

@@ -34,8 +34,9 @@ export async function save(editor, session) {
   } catch (error) {
     if (!(error instanceof ApiError && error.status === 412)) throw error;
     keeper.of(session).kept = null;
+    await keeper.meet(session);
     await keeper.settle(session);
-    return false;
+    return !session.dirty;
   }
 }
 
@@ -79,7 +80,7 @@ async function askName(names, proposed, take) {
   const done = async () => {
     ok.disabled = true;
     const name = input.value.trim().replaceAll(/\s*\/\s*/g, "/");
-    const problem = nameProblem(name) ?? (await take(name));
+    const problem = nameProblem(name) ?? (await take(name).catch(inWords));
     ok.disabled = false;
     wrong.textContent = problem ?? "";
     input.setAttribute("aria-invalid", String(problem !== null));
@@ -93,6 +94,11 @@ async function askName(names, proposed, take) {
   dialog.element.querySelector(".dialog-foot")?.append(ok);
   input.select();
   return dialog.result;
+}
+
+/** @param {unknown} error */
+function inWords(error) {
+  return `${error instanceof Error ? error.message : String(error)}.`;
 }
 
 /** @param {string} name */
@@ -120,8 +126,7 @@ async function put(editor, session, name) {
     const { etag } = await editor.api.saveWorkflow(name, writeGraph(document), null);
     return await finish(etag);
   } catch (error) {
-    if (!(error instanceof ApiError)) throw error;
-    if (error.status !== 412) return `${error.message}.`;
+    if (!(error instanceof ApiError && error.status === 412)) throw error;
   }
   const { etag: there } = await editor.api.workflow(name);
   if ((await askReplace(editor, name)) !== "replace") return "Choose another name.";
@@ -146,6 +151,7 @@ function askReplace(editor, name) {
 export async function rename(editor, session) {
   const before = session.name;
   if (before === null) return void (await saveAs(editor, session));
+  await keeperOf(editor).settle(session); // or what is saved meanwhile is another than the one that is deleted
   const old = session.etag;
   const { items } = await editor.api.workflows({ limit: 1000 });
   const name = await askName(items.map((item) => item.name), before, (wanted) =>

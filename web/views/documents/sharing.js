@@ -1,6 +1,6 @@
 /** Links to what is on this server: they name it and hold nothing else. */
 
-import { el } from "../dom.js";
+import { copyText } from "../copy_text.js";
 import { titleOf } from "../shell/tabs.js";
 import { keeperOf } from "./keeper.js";
 import { linkTo } from "./opening.js";
@@ -22,19 +22,4 @@ export async function shareLink(editor) {
   const copied = await copyText(link);
   const told = `The link to “${titleOf(session)}” is copied. Whoever opens it must be logged in as you are.`;
   editor.notify({ text: copied ? told : link });
-}
-
-/** Copy a text; a page over plain HTTP has no clipboard but that of a selection. @param {string} text */
-async function copyText(text) {
-  try {
-    await navigator.clipboard.writeText(text);
-    return true;
-  } catch {
-    const area = el("textarea", { class: "unseen", value: text });
-    document.body.append(area);
-    area.select();
-    const copied = document.execCommand("copy");
-    area.remove();
-    return copied;
-  }
 }

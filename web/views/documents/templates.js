@@ -36,7 +36,7 @@ function card(editor, item, close) {
   void draw(editor, name, title, picture);
   return el("li", {}, el("button", { class: "template", type: "button", data: { template: name },
     on: { click: open } }, picture,
-    el("b", { class: "template-title", text: title }), el("span", { class: "dim template-text", text: told })));
+    el("b", { class: "template-title", text: title }), el("span", { class: "dim", text: told })));
 }
 
 /** @param {Editor} editor @param {string} name @param {string} title @param {HTMLElement} place */

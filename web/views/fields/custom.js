@@ -1,5 +1,6 @@
 /** A field that an element of a plugin draws: it has `value`, `field` and `disabled`, and tells a `change`. */
 
+import { isShallow } from "../../store/json.js";
 import { el } from "../dom.js";
 import { extensionsOf } from "./extensions.js";
 import { Control } from "./host.js";
@@ -45,7 +46,9 @@ export class CustomControl extends Control {
   #take(name) {
     try {
       const element = document.createElement(name);
-      Object.assign(element, { field: this.host.field, disabled: this.disabled, value: this.value });
+      // One that fails as it is made comes as an element of no kind.
+      if (element instanceof HTMLUnknownElement) throw new Error("it failed as it was made");
+      Object.assign(element, { field: this.host.field, disabled: this.disabled, value: copyOf(this.value) });
       element.setAttribute("aria-label", this.host.label);
       element.addEventListener("change", (event) => this.#changed(event));
       this.plain?.destroy();
@@ -61,7 +64,7 @@ export class CustomControl extends Control {
   #changed(event) {
     if (!(event instanceof CustomEvent) || event.detail === null || typeof event.detail !== "object") return;
     const { value } = event.detail;
-    if (!isJson(value)) {
+    if (!isShallow(value) || !isJson(value)) {
       const name = this.host.field.element;
       this.host.editor.notify({
         text: `The plugin's field <${name}> gave a value that is no JSON; it was not taken.`,
@@ -69,32 +72,36 @@ export class CustomControl extends Control {
       });
       return;
     }
-    this.commit(value);
+    this.commit(copyOf(value));
   }
 
   /** @override */
   show() {
-    if (this.custom) Object.assign(this.custom, { value: this.value });
+    this.#give({ value: copyOf(this.value) });
+  }
+
+  /** Whatever the plugin's element makes of it, the page goes on. @param {object} properties */
+  #give(properties) {
+    if (!this.custom) return;
+    try {
+      Object.assign(this.custom, properties);
+    } catch (error) {
+      const name = this.host.field.element ?? "";
+      extensionsOf(this.host.editor).tell(name, error instanceof Error ? error.message : String(error));
+    }
   }
 
   /** @param {Json | undefined} value @override */
   update(value) {
     this.plain?.update(value);
-    try {
-      super.update(value);
-    } catch (error) {
-      extensionsOf(this.host.editor).tell(
-        this.host.field.element ?? "",
-        error instanceof Error ? error.message : String(error),
-      );
-    }
+    super.update(value);
   }
 
   /** @param {boolean} disabled @override */
   disable(disabled) {
     this.disabled = disabled;
     this.plain?.disable(disabled);
-    if (this.custom) Object.assign(this.custom, { disabled });
+    this.#give({ disabled });
   }
 
   /** @override */
@@ -113,6 +120,12 @@ export class CustomControl extends Control {
     this.plain?.destroy();
   }
 }
+
+/**
+ * A document never changes: what a plugin may change is a copy.
+ * @param {Json | undefined} value
+ */
+const copyOf = (value) => structuredClone(value);
 
 /**
  * Tell whether a value can be written to a file.

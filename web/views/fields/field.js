@@ -4,6 +4,7 @@ import { liveOf } from "../../api/live.js";
 import { setParam } from "../../store/edits.js";
 import { nodeOf } from "../../store/runs.js";
 import { el, isTyping } from "../dom.js";
+import { words } from "../format.js";
 import { ColorControl } from "./color.js";
 import { bodiesOf, BodyControl, ComboControl } from "./combo.js";
 import { CustomControl } from "./custom.js";
@@ -202,9 +203,6 @@ export function isPrompt({ catalogue, session }, node) {
   const { outputs } = catalogue.type(node, session.graph);
   return [...outputs.values()].some(({ type }) => type === "Conditioning");
 }
-
-/** Write a name as people read it. @param {string} name */
-export const words = (name) => name.replaceAll("_", " ");
 
 /**
  * Make the field of a node's input.

@@ -1,6 +1,6 @@
 /** The files that workflows load, as far as the page knows them, and sending more. */
 
-import { address } from "../../api/http.js";
+import { address, pathOf } from "../../api/http.js";
 
 /** @typedef {import("../../editor.js").Editor} Editor */
 /** @typedef {import("../../api/wire.js").InputFile} InputFile */
@@ -96,11 +96,10 @@ class InputFiles {
 }
 
 /** @param {string} name @returns {string} where a file's picture is */
-export const pictureOf = (name) => address(`/files/${name.split("/").map(encodeURIComponent).join("/")}`);
+export const pictureOf = (name) => address(`/files/${pathOf(name)}`);
 
 /** @param {string} name @param {number} [size] @returns {string} */
-export const thumbnailOf = (name, size = 64) =>
-  address(`/files/${name.split("/").map(encodeURIComponent).join("/")}/thumbnail`, { size });
+export const thumbnailOf = (name, size = 64) => address(`/files/${pathOf(name)}/thumbnail`, { size });
 
 /**
  * Find the first picture among what was dropped or pasted.

@@ -4,6 +4,7 @@
  */
 
 import { evaluate } from "../../store/expression.js";
+import { isObject } from "../../store/json.js";
 
 /** @typedef {import("../../store/types.js").Field} Field */
 /** @typedef {import("../../store/types.js").Json} Json */
@@ -43,9 +44,6 @@ function numberSchema(schema) {
   }
   return schema;
 }
-
-/** @param {Json} value @returns {value is JsonObject} */
-const isObject = (value) => typeof value === "object" && value !== null && !Array.isArray(value);
 
 /** @param {Json | undefined} value @returns {Numeric | undefined} */
 const exact = (value) => (typeof value === "number" || typeof value === "bigint" ? value : undefined);

@@ -7,6 +7,9 @@ import { CHUNK, lengthWords, roughTokens, weightRuns } from "./tokens.js";
 
 /** @typedef {import("./host.js").FieldHost} FieldHost */
 
+/** Letters of a text whose weights are tinted; nobody reads those of a longer one. */
+const TINTED = 20_000;
+
 export class PromptControl extends TypedControl {
   /** @type {HTMLElement | null} made when there is a weight to be shown */
   #backdrop = null;
@@ -101,7 +104,7 @@ export class PromptControl extends TypedControl {
       this.#backdrop = el("span", { class: "field-backdrop", "aria-hidden": "true" });
       this.frame.prepend(this.#backdrop);
     }
-    const parts = weightRuns(text).map((run) => {
+    const parts = weightRuns(text.length > TINTED ? "" : text).map((run) => {
       if (run.weight === 1) return document.createTextNode(run.text);
       const strength = Math.min(1, Math.abs(Math.log2(Math.max(0.05, run.weight)))) * 60 + 14;
       const mark = el("mark", { class: run.weight > 1 ? "heavy" : "light", data: { weight: run.weight.toFixed(2) } });

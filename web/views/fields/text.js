@@ -20,6 +20,8 @@ export class TypedControl extends Control {
     input.addEventListener("focus", () => this.#begin());
     input.addEventListener("blur", () => this.split());
     input.addEventListener("input", (event) => this.#typed(input, event instanceof InputEvent ? event : null));
+    // Browsers tell of no input after what was composed, as of Japanese, is whole.
+    input.addEventListener("compositionend", () => this.#typed(input, null));
     input.addEventListener("keydown", (event) => this.#undo(/** @type {KeyboardEvent} */ (event)));
   }
 

@@ -16,10 +16,12 @@ export function weightRuns(text) {
   for (const { start, end } of spans) places.add(start).add(end);
   const cuts = [...places].sort((a, b) => a - b);
   const runs = [];
-  for (let i = 0; i + 1 < cuts.length; i++) {
+  const around = [{ start: 0, end: text.length, weight: 1 }];
+  for (let i = 0, next = 0; i + 1 < cuts.length; i++) {
     const [from, to] = [cuts[i] ?? 0, cuts[i + 1] ?? 0];
-    const inner = spans.findLast(({ start, end }) => start <= from && end >= to);
-    runs.push({ text: text.slice(from, to), weight: inner?.weight ?? 1 });
+    while ((around.at(-1)?.end ?? Infinity) <= from) around.pop();
+    for (let span = spans[next]; span && span.start <= from; span = spans[(next += 1)]) around.push(span);
+    runs.push({ text: text.slice(from, to), weight: around.at(-1)?.weight ?? 1 });
   }
   return runs;
 }
@@ -28,6 +30,8 @@ const PIECES = /[\p{L}\p{M}]+|\p{N}|[^\s\p{L}\p{M}\p{N}]+/gu;
 /** Letters that a token of a longer word has, about. */
 const LETTERS = 5;
 const WORD = 9;
+/** Letters that are counted; what comes after them is taken to be like them. */
+const COUNTED = 20_000;
 
 /**
  * Count the tokens of a prompt, about: a word is one unless it is long, so is a digit, and marks that stand together.
@@ -36,12 +40,13 @@ const WORD = 9;
  */
 export function roughTokens(text) {
   let count = 0;
-  const plain = text.replace(/:\s*[+-]?(?:\d+\.?\d*|\.\d+)\s*\)/g, ")").replace(/(?<!\\)[()]/g, " ");
+  const part = text.slice(0, COUNTED);
+  const plain = part.replace(/:\s*[+-]?(?:\d+(?:\.\d*)?|\.\d+)\s*\)/g, ")").replace(/(?<!\\)[()]/g, " ");
   for (const [piece] of plain.matchAll(PIECES)) {
     const letters = [...piece].length;
     count += /^[\p{L}\p{M}]/u.test(piece) && letters > WORD ? 1 + Math.ceil((letters - WORD) / LETTERS) : 1;
   }
-  return count;
+  return text.length > COUNTED ? Math.round((count * text.length) / COUNTED) : count;
 }
 
 /**

@@ -5,7 +5,7 @@ import { readersOf } from "../../store/flow.js";
 import { stringify } from "../../store/json.js";
 import { join } from "../../store/names.js";
 import { nodeOf } from "../../store/runs.js";
-import { words } from "../fields/field.js";
+import { words } from "../format.js";
 
 /** @typedef {import("../../editor.js").Editor} Editor */
 /** @typedef {import("../../store/types.js").Graph} Graph */

@@ -1,7 +1,7 @@
 /** The gallery of what was made: newest first, as far back as one scrolls; found by words, compared, made again. */
 
 import { ApiError } from "../../api/http.js";
-import { el, fill } from "../dom.js";
+import { el } from "../dom.js";
 import { when } from "../format.js";
 import { icon } from "../icons.js";
 import { thumbnail } from "../media.js";
@@ -62,7 +62,8 @@ class HistoryPanel {
   #pages;
   #offs;
   #watch;
-  #timer = 0;
+  #typing = 0;
+  #newsTimer = 0;
   /** @type {Output[]} */
   #outputs = [];
   /** @type {Map<string, HTMLElement>} */
@@ -75,7 +76,8 @@ class HistoryPanel {
   destroy() {
     for (const off of this.#offs) off();
     this.#watch.disconnect();
-    clearTimeout(this.#timer);
+    clearTimeout(this.#typing);
+    clearTimeout(this.#newsTimer);
     this.element.remove();
   }
 
@@ -85,8 +87,8 @@ class HistoryPanel {
   }
 
   #typed() {
-    clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.#reload(), TYPING);
+    clearTimeout(this.#typing);
+    this.#typing = setTimeout(() => this.#reload(), TYPING);
   }
 
   #reload() {
@@ -100,8 +102,8 @@ class HistoryPanel {
 
   /** Something was made or removed: look at the newest ones. */
   #news() {
-    clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => void this.#refresh(), TYPING);
+    clearTimeout(this.#newsTimer);
+    this.#newsTimer = setTimeout(() => void this.#refresh(), TYPING);
   }
 
   async #refresh() {
@@ -163,7 +165,8 @@ class HistoryPanel {
     }
     const none = this.#outputs.length === 0;
     this.state.hidden = !none;
-    const words = this.text.value ? "Nothing like it was made." : "What runs make is kept here.";
+    const words = this.text.value ? "Nothing like it was made."
+      : "Nothing was made yet. Run a workflow: the pictures that it saves are kept here.";
     this.state.textContent = this.#loading ? "Reading" : words;
     this.#drawChosen();
   }
@@ -215,7 +218,7 @@ class HistoryPanel {
   async #delete() {
     const outputs = this.#outputs.filter(({ id }) => this.#chosen.has(id));
     try {
-      if (await deleteOutputs(this.#editor, outputs)) fill(this.state);
+      await deleteOutputs(this.#editor, outputs);
     } catch (error) {
       this.#editor.fail("Not all could be deleted", error);
     }

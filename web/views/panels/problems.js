@@ -14,8 +14,9 @@ import { goTo } from "../go_to.js";
  */
 export function mount(editor, host) {
   const list = el("ul", { class: "problems", "aria-label": "Problems" });
-  const empty = el("p", { class: "empty dim", text: "Nothing is wrong." });
-  const element = el("div", { class: "problems-panel" }, list, empty);
+  const empty = el("p", { class: "empty dim",
+    text: "Nothing is wrong. What keeps a workflow from running is listed here, and leads to its place." });
+  const element = el("div", {}, list, empty);
   const update = () => {
     const { session } = editor;
     const problems = liveOf(editor).problems.of(session.id);

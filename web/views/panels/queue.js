@@ -43,7 +43,7 @@ class QueuePanel {
     const key = run === null ? "" : editor.keys.label(run);
     this.empty = el("p", { class: "empty dim" }, "Nothing runs. ", key && el("kbd", { text: key }),
       key && " runs the workflow.");
-    this.element = el("div", { class: "queue-panel" },
+    this.element = el("div", {},
       el("div", { class: "panel-tools" }, this.state, el("span", { class: "spacer" }), this.pause, this.clear),
       this.devices, this.empty, this.pending, this.endedTitle, this.ended);
     dragRows(this.pending, (id, place) => this.#move(id, place));

@@ -3,10 +3,13 @@
  * make the browser's own clipboard events, which need no permission; a menu has to ask for it.
  */
 
+import { EDITOR_FORM, parseForeign } from "../../api/opened_file.js";
 import { copy, isPasteable, paste } from "../../store/clipboard.js";
+import { isApiForm, isEditorForm } from "../../store/comfy.js";
 import { remove } from "../../store/edits.js";
-import { parse, stringify } from "../../store/json.js";
+import { stringify } from "../../store/json.js";
 import { isTyping } from "../dom.js";
+import { translateBy } from "../foreign.js";
 
 /** @typedef {import("../../editor.js").Editor} Editor */
 /** @typedef {import("../../store/types.js").Json} Json */
@@ -82,7 +85,7 @@ function onPaste(editor, event, keepInputs) {
   event.preventDefault();
   if (text.trim() === "" && pictures.length > 0) {
     for (const file of pictures) editor.perform("edit.loadPicture", { file });
-  } else pasteText(editor, text, { keepInputs });
+  } else void pasteText(editor, text, { keepInputs });
 }
 
 /**
@@ -90,24 +93,29 @@ function onPaste(editor, event, keepInputs) {
  * @param {string} text
  * @param {{keepInputs?: boolean, point?: Point}} options
  */
-export function pasteText(editor, text, { keepInputs = false, point }) {
-  const json = read(text);
-  if (!isPasteable(json)) {
-    const text = "The clipboard holds no nodes. Copy some with Ctrl+C, or the JSON of a workflow.";
-    editor.notify({ text, kind: "warn" });
+export async function pasteText(editor, text, { keepInputs = false, point }) {
+  const read = readText(text);
+  if (!isPasteable(read) && !isApiForm(read)) {
+    const none = "The clipboard holds no nodes. Copy some with Ctrl+C, or the JSON of a workflow.";
+    editor.notify({ text: isEditorForm(read) ? EDITOR_FORM : none, kind: "warn" });
     return;
   }
   const pointer = editor.canvas?.pointer.over ? editor.canvas.here : null;
-  const pasted = paste(editor.session.graph, json, point ?? pointer, { keepInputs });
-  editor.apply("Paste", () => pasted.graph, { select: pasted.items });
-  editor.canvas?.reveal(pasted.items);
-  editor.say(`Pasted ${[...pasted.items].length}`);
+  try {
+    const json = isApiForm(read) ? await translateBy(editor)(read) : read;
+    const pasted = paste(editor.session.graph, json, point ?? pointer, { keepInputs });
+    editor.apply("Paste", () => pasted.graph, { select: pasted.items });
+    editor.canvas?.reveal(pasted.items);
+    editor.say(`Pasted ${[...pasted.items].length}`);
+  } catch (error) {
+    editor.fail("What the clipboard holds could not be pasted", error);
+  }
 }
 
 /** @param {string} text @returns {Json} */
-function read(text) {
+function readText(text) {
   try {
-    return parse(text.trim().replace(/^```(?:json)?\s*|\s*```$/g, ""));
+    return parseForeign(text.trim().replace(/^```(?:json)?|```$/g, ""));
   } catch {
     return null;
   }

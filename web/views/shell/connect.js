@@ -8,9 +8,9 @@ import { connect, disconnect } from "../../store/edits.js";
 import { readersOf } from "../../store/flow.js";
 import { join, split } from "../../store/names.js";
 import { fuzzy } from "../../store/search.js";
+import { words } from "../format.js";
 import { icon, portIcon } from "../icons.js";
 import { openChooser } from "./chooser.js";
-import { words } from "./types.js";
 
 /** @typedef {import("../../editor.js").Editor} Editor */
 /** @typedef {import("../../store/types.js").Graph} Graph */

@@ -110,11 +110,11 @@ function nodeEntries(editor, { id = "" }) {
     { command: "graph.pin", checked: node?.view.pinned === true, title: "Pinned" },
     several ? { title: "Align", icon: "align", entries: alignEntries() } : null,
     several ? { command: "graph.connect", icon: "link" } : { command: "connect.open", icon: "link" },
-    { command: "graph.disconnect", icon: "unlink" },
+    { command: "graph.disconnect", icon: "unlink", title: "Remove all links" },
     null,
     { command: "graph.frame", icon: "frame" },
     ...(isInstance ? /** @type {Entry[]} */ ([{ command: "graph.open" }, { command: "graph.unpack" }]) : []),
-    { command: "graph.subgraph", icon: "subgraph" },
+    { command: "graph.subgraph", icon: "subgraph", title: "Make a subgraph" },
     { command: "help.node", icon: "help" },
   ];
 }

@@ -15,10 +15,12 @@ import { openChooser } from "./chooser.js";
  *   values: readonly string[]}} Entry */
 
 const LONGEST = 200;
+/** Things that are looked through; what is in many subgraphs of subgraphs may be without end. */
+const MOST = 20_000;
 
 /** @param {Editor} editor */
 export function openFind(editor) {
-  const entries = entriesOf(editor, editor.session.document, []);
+  const entries = entriesOf(editor, editor.session.document);
   const { x, y } = corner(editor);
   return openChooser({
     name: "find",
@@ -64,21 +66,26 @@ function goTo(editor, { path, item }, focus) {
 }
 
 /**
+ * What is in subgraphs comes after what is around them.
  * @param {Editor} editor
- * @param {Graph} graph
- * @param {readonly string[]} path
+ * @param {Graph} document
  * @returns {Entry[]}
  */
-function entriesOf(editor, graph, path) {
+function entriesOf(editor, document) {
   /** @type {Entry[]} */
   const found = [];
-  for (const [id, node] of graph.nodes) {
-    found.push(nodeEntry(editor, graph, path, id, node));
-    const inner = node.graph === null ? undefined : findGraph(scopeOf(graph), node.graph)?.graph;
-    if (inner && path.length < 8) found.push(...entriesOf(editor, inner, [...path, id]));
+  /** @type {{graph: Graph, path: readonly string[]}[]} */
+  const graphs = [{ graph: document, path: [] }];
+  for (const { graph, path } of graphs) {
+    if (found.length >= MOST) break;
+    for (const [id, node] of graph.nodes) {
+      found.push(nodeEntry(editor, graph, path, id, node));
+      const inner = node.graph === null ? undefined : findGraph(scopeOf(graph), node.graph)?.graph;
+      if (inner) graphs.push({ graph: inner, path: [...path, id] });
+    }
+    for (const [id, note] of graph.notes) found.push(textEntry(path, `note:${id}`, note.text, "note"));
+    for (const [id, frame] of graph.frames) found.push(textEntry(path, `frame:${id}`, frame.title, "frame"));
   }
-  for (const [id, note] of graph.notes) found.push(textEntry(path, `note:${id}`, note.text, "note"));
-  for (const [id, frame] of graph.frames) found.push(textEntry(path, `frame:${id}`, frame.title, "frame"));
   return found;
 }
 

@@ -1,9 +1,11 @@
 /** Help of the node that is selected: its doc, what it takes and gives; with none selected, the legend of types. */
 
 import { el } from "../dom.js";
+import { rangeOf } from "../fields/numbers.js";
+import { words } from "../format.js";
 import { portIcon } from "../icons.js";
 import { stringify } from "../../store/json.js";
-import { docElements, words } from "./types.js";
+import { docElements } from "./types.js";
 
 /** @typedef {import("../../editor.js").Editor} Editor */
 /** @typedef {import("../../store/types.js").Field} Field */
@@ -11,6 +13,7 @@ import { docElements, words } from "./types.js";
 /** @typedef {import("../../store/types.js").Port} Port */
 
 const LISTED = 12;
+const NUMBERS = new Set(["integer", "number", "seed", "slider"]);
 
 /**
  * @param {Editor} editor
@@ -67,12 +70,13 @@ function portHelp(catalogue, port) {
 
 /** @param {Field} field */
 function fieldFacts(field) {
-  const { min, max, step, choices } = field;
+  const { step, choices } = field;
+  const { min, max } = NUMBERS.has(field.kind) ? rangeOf(field) : { min: null, max: null };
   const parts = [];
   if (field.default !== undefined && field.default !== "") parts.push(`default ${text(field.default)}`);
-  if (min !== undefined && max !== undefined) parts.push(`${min} to ${max}`);
-  else if (min !== undefined) parts.push(`at least ${min}`);
-  else if (max !== undefined) parts.push(`at most ${max}`);
+  if (min !== null && max !== null) parts.push(`${min} to ${max}`);
+  else if (min !== null) parts.push(`at least ${min}`);
+  else if (max !== null) parts.push(`at most ${max}`);
   if (step !== undefined) parts.push(`in steps of ${step}`);
   if (choices) {
     const more = choices.length > LISTED ? ` and ${choices.length - LISTED} more` : "";

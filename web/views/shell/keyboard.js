@@ -25,7 +25,7 @@ export function mount(editor) {
 function press(editor, event) {
   if (event.defaultPrevented || event.isComposing) return;
   const target = event.target instanceof Element ? event.target : null;
-  if (target?.closest("dialog, [data-own-keys]")) return;
+  if (target?.closest("dialog, [data-own-keys]") || document.querySelector("dialog:modal")) return;
   const typing = isTyping(target);
   for (const chord of chords(event, editor.keys.mac)) {
     for (const id of editor.keys.find(chord)) {

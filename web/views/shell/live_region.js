@@ -1,6 +1,8 @@
 /** What a screen reader is told of runs, of errors and of what is selected. */
 
+import { liveOf } from "../../api/live.js";
 import { parseItem } from "../../store/names.js";
+import { FINAL } from "../../store/runs.js";
 
 /** @typedef {import("../../editor.js").Editor} Editor */
 
@@ -35,8 +37,10 @@ class Told {
     if (job === undefined || !sessions.some((session) => session.job === id)) return;
     const quarter = job.state === "running" ? Math.floor(job.progress / QUARTER) : 0;
     const key = `${job.state} ${quarter}`;
-    if (this.#jobs.get(id) === key) return;
+    const before = this.#jobs.get(id);
     this.#jobs.set(id, key);
+    // What ended before this page was there is no news.
+    if (before === key || (before === undefined && FINAL.has(job.state) && !liveOf(this.editor).tabs.ran(id))) return;
     const name = job.name || "The run";
     const texts = { queued: `${name} waits in the queue.`, running: quarter === 0 ? `${name} has started.`
       : `${name}: ${quarter * QUARTER * 100} per cent.`, waiting: `${name} asks something.`, done: `${name} is done.`,

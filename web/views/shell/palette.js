@@ -1,6 +1,7 @@
 /** The palette: all node types, narrowed by a few letters; for a link that was dropped only those that it fits. */
 
 import { layout } from "../../geometry/boxes.js";
+import { grown, overlaps } from "../../geometry/transform.js";
 import { bestPort } from "../../store/checks.js";
 import { newNode } from "../../store/document.js";
 import { addNode, connect, insertOnLink } from "../../store/edits.js";
@@ -15,6 +16,7 @@ import { typeSummary } from "./types.js";
 
 /** @typedef {import("../../editor.js").Editor} Editor */
 /** @typedef {import("../../editor.js").PaletteDetail} PaletteDetail */
+/** @typedef {import("../../store/types.js").Box} Box */
 /** @typedef {import("../../store/types.js").Graph} Graph */
 /** @typedef {import("../../store/types.js").NodeType} NodeType */
 /** @typedef {import("../../store/types.js").Point} Point */
@@ -26,6 +28,8 @@ import { typeSummary } from "./types.js";
  */
 
 const MOST_RECENT = 6;
+const HEAD = 30;
+const BESIDE = 40;
 const REMEMBERED = 24;
 /** @type {WeakMap<Catalogue, Entry[]>} */
 const known = new WeakMap();
@@ -194,7 +198,9 @@ function search(query, entries, linked) {
  */
 function add(editor, entry, point, detail) {
   const { catalogue, session } = editor;
-  const at = freePlace(session.graph, placeFor(editor, entry, point, detail));
+  const box = boxFor(editor, entry, point, detail);
+  const pointed = detail.point !== undefined || editor.canvas?.pointer.over === true;
+  const at = pointed ? apart(session.graph, box) : freePlace(editor, box);
   const made = addNode(session.graph, entry.id, at, catalogue);
   const port = entry.port === null ? null : join(made.id, entry.port);
   let graph = made.graph;
@@ -204,8 +210,9 @@ function add(editor, entry, point, detail) {
   editor.apply(`Add ${entry.text}`, () => graph, { select: [`node:${made.id}`] });
   remember(editor, entry.id);
   editor.say(`${entry.text} added`);
+  if (!pointed) editor.canvas?.reveal([`node:${made.id}`]);
   editor.canvas?.focus(made.id);
-  return made.id;
+  detail.added?.(made.id);
 }
 
 /**
@@ -214,21 +221,38 @@ function add(editor, entry, point, detail) {
  * @param {Entry} entry
  * @param {Point} point
  * @param {PaletteDetail} detail
+ * @returns {Box}
  */
-function placeFor({ session, catalogue }, entry, point, detail) {
+function boxFor({ session, catalogue }, entry, point, detail) {
   const node = newNode(entry.id, { x: 0, y: 0 });
   const laid = layout(node, catalogue.type(node, session.graph));
   const ports = detail.output !== undefined ? laid.inputs : detail.input !== undefined ? laid.outputs : null;
   const port = entry.port === null ? undefined : ports?.get(entry.port);
-  if (port) return { x: Math.round(point.x - port.x), y: Math.round(point.y - port.y) };
-  return { x: Math.round(point.x - laid.width / 2), y: Math.round(point.y - 15) };
+  const { width, height } = laid;
+  const [left, top] = port ? [port.x, port.y] : [width / 2, HEAD / 2];
+  return { x: Math.round(point.x - left), y: Math.round(point.y - top), width, height };
 }
 
 /** Two nodes do not come to lie on one another exactly. @param {Graph} graph @param {Point} point @returns {Point} */
-function freePlace(graph, point) {
-  const near = (/** @type {Point} */ { x, y }) => Math.abs(x - point.x) + Math.abs(y - point.y) < 16;
-  const taken = [...graph.nodes.values()].some(({ view }) => near(view));
-  return taken ? freePlace(graph, { x: point.x + 24, y: point.y + 24 }) : point;
+function apart(graph, { x, y }) {
+  const taken = [...graph.nodes.values()].some(({ view }) => Math.abs(view.x - x) + Math.abs(view.y - y) < 16);
+  return taken ? apart(graph, { x: x + 24, y: y + 24 }) : { x, y };
+}
+
+/**
+ * Where nobody points at a place, a node comes to lie beside those that are there.
+ * @param {Editor} editor
+ * @param {Box} wanted
+ * @returns {Point}
+ */
+function freePlace({ canvas }, wanted) {
+  const others = [...(canvas?.scene.nodes.values() ?? [])].filter(({ hidden }) => hidden === null);
+  let box = wanted;
+  for (;;) {
+    const taken = others.find((other) => overlaps(grown(box, BESIDE / 2), other.box));
+    if (taken === undefined) return { x: box.x, y: box.y };
+    box = { ...box, x: Math.ceil(taken.box.x + taken.box.width + BESIDE) };
+  }
 }
 
 /** Types that were added lately, the last with the highest number. @param {Editor} editor @param {string} id */

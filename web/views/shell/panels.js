@@ -129,7 +129,7 @@ export class Panels {
 
   /** @param {Panel} panel */
   #make(panel) {
-    const title = el("h2", { class: "panel-title", text: panel.title });
+    const title = el("h2", { text: panel.title });
     const body = el("div", { class: "panel-body" });
     const host = el("section", { class: "panel", data: { panel: panel.id }, "aria-label": panel.title });
     const close = el("button", { class: "icon-button", type: "button", "aria-label": `Close ${panel.title}`,

@@ -1,5 +1,6 @@
 /** What is told of the server: its state, its API, how to get in, and the way out. */
 
+import { isObject } from "../../store/json.js";
 import { el } from "../dom.js";
 import { openDialog } from "./dialogs.js";
 
@@ -57,7 +58,7 @@ function facts(system) {
 
 /** @param {Json | undefined} json @returns {JsonObject} */
 function part(json) {
-  return typeof json === "object" && json !== null && !Array.isArray(json) ? json : {};
+  return isObject(json) ? json : {};
 }
 
 /** @param {JsonObject} device */
@@ -81,12 +82,20 @@ export async function logout(editor) {
   openSignIn("You are logged out.");
 }
 
-/** Say how to get in: the server asks for a link that works once. @param {string} [first] */
+/**
+ * Say how to get in: the server asks for a link that works once. Nothing else is shown, and there is no way past it but
+ * to try again.
+ * @param {string} [first]
+ */
 export function openSignIn(first = "This server asks for a token.") {
   const again = el("button", { class: "button primary", type: "button", text: "Try again",
     on: { click: () => location.reload() } });
-  return openDialog({ name: "sign-in", title: "Log in", body: [el("p", { text: first }),
+  const dialog = openDialog({ name: "sign-in", title: "Log in", body: [el("p", { text: first }),
     el("p", { text: "Open the link that the server printed when it started; it works once. For another one, run this "
       + "on the machine that the server runs on:" }),
     el("pre", { class: "code" }, el("code", { text: "nodegraph users link owner" }))], foot: again });
+  // Not by `:has`: each dialog and menu would have the styles of the whole page computed anew.
+  document.body.dataset.signedOut = "";
+  void dialog.result.then(() => location.reload());
+  return dialog;
 }

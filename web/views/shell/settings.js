@@ -6,7 +6,6 @@ import { openDialog } from "./dialogs.js";
 /** @typedef {import("../../editor.js").Editor} Editor */
 /** @typedef {import("../../store/settings.js").Values} Values */
 /** @typedef {"contrast" | "snap" | "guides" | "minimap" | "autosave"} Switch */
-/** @typedef {"theme" | "seed"} Choice */
 
 /** @type {readonly {name: Switch, title: string, hint: string}[]} */
 const CANVAS = [
@@ -21,18 +20,15 @@ const FILES = [
 
 /** @param {Editor} editor */
 export function openSettings(editor) {
-  const theme = choice(editor, "theme", "Theme", [["auto", "System"], ["light", "Light"], ["dark", "Dark"]]);
-  const seed = choice(editor, "seed", "Seeds after each run",
-    [["fixed", "Same"], ["random", "Random"], ["next", "Next"]]);
   const keys = el("button", { class: "button", type: "button", text: "Keys …", on: { click: () => {
     dialog.close();
     editor.perform("keys.open");
   } } });
   const dialog = openDialog({ name: "settings", title: "Settings", body: [
-    group("Look", theme, toggle(editor, { name: "contrast", title: "High contrast",
+    group("Look", themes(editor), toggle(editor, { name: "contrast", title: "High contrast",
       hint: "Colours further apart, in either theme." })),
     group("Canvas", ...CANVAS.map((row) => toggle(editor, row))),
-    group("Runs and files", seed, ...FILES.map((row) => toggle(editor, row))),
+    group("Files", ...FILES.map((row) => toggle(editor, row))),
     group("Keyboard", el("div", { class: "setting" }, el("span", { text: "All commands and their keys" }), keys)),
   ], foot: el("span", { class: "dim small-text", text: "Kept in this browser." }) });
   return dialog;
@@ -52,20 +48,18 @@ function toggle({ settings }, { name, title, hint }) {
     el("span", { class: "dim small-text", text: hint })), box);
 }
 
-/**
- * @template {Choice} K
- * @param {Editor} editor
- * @param {K} name
- * @param {string} title
- * @param {readonly (readonly [Values[K], string])[]} choices
- */
-function choice({ settings }, name, title, choices) {
-  const buttons = choices.map(([value, text]) => {
-    const input = el("input", { type: "radio", name: `setting-${name}`, checked: settings.get(name) === value,
-      data: { setting: name, value }, autofocus: name === "theme" && settings.get(name) === value });
-    input.addEventListener("change", () => settings.set(name, value));
+/** @type {readonly (readonly [Values["theme"], string])[]} */
+const THEMES = [["auto", "System"], ["light", "Light"], ["dark", "Dark"]];
+
+/** @param {Editor} editor */
+function themes({ settings }) {
+  const now = settings.get("theme");
+  const buttons = THEMES.map(([value, text]) => {
+    const input = el("input", { type: "radio", name: "setting-theme", checked: now === value,
+      data: { setting: "theme", value }, autofocus: now === value });
+    input.addEventListener("change", () => settings.set("theme", value));
     return el("label", { class: "segment" }, input, el("span", { text }));
   });
-  return el("div", { class: "setting", role: "radiogroup", "aria-label": title }, el("span", { text: title }),
+  return el("div", { class: "setting", role: "radiogroup", "aria-label": "Theme" }, el("span", { text: "Theme" }),
     el("span", { class: "segments" }, ...buttons));
 }

@@ -22,6 +22,11 @@ export function mount(editor, host) {
   return { destroy: () => (offs.forEach((off) => off()), host.replaceChildren()) };
 }
 
+/** The tab that a command is given by its id; without one, the open one. @param {Editor} editor @param {unknown} id */
+export function tabOf(editor, id) {
+  return (typeof id === "string" ? editor.sessionById(id) : null) ?? editor.session;
+}
+
 /** The name of a tab as it is shown. @param {Session} session */
 export function titleOf(session) {
   return session.title || session.name?.split("/").at(-1) || "Untitled";
@@ -40,10 +45,13 @@ function update(editor, list) {
   const focused = list.contains(document.activeElement);
   const moved = list.children.length !== tabs.length || tabs.some((tab, at) => list.children[at] !== tab);
   if (moved) list.replaceChildren(...tabs);
+  const before = list.querySelector('[data-selected="true"]');
   editor.sessions.forEach((session, at) => mark(tabs[at], session, session === editor.session));
-  const shown = list.querySelector('[aria-selected="true"]');
-  if (shown instanceof HTMLElement) shown.parentElement?.scrollIntoView({ block: "nearest", inline: "nearest" });
-  if (focused && shown instanceof HTMLElement) shown.focus();
+  const shown = tabs[editor.sessions.indexOf(editor.session)];
+  if (!moved && shown === before) return; // an edit has only changed a dot
+  shown.scrollIntoView({ block: "nearest", inline: "nearest" });
+  const button = shown.querySelector(".tab-button");
+  if (focused && button instanceof HTMLElement) button.focus();
 }
 
 /**
@@ -64,6 +72,7 @@ function mark(tab, session, selected) {
   button.setAttribute("aria-selected", String(selected));
   button.setAttribute("aria-label", dirty ? `${title}, not saved` : title);
   button.tabIndex = selected ? 0 : -1;
+  tab.querySelector(".tab-close")?.setAttribute("aria-label", `Close ${title}`);
 }
 
 /**
@@ -77,7 +86,7 @@ function make(editor, list, id) {
     dblclick: () => editor.perform("tab.rename", id),
   } }, el("span", { class: "tab-title cut" }));
   const close = el("button", { class: "icon-button small tab-close", type: "button", tabindex: "-1",
-    "aria-label": "Close this tab", on: { click: () => editor.perform("tab.close", id) } },
+    on: { click: () => editor.perform("tab.close", id) } },
   el("span", { class: "tab-dot" }), icon("close"));
   const tab = el("div", { class: "tab", role: "presentation", data: { tab: id } }, button, close);
   tab.addEventListener("auxclick", (event) => event.button === 1 && editor.perform("tab.close", id));

@@ -13,12 +13,8 @@ export function mount(editor) {
     else root.dataset.theme = theme;
     if (editor.settings.get("contrast") || more.matches) root.dataset.contrast = "more";
     else delete root.dataset.contrast;
-    editor.emit({ type: "settings" });
   };
-  const off = editor.settings.onChange((name) => {
-    if (name === "theme" || name === "contrast") show();
-    else editor.emit({ type: "settings" });
-  });
+  const off = editor.settings.onChange((name) => (name === "theme" || name === "contrast") && show());
   more.addEventListener("change", show);
   light.addEventListener("change", show);
   show();

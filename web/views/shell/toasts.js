@@ -23,6 +23,7 @@ export function mount(editor, host) {
   host.setAttribute("role", "region");
   editor.present({
     notify: (notice) => show(host, notice, notice.kind === "error" ? alerts : live),
+    dismiss: (id) => noticeOf(host, id)?.remove(),
     ask,
     say: (text) => say(live, text),
   });
@@ -37,7 +38,7 @@ export function mount(editor, host) {
 function show(host, notice, live) {
   const kind = notice.kind ?? "info";
   const id = notice.id ?? notice.text;
-  [...host.children].find((other) => other instanceof HTMLElement && other.dataset.notice === id)?.remove();
+  noticeOf(host, id)?.remove();
   const close = () => toast.remove();
   const { action } = notice;
   const toast = el("div", { class: "toast", data: { kind, notice: id } }, icon(ICONS[kind]),
@@ -50,6 +51,11 @@ function show(host, notice, live) {
   while (host.children.length > MOST) host.firstElementChild?.remove();
   say(live, notice.text);
   if (kind !== "error" || notice.seconds !== undefined) fade(toast, (notice.seconds ?? SHOWN) * 1000);
+}
+
+/** The notice that has an id. @param {HTMLElement} host @param {string} id */
+function noticeOf(host, id) {
+  return [...host.children].find((other) => other instanceof HTMLElement && other.dataset.notice === id);
 }
 
 /**

@@ -1,6 +1,7 @@
 /** What is told of a node type: its doc, its inputs and outputs with their types, where it comes from. */
 
 import { el } from "../dom.js";
+import { words } from "../format.js";
 import { portIcon } from "../icons.js";
 
 /** @typedef {import("../../store/types.js").NodeType} NodeType */
@@ -39,11 +40,6 @@ function portList(catalogue, title, ports, chosen) {
   const items = ports.map((port) => el("li", { class: line(port) }, portIcon(catalogue.look(port.type)),
     el("span", { class: "cut", text: words(port.name) }), el("span", { class: "dim cut", text: port.type })));
   return [el("h4", { text: title }), el("ul", {}, ...items)];
-}
-
-/** A port's name as words. @param {string} name */
-export function words(name) {
-  return name.replaceAll("_", " ");
 }
 
 /**

@@ -25,7 +25,7 @@ VAE = Part(
     from_diffusers=diffusers.vae_names,
     configure=vae_config,
     network="nodegraph.diffusion.models.vae:Autoencoder",
-    settings=("scale_factor", "shift_factor", "groups"),
+    settings=("scale_factor", "shift_factor", "groups", "preview_colors"),
     ignored=("loss.", "model_ema."),
     survives_float16=False,
 )
@@ -62,4 +62,6 @@ SD1 = Family(
         Telltale("unet", "middle_block.1.transformer_blocks.0.attn2.to_k.weight", (None, None)),
     ),
     has_none=(Telltale("unet", "label_emb.0.0.weight"), Telltale("clip", "text_model.token_emb.weight")),
+    # Fitted by keturn: discuss.huggingface.co, "Decoding latents to RGB without upscaling", 2022.
+    colors=((0.298, 0.207, 0.208), (0.187, 0.286, 0.173), (-0.158, 0.189, 0.264), (-0.184, -0.271, -0.473), (0, 0, 0)),
 )

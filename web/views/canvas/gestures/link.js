@@ -3,7 +3,7 @@
 import { curve } from "../../../geometry/curves.js";
 import { candidates } from "../../../store/checks.js";
 import { connect, disconnect, disconnectAll, moveLinks } from "../../../store/edits.js";
-import { join } from "../../../store/names.js";
+import { join, split } from "../../../store/names.js";
 import { dropTarget } from "../hit.js";
 
 /** @import {Graph, Point} from "../../../store/types.js" */
@@ -51,7 +51,7 @@ function readers(canvas, id, name) {
 
 /** @param {Canvas} canvas @param {string} place @param {"in" | "out"} side */
 function portAt(canvas, place, side) {
-  const [id, name] = [place.slice(0, place.indexOf(".")), place.slice(place.indexOf(".") + 1)];
+  const [id, name] = split(place);
   const placed = canvas.scene.nodes.get(id);
   const port = (side === "in" ? placed?.type.inputs : placed?.type.outputs)?.get(name);
   const point = side === "in" ? canvas.scene.inputAt(id, name) : canvas.scene.outputAt(id, name);

@@ -1,13 +1,13 @@
 /** Moving what is selected: with guides, onto the grid, onto a link; or a copy of it. */
 
 import { guides, snap } from "../../../geometry/align.js";
-import { push } from "../../../geometry/push.js";
 import { around, visible } from "../../../geometry/transform.js";
-import { duplicate, insertOnLink, move, place, setRoute } from "../../../store/edits.js";
+import { duplicate, insertOnLink, move, setRoute } from "../../../store/edits.js";
 import { withFramed } from "../../../store/items.js";
 import { insertable } from "../../../store/links.js";
-import { idsOf } from "../../../store/names.js";
+import { idsOf, split } from "../../../store/names.js";
 import { wireBelow } from "../hit.js";
+import { roomFor } from "./room.js";
 import { rounded } from "./stroke.js";
 
 /** @import {Box, Graph, Item, Point} from "../../../store/types.js" */
@@ -153,7 +153,7 @@ class Move {
     if (insert && single) {
       session.apply("Insert on link", (graph) => {
         const moved = move(graph, this.chosen, dx, dy);
-        return roomFor(canvas, insertOnLink(moved, single, insert, catalogue), single);
+        return roomFor(canvas, insertOnLink(moved, single, insert, catalogue), single, insert);
       });
     } else session.apply(label, (graph) => move(graph, this.chosen, dx, dy));
   }
@@ -178,40 +178,10 @@ function movable(graph, chosen) {
   const items = withFramed(graph, chosen);
   for (const id of idsOf(items, "node")) if (graph.nodes.get(id)?.view.pinned) items.delete(`node:${id}`);
   for (const [key, bends] of graph.routes) {
-    const [target, source] = [key.split(".")[0], sourceOf(graph, key)];
+    const [target, input] = split(key);
+    const [source] = split(graph.nodes.get(target)?.links.get(input) ?? "");
     if (!items.has(`node:${target}`) || !items.has(`node:${source}`)) continue;
     bends.forEach((_, i) => items.add(`route:${key}:${i}`));
   }
   return items;
-}
-
-/** @param {Graph} graph @param {string} key */
-function sourceOf(graph, key) {
-  const cut = key.indexOf(".");
-  return graph.nodes
-    .get(key.slice(0, cut))
-    ?.links.get(key.slice(cut + 1))
-    ?.split(".")[0];
-}
-
-/**
- * Push away what is in the way of a node.
- * @param {Canvas} canvas @param {Graph} graph @param {string} id @returns {Graph}
- */
-function roomFor(canvas, graph, id) {
-  /** @type {Map<string, Box>} */
-  const boxes = new Map();
-  const fixed = new Set([id]);
-  for (const [key, node] of graph.nodes) {
-    const placed = canvas.scene.nodes.get(key);
-    if (placed) boxes.set(key, { ...placed.box, x: node.view.x, y: node.view.y });
-    if (node.view.pinned) fixed.add(key);
-  }
-  const points = new Map();
-  // Only what the node is put before or upon moves: what overlapped elsewhere is none of its business.
-  for (const [key, { dx, dy }] of push(boxes, fixed)) {
-    const box = boxes.get(key);
-    if (box) points.set(key, { x: Math.round(box.x + dx), y: Math.round(box.y + dy) });
-  }
-  return place(graph, points);
 }

@@ -3,8 +3,8 @@
 import { expose, freeInputName, orderInputs, renameInput, unexpose } from "../../../store/edits.js";
 import { isPortName } from "../../../store/names.js";
 import { el, fill } from "../../dom.js";
+import { words } from "../../format.js";
 import { icon } from "../../icons.js";
-import { words } from "../field.js";
 import { candidates, exposed } from "./exposed.js";
 
 /** @typedef {import("../../../editor.js").Editor} Editor */

@@ -4,8 +4,9 @@ import { liveOf } from "../../../api/live.js";
 import { setParam } from "../../../store/edits.js";
 import { split } from "../../../store/names.js";
 import { el, fill } from "../../dom.js";
+import { words } from "../../format.js";
 import { bodiesOf } from "../combo.js";
-import { FieldView, isPrompt, words } from "../field.js";
+import { FieldView, isPrompt } from "../field.js";
 import { seedMode, SEED_MODES, setSeedMode } from "../seeds.js";
 import { exposed } from "./exposed.js";
 
@@ -87,7 +88,7 @@ export class FormInputs {
         });
     const row = el(
       "div",
-      { class: "form-row", data: { input: name } },
+      { data: { input: name } },
       view?.element ?? note,
       view && text && el("p", { class: "form-hint dim", text }),
     );

@@ -16,15 +16,13 @@ const SIZE = 1024;
 
 export class FormResults {
   #shown = "";
-  /** @type {{element: HTMLElement, destroy(): void} | null} */
-  #question = null;
   #asked = "";
 
   /** @param {Editor} editor */
   constructor(editor) {
     this.editor = editor;
     this.preview = el("canvas", { class: "form-picture", role: "img", "aria-label": "Preview", hidden: true });
-    this.asked = el("div", { class: "form-question" });
+    this.asked = el("div");
     this.pictures = el("div", { class: "form-pictures" });
     this.element = el("div", { class: "form-results" }, this.asked, this.preview, this.pictures);
   }
@@ -60,9 +58,7 @@ export class FormResults {
     const asked = found === null ? "" : `${found.job} ${found.question.node}`;
     if (asked === this.#asked) return;
     this.#asked = asked;
-    this.#question?.destroy();
-    this.#question = found && questionElement(this.editor, found);
-    fill(this.asked, this.#question?.element);
+    fill(this.asked, found && questionElement(this.editor, found));
   }
 
   /** Show the newest preview of the job. @param {boolean} draws whether it goes on */
@@ -114,9 +110,5 @@ export class FormResults {
       show,
       el("figcaption", {}, el("span", { class: "cut dim", text: output.name }), save),
     );
-  }
-
-  destroy() {
-    this.#question?.destroy();
   }
 }
