@@ -69,7 +69,7 @@ def _record(context: Context) -> dict[str, Any]:
     from nodegraph.diffusion.record import library_versions, placement
     from nodegraph.diffusion.weights.source import digest
 
-    nodes, files = [], {}
+    nodes, files, sizes = [], {}, {}
     for ancestor in context.upstream():
         nodes.append(
             {
@@ -82,12 +82,15 @@ def _record(context: Context) -> dict[str, Any]:
         for kind, name in ancestor.files.values():
             path = context.folders.path(kind, name)
             weights = sorted(path.rglob("*.safetensors")) if path.is_dir() else [path]
-            files[f"{kind}/{context.folders.plain(name)}"] = digest(weights, context.check_cancelled)
+            key = f"{kind}/{context.folders.plain(name)}"
+            files[key] = digest(weights, context.check_cancelled)
+            sizes[key] = sum(file.stat().st_size for file in weights)
     settings = context.settings
     return {
         "engine": str(settings.get("engine", "")),
         "libraries": library_versions(),
         **placement(settings.get("device"), settings.get("dtype")),
         "files": files,
+        "file_sizes": sizes,
         "nodes": nodes,
     }

@@ -24,6 +24,15 @@ MEANINGS = {
     Exit.WAITING: "waiting: a node asks something that nobody has answered",
     Exit.CANCELLED: "cancelled",
 }
+VERIFY_MEANINGS = {
+    Exit.DONE: "every picture is the same",
+    Exit.FAILED: "a picture differs",
+    Exit.USAGE: "a picture cannot be verified, or the command cannot be read",
+    Exit.CANCELLED: "cancelled",
+}
+"""What `nodegraph verify` means by its codes, as programs that compare do."""
+TROUBLE = {"verify": Exit.USAGE}
+"""The code of commands by which FAILED means something else, for when something went wrong."""
 
 
 class CommandError(Exception):

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TextIO
 
-from nodegraph.cli.exits import CommandError, Exit
+from nodegraph.cli.exits import TROUBLE, CommandError, Exit
 from nodegraph.engine.errors import Cancelled, NodegraphError, WorkflowError
 
 
@@ -21,7 +21,7 @@ def guarded(options: argparse.Namespace) -> int:
     debug = getattr(options, "debug", False)
     with _log(logging.DEBUG if debug else logging.WARNING):
         try:
-            command = importlib.import_module(f"nodegraph.cli.{options.command}")
+            command = importlib.import_module(f"nodegraph.cli.{options.command.replace('-', '_')}")
             code: int = command.main(options)
             sys.stdout.flush()
             return code
@@ -30,7 +30,8 @@ def guarded(options: argparse.Namespace) -> int:
         except BaseException as error:  # noqa: BLE001 - the one place where every error ends
             if debug:
                 traceback.print_exception(error, file=sys.stderr)
-            return _tell(error)
+            code = _tell(error)
+            return TROUBLE.get(options.command, code) if code in (Exit.FAILED, Exit.INVALID) else code
 
 
 class _ToStderr(logging.StreamHandler[TextIO]):

@@ -37,7 +37,7 @@ def fill_submit(parser: argparse.ArgumentParser) -> None:
         "--answer",
         metavar="NODE=VALUE",
         dest="answers",
-        type=_assignment,
+        type=node_value,
         action="append",
         default=[],
         help="answer what a node asks a person; without it you are asked on the terminal, if there is one",
@@ -71,7 +71,7 @@ def fill_jobs(parser: argparse.ArgumentParser) -> None:
     for name in ("list", "show"):
         by_name[name].add_argument("--json", action="store_true", help="write the answer as JSON")
     by_name["answer"].add_argument(
-        "answers", metavar="NODE=VALUE", type=_assignment, nargs="+", help="one of the choices, or JSON"
+        "answers", metavar="NODE=VALUE", type=node_value, nargs="+", help="one of the choices, or JSON"
     )
     by_name["delete"].add_argument("--outputs", action="store_true", help="remove the files too that the jobs made")
     by_name["export"].add_argument("file", metavar="FILE", nargs="?", default="-", help="the file (default: stdout)")
@@ -96,7 +96,8 @@ def _count(text: str) -> int:
     return int(text)
 
 
-def _assignment(text: str) -> tuple[str, str]:
+def node_value(text: str) -> tuple[str, str]:
+    """Return the node and the text of an answer."""
     name, equals, value = text.partition("=")
     if not equals or not name:
         raise argparse.ArgumentTypeError(f"got {text!r}, expected NODE=VALUE, such as look=yes")

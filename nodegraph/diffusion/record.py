@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -9,8 +10,8 @@ LIBRARIES = ("torch", "numpy", "safetensors", "pillow")
 
 
 def library_versions() -> dict[str, str]:
-    """Return the versions of the libraries that the numbers depend on."""
-    return {name: _version(name) for name in LIBRARIES}
+    """Return the versions of Python and of the libraries that the numbers depend on."""
+    return {"python": platform.python_version(), **{name: _version(name) for name in LIBRARIES}}
 
 
 def _version(name: str) -> str:
@@ -34,4 +35,6 @@ def placement(device: str | None, dtype: str | None) -> dict[str, Any]:
     told: dict[str, Any] = {"device": str(chosen), "dtype": str(precision).removeprefix("torch.")}
     if chosen.type == "cuda":
         told["device_name"] = torch.cuda.get_device_name(chosen)
+    elif chosen.type == "cpu":  # its instructions decide in what order sums are taken
+        told["device_name"] = f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()}"
     return told
