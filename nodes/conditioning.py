@@ -18,9 +18,10 @@ def clip_text_encode(context: Context, text: Annotated[str, Multiline()], clip: 
     `(word)` and `(word:1.3)` give words more weight, `\\(` and `\\)` are plain parentheses. A prompt of more than 75
     tokens is read in chunks of 75.
     """
+    from nodegraph.diffusion.interruption import Watch
     from nodegraph.diffusion.text.encode import encode_prompt
 
-    return encode_prompt(clip, text, check=context.check_cancelled)
+    return encode_prompt(clip, text, check=Watch(context))
 
 
 @node("CLIPSetLastLayer", title="CLIP Set Last Layer", category="conditioning")

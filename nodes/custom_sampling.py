@@ -133,9 +133,8 @@ def perp_neg_guider(
 def _sampled(
     context: Context, guider: Guider, noise: Noise, sampler: Sampler, sigmas: Sigmas, latent: Latent
 ) -> Sampled:
+    from nodegraph.diffusion.interruption import Watch
     from nodegraph.diffusion.sampling.run import run
 
-    sampling: Sampling = run(
-        guider, latent, noise=noise, sampler=sampler, levels=sigmas.levels, check=context.check_cancelled
-    )
+    sampling: Sampling = run(guider, latent, noise=noise, sampler=sampler, levels=sigmas.levels, check=Watch(context))
     return Sampled(finished(context, sampling), sampling.clean())

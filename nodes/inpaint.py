@@ -25,9 +25,9 @@ def vae_encode_for_inpaint(
     The mask is grown by some pixels, so that the new part joins the old one without a seam.
     """
     from nodegraph.diffusion.inpainting import encoded_for_inpainting
+    from nodegraph.diffusion.interruption import Watch
 
-    check = context.check_cancelled
-    return Latent(*encoded_for_inpainting(vae, pixels.pixels, mask.values, grow_mask_by, check))
+    return Latent(*encoded_for_inpainting(vae, pixels.pixels, mask.values, grow_mask_by, Watch(context)))
 
 
 @node("InpaintModelConditioning", title="InpaintModelConditioning", category="conditioning/inpaint")
@@ -46,9 +46,10 @@ def inpaint_model_conditioning(
     """
     from nodegraph.diffusion.autoencoding import encode
     from nodegraph.diffusion.inpainting import masked, shown
+    from nodegraph.diffusion.interruption import Watch
 
     parts = masked(vae, pixels.pixels, mask.values)
-    hidden, whole = (encode(vae, part, context.check_cancelled) for part in (parts.hidden, parts.pixels))
+    hidden, whole = (encode(vae, part, Watch(context)) for part in (parts.hidden, parts.pixels))
     latent = Latent(whole, parts.mask if noise_mask else None)
     return Shown(shown(positive, hidden, parts.mask), shown(negative, hidden, parts.mask), latent)
 
@@ -62,6 +63,7 @@ def instruct_pix_to_pix_conditioning(
 
     from nodegraph.diffusion.autoencoding import encode
     from nodegraph.diffusion.inpainting import shown
+    from nodegraph.diffusion.interruption import Watch
 
-    picture = encode(vae, pixels.pixels, context.check_cancelled)
+    picture = encode(vae, pixels.pixels, Watch(context))
     return Shown(shown(positive, picture), shown(negative, picture), Latent(torch.zeros_like(picture)))

@@ -16,13 +16,15 @@ class Checkpoint(NamedTuple):
 
 @node("CheckpointLoaderSimple", title="Load Checkpoint", category="loaders", settings=("device", "dtype"))
 def checkpoint_loader_simple(context: Context, ckpt_name: Annotated[str, File("checkpoints")]) -> Checkpoint:
-    """Load a checkpoint from the folder `checkpoints`: a safetensors file, or a folder as diffusers writes it."""
+    """Load a checkpoint from the folder `checkpoints`: a safetensors file, or a folder as diffusers writes it.
+
+    Its weights are brought when a node uses them, and kept while there is memory.
+    """
     from nodegraph.diffusion.loading import load
 
     loaded = load(
         context.folders.path("checkpoints", ckpt_name),
         device=context.settings.get("device"),
         dtype=context.settings.get("dtype"),
-        progress=lambda done, total: context.progress(done, total, "bytes"),
     )
     return Checkpoint(loaded.model, loaded.clip, loaded.vae)

@@ -40,6 +40,7 @@ def ksampler(
     The same seed gives the same picture. `cfg` says how strongly the prompts are followed. With `denoise` below 1 the
     picture in `latent_image` is kept in part: 0.2 changes details, 0.8 keeps little more than the layout.
     """
+    from nodegraph.diffusion.interruption import Watch
     from nodegraph.diffusion.sampling.ksampler import sample
 
     sampling = sample(
@@ -53,7 +54,7 @@ def ksampler(
         sampler=sampler_name,
         scheduler=scheduler,
         denoise=denoise,
-        check=context.check_cancelled,
+        check=Watch(context),
     )
     return finished(context, sampling)
 
@@ -81,6 +82,7 @@ def ksampler_advanced(
     The steps from `start_at_step` to `end_at_step` are run. With `return_with_leftover_noise` a later sampler can go on
     from there, with `add_noise` disabled.
     """
+    from nodegraph.diffusion.interruption import Watch
     from nodegraph.diffusion.sampling.ksampler import sample
 
     sampling = sample(
@@ -97,7 +99,7 @@ def ksampler_advanced(
         start_step=start_at_step,
         last_step=end_at_step,
         force_full_denoise=return_with_leftover_noise == "disable",
-        check=context.check_cancelled,
+        check=Watch(context),
     )
     return finished(context, sampling)
 

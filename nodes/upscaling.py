@@ -21,6 +21,7 @@ def upscale_model_loader(context: Context, model_name: Annotated[str, File("upsc
 @node("ImageUpscaleWithModel", title="Upscale Image (using Model)", category="image/upscaling")
 def image_upscale_with_model(context: Context, upscale_model: UpscaleModel, image: Image) -> Image:
     """Make pictures larger by a network, in tiles; where memory runs out the tiles are made smaller."""
+    from nodegraph.diffusion.interruption import Watch
     from nodegraph.diffusion.upscaling import upscaled
 
     pixels = upscaled(
@@ -28,6 +29,6 @@ def image_upscale_with_model(context: Context, upscale_model: UpscaleModel, imag
         image.pixels,
         tell=lambda done, total: context.progress(done, total, "tiles"),
         told=lambda message: context.progress(0, 1, message),
-        check=context.check_cancelled,
+        check=Watch(context),
     )
     return Image(pixels, image.origins)

@@ -9,8 +9,9 @@ def vae_decode(context: Context, samples: Latent, vae: Vae) -> Image:
     """Turn latents into pictures."""
     from nodegraph.diffusion.autoencoding import decode
     from nodegraph.diffusion.flaws import picture_flaw
+    from nodegraph.diffusion.interruption import Watch
 
-    pixels = decode(vae, samples.samples, context.check_cancelled)
+    pixels = decode(vae, samples.samples, Watch(context))
     flaw = picture_flaw(pixels, context.check_cancelled)
     if flaw is not None:
         context.warn(flaw)
@@ -21,5 +22,6 @@ def vae_decode(context: Context, samples: Latent, vae: Vae) -> Image:
 def vae_encode(context: Context, pixels: Image, vae: Vae) -> Latent:
     """Turn pictures into latents; sides are cut at the middle to whole cells (multiples of 8 pixels)."""
     from nodegraph.diffusion.autoencoding import encode
+    from nodegraph.diffusion.interruption import Watch
 
-    return Latent(encode(vae, pixels.pixels, context.check_cancelled))
+    return Latent(encode(vae, pixels.pixels, Watch(context)))

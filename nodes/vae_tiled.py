@@ -28,9 +28,10 @@ def vae_decode_tiled(
     Sizes are in pixels. The temporal ones are for video and change nothing in pictures.
     """
     from nodegraph.diffusion.flaws import picture_flaw
+    from nodegraph.diffusion.interruption import Watch
     from nodegraph.diffusion.tiled_autoencoding import decode_tiled
 
-    told, check = _told(context), context.check_cancelled
+    told, check = _told(context), Watch(context)
     pixels = decode_tiled(vae, samples.samples, tile_size, overlap, tell=told, check=check)
     flaw = picture_flaw(pixels, context.check_cancelled)
     if flaw is not None:
@@ -52,9 +53,10 @@ def vae_encode_tiled(
 
     Sizes are in pixels. The temporal ones are for video and change nothing in pictures.
     """
+    from nodegraph.diffusion.interruption import Watch
     from nodegraph.diffusion.tiled_autoencoding import encode_tiled
 
-    told, check = _told(context), context.check_cancelled
+    told, check = _told(context), Watch(context)
     return Latent(encode_tiled(vae, pixels.pixels, tile_size, overlap, tell=told, check=check))
 
 

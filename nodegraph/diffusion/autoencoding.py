@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from nodegraph.diffusion.interruption import interruptible
+from nodegraph.diffusion.interruption import bringing, interruptible
 from nodegraph.diffusion.values import Vae
 
 if TYPE_CHECKING:
@@ -60,7 +60,11 @@ def decode(vae: Vae, samples: Tensor, check: Callable[[], object] = lambda: None
 @contextmanager
 def _running(vae: Vae, check: Callable[[], object]) -> Iterator[Autoencoder]:
     """Lend the network for inference that `check` can stop, before each of its convolutions."""
-    with vae.network.lend() as network, interruptible(network, check, convolutions=True), torch.inference_mode():
+    with (
+        vae.network.lend(bringing(check)) as network,
+        interruptible(network, check, convolutions=True),
+        torch.inference_mode(),
+    ):
         yield network
 
 

@@ -5,12 +5,43 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 from torch import nn
 
 CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
 """Modules that only hold others: what stands in one of them is a block."""
+
+
+class Listener(Protocol):
+    """Who is told how far work is, and raises to stop it: the context of a node."""
+
+    def check_cancelled(self) -> None:
+        """Raise to stop."""
+
+    def progress(self, value: float, total: float, message: str = "", /) -> None:
+        """Hear that `value` of `total` is done; raise to stop."""
+
+
+@dataclass(frozen=True)
+class Watch:
+    """A check that also hears how many bytes of a network's weights are there, while they are brought."""
+
+    listener: Listener
+
+    def __call__(self) -> None:
+        """Raise to stop."""
+        self.listener.check_cancelled()
+
+    def bringing(self, done: int, total: int) -> None:
+        """Hear how far the weights are; raise to stop."""
+        self.listener.progress(done, total, "bytes")
+
+
+def bringing(check: Callable[[], object]) -> Callable[[int, int], object]:
+    """Return what to call while weights are brought, for a check that may be a `Watch`."""
+    return check.bringing if isinstance(check, Watch) else lambda done, total: check()
 
 
 @contextmanager

@@ -1,16 +1,23 @@
-"""From a checkpoint file to the values that nodes pass on: the model, its text encoder and its autoencoder."""
+"""From files to the values that nodes pass on: models, text encoders and autoencoders, whose weights come when used."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
+
+import torch
 
 from nodegraph.diffusion.devices import parse_dtype
-from nodegraph.diffusion.memory.filling import Tell
+from nodegraph.diffusion.memory.stored import Stored
+from nodegraph.diffusion.registry import families
 from nodegraph.diffusion.text.vocabulary import clip_tokenizer
-from nodegraph.diffusion.values import Clip, LatentFormat, Model, Placed, Vae
-from nodegraph.diffusion.weights.load import Checkpoint, load_checkpoint
+from nodegraph.diffusion.values import Clip, Model, Vae
+from nodegraph.diffusion.weights.family import Family
+from nodegraph.diffusion.weights.load import Opened, open_checkpoint
+
+ValueT = TypeVar("ValueT")
 
 
 @dataclass(frozen=True)
@@ -22,27 +29,51 @@ class Loaded:
     vae: Vae
 
 
-def load(path: Path, *, device: str | None = None, dtype: str | None = None, progress: Tell | None = None) -> Loaded:
-    """Load a checkpoint file or diffusers folder; `dtype` is `fp32`, `fp16` or `bf16`, None suits the device.
+def load(path: Path, *, device: str | None = None, dtype: str | None = None) -> Loaded:
+    """Open a checkpoint file or diffusers folder; `dtype` is `fp32`, `fp16` or `bf16`, None suits the device.
 
-    Raises WeightsError for a file that is none, ValueError for an unknown precision.
+    Only headers are read: the weights are brought, and kept while there is memory, when a network is used. Raises
+    WeightsError for a file that is none, ValueError for an unknown precision.
     """
-    precision = None if dtype is None else parse_dtype(dtype)
-    checkpoint = load_checkpoint(path, device=device, dtype=precision, progress=progress)
-    return Loaded(_model(checkpoint), _clip(checkpoint), _vae(checkpoint))
+    opened = _opened(path, device, dtype)
+    return Loaded(_model(opened), _clip(opened), _vae(opened))
 
 
-def _model(checkpoint: Checkpoint) -> Model:
-    unet, vae = checkpoint.unet, checkpoint.vae.config
-    colors = vae.preview_colors or checkpoint.family.colors
+def load_model(path: Path, *, device: str | None = None, dtype: str | None = None) -> Model:
+    """Open a denoising network that is alone in a file or folder, or the one of a checkpoint, as `load` does."""
+    return _part(path, "unet", _model, device, dtype)
+
+
+def load_clip(path: Path, *, device: str | None = None, dtype: str | None = None) -> Clip:
+    """Open a text encoder that is alone in a file or folder, or the one of a checkpoint, as `load` does."""
+    return _part(path, "clip", _clip, device, dtype)
+
+
+def load_vae(path: Path, *, device: str | None = None, dtype: str | None = None) -> Vae:
+    """Open an autoencoder that is alone in a file or folder, or the one of a checkpoint, as `load` does."""
+    return _part(path, "vae", _vae, device, dtype)
+
+
+def _part(path: Path, part: str, value: Callable[[Opened], ValueT], device: str | None, dtype: str | None) -> ValueT:
+    known = [family.alone(part) for family in families() if part in family.named]
+    return value(_opened(path, device, dtype, known))
+
+
+def _opened(path: Path, device: str | None, dtype: str | None, known: Iterable[Family] | None = None) -> Opened:
+    precision: torch.dtype | None = None if dtype is None else parse_dtype(dtype)
+    return open_checkpoint(path, device=device, dtype=precision, families=known)
+
+
+def _model(opened: Opened) -> Model:
+    config = opened.configs["unet"]
     return Model(
-        network=Placed(unet),
-        prediction=checkpoint.prediction,
-        schedule=checkpoint.schedule,
-        latent=LatentFormat(vae.latent_channels, vae.scale_factor, vae.shift_factor, colors),
-        context_dim=unet.config.context_dim,
-        concat=concat_of(unet.config.in_channels, vae.latent_channels),
-        family=checkpoint.family.name,
+        network=Stored(opened.blueprints["unet"]),
+        prediction=opened.prediction,
+        schedule=opened.schedule,
+        latent=opened.latent,
+        context_dim=config.context_dim,
+        concat=concat_of(config.in_channels, config.out_channels),
+        family=opened.family.name,
     )
 
 
@@ -53,12 +84,12 @@ def concat_of(in_channels: int, latent_channels: int) -> Literal["", "inpaint", 
     return "image" if in_channels == 2 * latent_channels else ""
 
 
-def _clip(checkpoint: Checkpoint) -> Clip:
-    folder = checkpoint.path if checkpoint.path.is_dir() else None
-    return Clip(Placed(checkpoint.clip), clip_tokenizer(folder))
+def _clip(opened: Opened) -> Clip:
+    folder = opened.path if opened.path.is_dir() else None
+    return Clip(Stored(opened.blueprints["clip"]), clip_tokenizer(folder))
 
 
-def _vae(checkpoint: Checkpoint) -> Vae:
-    config = checkpoint.vae.config
+def _vae(opened: Opened) -> Vae:
+    config = opened.configs["vae"]
     downscale = 2 ** (len(config.channel_multipliers) - 1)
-    return Vae(Placed(checkpoint.vae), downscale, config.latent_channels)
+    return Vae(Stored(opened.blueprints["vae"]), downscale, config.latent_channels)

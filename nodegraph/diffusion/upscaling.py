@@ -9,7 +9,7 @@ from typing import cast
 import torch
 from torch import Tensor
 
-from nodegraph.diffusion.interruption import interruptible
+from nodegraph.diffusion.interruption import bringing, interruptible
 from nodegraph.diffusion.memory.filling import Tell as Loading
 from nodegraph.diffusion.models.span import Span
 from nodegraph.diffusion.models.upscaling import CompactConfig, RrdbConfig, SpanConfig
@@ -48,7 +48,7 @@ def upscaled(
     within the network; what it raises stops it.
     """
     planes = with_channels(pixels, model.channels).movedim(-1, 1)
-    with model.network.lend() as network, interruptible(network, check, convolutions=True):
+    with model.network.lend(bringing(check)) as network, interruptible(network, check, convolutions=True):
         weight = next(network.parameters())
 
         @torch.inference_mode()

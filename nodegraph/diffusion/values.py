@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
     from nodegraph.diffusion.models.clip import ClipText
     from nodegraph.diffusion.models.vae import Autoencoder
-    from nodegraph.diffusion.sampling.contract import GuidanceRule
+    from nodegraph.diffusion.options.scene import NetworkOption
+    from nodegraph.diffusion.sampling.contract import GuidanceRule, SidesRule
     from nodegraph.diffusion.text.tokenizer import Tokenizer
 
 Prediction = Literal["eps", "v", "x0", "edm", "flow", "lcm", "img_to_img"]
@@ -254,13 +255,15 @@ class Model(_Value):
     """Standard deviation of the data, for the `edm` prediction."""
     concat: Literal["", "inpaint", "image"] = ""
     """What it sees in further channels: a mask and the picture without the masked part, or a picture to change."""
-    guidance: tuple[GuidanceRule, ...] = ()
+    guidance: tuple[GuidanceRule | SidesRule, ...] = ()
     """What changes the guided sample, in this order."""
     guidance_start: float = 0.0
     guidance_end: float = 1.0
     """The shares of sampling done between which there is guidance; elsewhere the positive prompt alone is followed."""
     differential: float = 0.0
     """How far a latent's mask tells when a place begins to change, not how much (Levin and Fried 2023)."""
+    options: tuple[NetworkOption, ...] = ()
+    """What acts inside the network while it is lent for sampling."""
     family: str = ""
 
     def __post_init__(self) -> None:

@@ -53,6 +53,22 @@ class ResBlock(nn.Module):
         return self.skip_connection(x) + self.out_layers(h)  # type: ignore[no-any-return]
 
 
+class Mix(nn.Module):
+    """What attention does with its projections; a place of its own, so that options of a model can act on it."""
+
+    def forward(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        """Map q (B, heads, N, C), k and v (B, heads, T, C) to (B, heads, N, C)."""
+        return F.scaled_dot_product_attention(q, k, v)
+
+
+class Join(nn.Module):
+    """Where features on the way up meet those kept from the way down; a place of its own, as `Mix` is."""
+
+    def forward(self, x: Tensor, skip: Tensor) -> Tensor:
+        """Map (B, C, H, W) and (B, D, H, W) to (B, C + D, H, W)."""
+        return torch.cat((x, skip), dim=1)
+
+
 class Attention(nn.Module):
     """Multi-head attention of tokens to a context, or to themselves."""
 
@@ -63,6 +79,7 @@ class Attention(nn.Module):
         self.to_k = nn.Linear(context_width, width, bias=False)
         self.to_v = nn.Linear(context_width, width, bias=False)
         self.to_out = nn.Sequential(nn.Linear(width, width))
+        self.mix = Mix()
 
     def forward(self, x: Tensor, context: Tensor) -> Tensor:
         """Map tokens (B, N, C) and context (B, T, D) to (B, N, C)."""
@@ -70,7 +87,7 @@ class Attention(nn.Module):
             projected.unflatten(-1, (self.heads, -1)).transpose(1, 2)  # (B, heads, N or T, C / heads)
             for projected in (self.to_q(x), self.to_k(context), self.to_v(context))
         )
-        mixed = F.scaled_dot_product_attention(q, k, v)
+        mixed = self.mix(q, k, v)
         return self.to_out(mixed.transpose(1, 2).flatten(2))  # type: ignore[no-any-return]
 
 
@@ -203,6 +220,7 @@ class UNet(nn.Module):
         self.input_blocks, skips = self._input_blocks(config)
         self.middle_block = self._middle_block(config)
         self.output_blocks = self._output_blocks(config, skips)
+        self.join = Join()
         self.out = nn.Sequential(
             nn.GroupNorm(config.groups, config.widths[0]),
             nn.SiLU(),
@@ -218,7 +236,7 @@ class UNet(nn.Module):
             skips.append(x)
         x = self.middle_block(x, time, context)
         for block in self.output_blocks:
-            x = torch.cat((x, skips.pop()), dim=1)
+            x = self.join(x, skips.pop())
             size = skips[-1].shape[2:] if skips else x.shape[2:]
             x = block(x, time, context, size)
         return self.out(x)  # type: ignore[no-any-return]

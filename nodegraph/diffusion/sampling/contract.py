@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Protocol
 
 import torch
 from torch import Tensor
 
+from nodegraph.diffusion.sampling.regions import Box
 from nodegraph.diffusion.values import Conditioning
 
 
@@ -38,7 +40,9 @@ class Moment:
     """What guidance knows at one level: the clean sample so far, and what led to it.
 
     `sides` holds the clean sample of each conditioning by name, of the negative one only where it was computed.
-    `again(x, side, **inputs)` asks the network anew for one side of another x, and gives it further inputs.
+    `again(x, side, purpose="", **inputs)` asks the network anew for one side of another x, and gives it further
+    inputs; what acts inside the network is told the purpose. `notes` are what that noted of this level's calls;
+    `memory` is the rules' own, kept from level to level, for each under its type.
     """
 
     x: Tensor
@@ -47,6 +51,21 @@ class Moment:
     clean: Tensor
     sides: Mapping[str, Tensor]
     again: Callable[..., Tensor]
+    notes: Mapping[str, Any] = field(default_factory=dict)
+    memory: MutableMapping[type, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What a call of the network is for: the largest level, and whose equal shares of the batch follow each other.
+
+    A part is the name of a side and where in the sample it holds, None: everywhere. `purpose` is empty but for what a
+    rule asks again.
+    """
+
+    sigma: float = 0.0
+    parts: tuple[tuple[str, Box | None], ...] = ()
+    purpose: str = ""
 
 
 class GuidanceRule(Protocol):
@@ -65,6 +84,24 @@ class GuidanceRule(Protocol):
     def __call__(self, moment: Moment, /) -> Tensor:
         """Return the clean sample to go on with."""
         ...
+
+
+class SidesRule(ABC):
+    """A frozen value that changes the sides before they are put together; a model carries it among its rules.
+
+    Where the negative side was not computed, it is not asked.
+    """
+
+    two_sided: ClassVar[bool] = False
+
+    @property
+    def prompts(self) -> Mapping[str, Conditioning]:
+        """Return no further conditionings."""
+        return {}
+
+    @abstractmethod
+    def sides(self, moment: Moment, /) -> Mapping[str, Tensor]:
+        """Return those sides that are to be others."""
 
 
 @dataclass(frozen=True, slots=True)

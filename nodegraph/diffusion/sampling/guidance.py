@@ -9,15 +9,18 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
-from nodegraph.diffusion.sampling.contract import NEGATIVE, POSITIVE, GuidanceRule, Moment, Table
+from nodegraph.diffusion.sampling.contract import NEGATIVE, POSITIVE, Call, GuidanceRule, Moment, SidesRule, Table
 from nodegraph.diffusion.sampling.denoiser import ConditionalDenoiser
 from nodegraph.diffusion.sampling.regions import Box, box_of, crop, on_grid, to_batch, weight_of, with_matching_areas
 from nodegraph.diffusion.values import Conditioning, ConditioningEntry
+
+if TYPE_CHECKING:
+    from nodegraph.diffusion.options.scene import Scene
 
 MOST_REPEATS = 4
 """Embeddings of different length share a call if repeating the shortest so often suffices."""
@@ -58,7 +61,7 @@ class Sides:
     """The clean samples that several conditionings, the sides, lead to, by name.
 
     Built for samples like `like` (B, C, h, w); embeddings are moved to its device in the precision `dtype`. The areas
-    of the sides are matched, so that what is compared is the same crop.
+    of the sides are matched, so that what is compared is the same crop. `scene` is told what each call is for.
     """
 
     def __init__(
@@ -69,8 +72,9 @@ class Sides:
         table: Table,
         like: Tensor,
         dtype: torch.dtype = torch.float32,
+        scene: Scene | None = None,
     ) -> None:
-        self._denoise, self._like = denoise, like
+        self._denoise, self._like, self._scene = denoise, like, scene
         height, width = like.shape[-2:]
         placed = {
             name: tuple(on_grid(entry, height, width) for entry in conditioning.entries)
@@ -83,7 +87,9 @@ class Sides:
             self._parts += [_part(entry, name, table, like, dtype) for entry in entries]
         self._plans: dict[tuple[int, ...], list[_Call]] = {}
 
-    def __call__(self, x: Tensor, sigma: float | Tensor, names: Iterable[str], **inputs: Any) -> dict[str, Tensor]:
+    def __call__(
+        self, x: Tensor, sigma: float | Tensor, names: Iterable[str], purpose: str = "", **inputs: Any
+    ) -> dict[str, Tensor]:
         """Return the sides' clean samples, zero where no prompt holds at the largest `sigma`.
 
         `inputs` are given to the network beside the prompts' own.
@@ -94,6 +100,8 @@ class Sides:
             crops = [crop(x, share.box) for share in call.shares]
             several = sigma.repeat(len(crops)) if isinstance(sigma, Tensor) and sigma.ndim else sigma
             joined = torch.cat(crops) if len(crops) > 1 else crops[0]
+            if self._scene is not None:
+                self._scene.call = Call(highest(sigma), tuple((one.side, one.box) for one in call.shares), purpose)
             cleans = self._denoise(joined, several, **call.inputs, **inputs)
             for share, clean in zip(call.shares, cleans.chunk(len(crops)), strict=True):
                 sums[share.side] = _added(sums.get(share.side), clean, share, x)
@@ -120,7 +128,8 @@ class Guided:
 
     Built for samples like `like` (B, C, h, w). At cfg 1 the negative conditioning is not computed unless it is asked
     for. `rules` change what guidance leads to, one after the other; `start` and `end` are the shares of sampling
-    between which there is guidance at all. `prepare` is given each conditioning, those of the rules too.
+    between which there is guidance at all. `prepare` is given each conditioning, those of the rules too. `scene` is the
+    network where something acts inside it.
     """
 
     def __init__(
@@ -133,16 +142,18 @@ class Guided:
         table: Table,
         like: Tensor,
         dtype: torch.dtype = torch.float32,
-        rules: Sequence[GuidanceRule] = (),
+        rules: Sequence[GuidanceRule | SidesRule] = (),
         start: float = 0.0,
         end: float = 1.0,
         prepare: Callable[[Conditioning], Conditioning] = lambda conditioning: conditioning,
+        scene: Scene | None = None,
     ) -> None:
-        self._cfg, self._rules = cfg, tuple(rules)
+        self._cfg, self._rules, self._scene = cfg, tuple(rules), scene
+        self._memory: dict[type, Any] = {}
         self._further = {name: prompt for rule in rules for name, prompt in rule.prompts.items()}
         sides = {POSITIVE: positive, NEGATIVE: negative, **self._further}
         ready = {name: prepare(conditioning) for name, conditioning in sides.items()}
-        self._sides = Sides(denoise, ready, table=table, like=like, dtype=dtype)
+        self._sides = Sides(denoise, ready, table=table, like=like, dtype=dtype, scene=scene)
         self._highest, self._lowest = table.percent_to_sigma(start), table.percent_to_sigma(end)
 
     def __call__(self, x: Tensor, sigma: float | Tensor, /) -> Tensor:
@@ -161,16 +172,25 @@ class Guided:
         one_sided = math.isclose(cfg, 1.0)
         if not one_sided or any(rule.two_sided for rule in rules):
             wanted = (NEGATIVE,)
+        if self._scene is not None:
+            self._scene.notes.clear()
+        sides: Mapping[str, Tensor]
         sides = self._sides(x, sigma, (POSITIVE, *wanted, *(self._further if guided else ())))
+
+        def again(x: Tensor, side: str, purpose: str = "", **inputs: Any) -> Tensor:
+            return self._sides(x, sigma, (side,), purpose, **inputs)[side]
+
+        notes = {} if self._scene is None else self._scene.notes
+        for rule in rules:
+            if isinstance(rule, SidesRule) and NEGATIVE in sides:
+                moment = Moment(x, sigma, cfg, sides[POSITIVE], sides, again, notes, self._memory)
+                sides = {**sides, **rule.sides(moment)}
         clean = sides[POSITIVE]
         if not one_sided:
             clean = torch.add(sides[NEGATIVE], clean - sides[NEGATIVE], alpha=cfg)
-
-        def again(x: Tensor, side: str, **inputs: Any) -> Tensor:
-            return self._sides(x, sigma, (side,), **inputs)[side]
-
         for rule in rules:
-            clean = rule(Moment(x, sigma, cfg, clean, sides, again))
+            if not isinstance(rule, SidesRule):
+                clean = rule(Moment(x, sigma, cfg, clean, sides, again, notes, self._memory))
         return clean, sides
 
 

@@ -9,14 +9,14 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from nodegraph.diffusion.sampling.contract import NEGATIVE, POSITIVE, GuidanceRule, Moment
+from nodegraph.diffusion.sampling.contract import NEGATIVE, POSITIVE, GuidanceRule, Moment, SidesRule
 from nodegraph.diffusion.values import Conditioning, Model
 
 SAMPLE = (1, 2, 3)
 """The dimensions of one sample."""
 
 
-def with_rule(model: Model, rule: GuidanceRule, *, first: bool = False) -> Model:
+def with_rule(model: Model, rule: GuidanceRule | SidesRule, *, first: bool = False) -> Model:
     """Return the model with a rule more, which takes the place of one of its kind; `first`: before all others."""
     kept = [other for other in model.guidance if type(other) is not type(rule)]
     return replace(model, guidance=(rule, *kept) if first else (*kept, rule))

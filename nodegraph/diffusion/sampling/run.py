@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
-from nodegraph.diffusion.interruption import interruptible
+from nodegraph.diffusion.interruption import bringing, interruptible
 from nodegraph.diffusion.registry import Sampler
 from nodegraph.diffusion.sampling.concat import with_concat
 from nodegraph.diffusion.sampling.contract import FlowPath, NoiseSource, Path, Step, Table
@@ -146,7 +146,7 @@ def _lent(stack: ExitStack, model: Model, check: Check | None) -> nn.Module:
     """Return the model's network for as long as `stack` lasts."""
     if check is None:
         return stack.enter_context(model.network.lend())
-    module = stack.enter_context(model.network.lend(lambda done, total: check()))
+    module = stack.enter_context(model.network.lend(bringing(check)))
     stack.enter_context(interruptible(module, check))
     return module
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from nodegraph.diffusion.adapters.embeddings import Embedding, near_names
-from nodegraph.diffusion.interruption import interruptible
+from nodegraph.diffusion.interruption import bringing, interruptible
 from nodegraph.diffusion.models.clip import ClipText, ClipTextOutput
 from nodegraph.diffusion.text.chunks import Chunk, TokenizedPrompt, tokenize_prompt
 from nodegraph.diffusion.text.prompt import EmbeddingName, parse_prompt
@@ -44,7 +44,7 @@ def encode_prompt(
     not fit the text encoder, WeightsError where an embedding's file cannot be read.
     """
     style = style or clip.prompt_style
-    with clip.network.lend(lambda *_: check()) as network, interruptible(network, check):
+    with clip.network.lend(bringing(check)) as network, interruptible(network, check):
         tokenizer, config = _checked(clip.tokenizer, network), network.config
         vectors = _called(text, style, embeddings or {}, config.width)
         prompt = tokenize_prompt(

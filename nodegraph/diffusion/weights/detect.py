@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from nodegraph.diffusion.values import Prediction
+from nodegraph.diffusion.values import LatentFormat, Prediction
 from nodegraph.diffusion.weights.errors import IncompleteModelError, UnknownModelError
 from nodegraph.diffusion.weights.family import Config, Family, Part, ShapeError, Tensors
 from nodegraph.diffusion.weights.hints import Schedule
@@ -37,6 +37,7 @@ class Detected:
     configs: Mapping[str, Config]
     prediction: Prediction
     schedule: Schedule
+    latent: LatentFormat
 
     @property
     def files(self) -> tuple[Path, ...]:
@@ -79,7 +80,17 @@ def _configured(source: Source, family: Family, parts: Mapping[str, Tensors]) ->
         configs,
         source.hints.prediction(family.prediction),
         source.hints.schedule(family.schedule),
+        _latent(source, family, configs),
     )
+
+
+def _latent(source: Source, family: Family, configs: Mapping[str, Config]) -> LatentFormat:
+    """Return what the network sees of latents: as the autoencoder tells, else the file, else the family."""
+    vae = configs.get("vae")
+    if vae is None:
+        return source.hints.latent(family.latent)
+    colors = vae.preview_colors or family.latent.colors
+    return LatentFormat(vae.latent_channels, vae.scale_factor, vae.shift_factor, colors)
 
 
 def _unknown(source: Source, refused: Sequence[tuple[Family, Sequence[str]]]) -> UnknownModelError:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from nodegraph.diffusion.values import Colors, DiffusionSchedule, Prediction
+from nodegraph.diffusion.values import DiffusionSchedule, LatentFormat, Prediction
 from nodegraph.diffusion.weights.header import TensorInfo
 from nodegraph.diffusion.weights.hints import Hints, Schedule
 
@@ -100,6 +100,16 @@ class Part:
 
 
 @dataclass(frozen=True)
+class SolePart(Part):
+    """A part whose file may hold nothing else: its tensors' names then start with no prefix, or are diffusers'."""
+
+    def from_file(self, tensors: Tensors) -> Tensors:
+        """Return its tensors under our names."""
+        found = super().from_file(tensors)
+        return found or self.wanted(self.from_diffusers(tensors))
+
+
+@dataclass(frozen=True)
 class Family:
     """A family of checkpoints: `has_all` and one of `has_any` must be there, none of `has_none`."""
 
@@ -111,8 +121,29 @@ class Family:
     has_none: tuple[Telltale, ...] = ()
     prediction: Prediction = "eps"
     schedule: Schedule = field(default_factory=DiffusionSchedule)
-    colors: Colors = ()
-    """What its latents look like in previews, where a checkpoint says nothing else."""
+    latent: LatentFormat = field(default_factory=LatentFormat)
+    """What its network sees of latents, where a file says nothing else."""
+
+    @property
+    def named(self) -> dict[str, Part]:
+        """The parts by their names."""
+        return {part.name: part for part in self.parts}
+
+    def alone(self, part: str) -> Family:
+        """Return the family of the files that are to give one part, whether they hold others or not."""
+        sole = SolePart(**{entry.name: getattr(self.named[part], entry.name) for entry in fields(Part)})
+
+        def of_it(telltales: tuple[Telltale, ...]) -> tuple[Telltale, ...]:
+            return tuple(telltale for telltale in telltales if telltale.part == part)
+
+        return replace(
+            self,
+            title=f"{sole.title} of {self.title}",
+            parts=(sole,),
+            has_all=of_it(self.has_all),
+            has_any=of_it(self.has_any),
+            has_none=of_it(self.has_none),
+        )
 
     def split(self, tensors: Tensors, folder: bool) -> dict[str, Tensors]:
         """Return each part's tensors under our names."""

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
-from nodegraph.diffusion.values import Colors, DiffusionSchedule, EdmSchedule, FlowSchedule, Prediction
+from nodegraph.diffusion.values import Colors, DiffusionSchedule, EdmSchedule, FlowSchedule, LatentFormat, Prediction
 from nodegraph.diffusion.weights.errors import MetadataError
 
 KEY = "nodegraph.config"
@@ -82,20 +82,26 @@ class Hints:
         kinds = {kind: name for name, kind in SCHEDULES.items()}
         kind = SCHEDULES[self.choice("schedule", "kind", tuple(SCHEDULES), kinds[type(default)])]
         base = default if isinstance(default, kind) else kind()
-        settings = {name: self._like(name, value) for name, value in asdict(base).items()}
+        settings = {name: self._like(kind, name, value) for name, value in asdict(base).items()}
         try:
             return kind(**settings)
         except ValueError as error:
             raise MetadataError(self.path, f"setting schedule: {error}") from error
 
-    def _like(self, name: str, default: Any) -> Any:
+    def latent(self, default: LatentFormat) -> LatentFormat:
+        """Return what the network sees of latents; what is not told is the default's."""
+        channels = self.whole("latent", "channels", default.channels)
+        scale, shift = (self.number("latent", name, getattr(default, name)) for name in ("scale", "shift"))
+        return LatentFormat(channels, scale, shift, self.colors("latent", "colors", channels) or default.colors)
+
+    def _like(self, kind: type[Schedule], name: str, default: Any) -> Any:
         if isinstance(default, bool):
             value = self._get("schedule", name, default)
             if not isinstance(value, bool):
                 raise self._wrong("schedule", name, value, "true or false")
             return value
         if isinstance(default, str):
-            return self.choice("schedule", name, get_args(get_type_hints(DiffusionSchedule)["betas"]), default)
+            return self.choice("schedule", name, get_args(get_type_hints(kind)[name]), default)
         return self.whole("schedule", name, default) if type(default) is int else self.number("schedule", name, default)
 
     def _get(self, section: str, name: str, default: Any) -> Any:

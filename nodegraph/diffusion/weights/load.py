@@ -16,7 +16,7 @@ from nodegraph.diffusion.devices import default_device, default_dtype
 from nodegraph.diffusion.memory.blueprint import Blueprint
 from nodegraph.diffusion.memory.filling import Tell, filled
 from nodegraph.diffusion.registry import families as known_families
-from nodegraph.diffusion.values import Prediction
+from nodegraph.diffusion.values import LatentFormat, Prediction
 from nodegraph.diffusion.weights.detect import Detected, detect
 from nodegraph.diffusion.weights.errors import IncompleteModelError, PickledFileError
 from nodegraph.diffusion.weights.family import Config, Family, Part, Tensors, shown
@@ -76,6 +76,7 @@ class Opened:
     configs: Mapping[str, Config]
     prediction: Prediction
     schedule: Schedule
+    latent: LatentFormat
 
 
 def open_checkpoint(
@@ -103,7 +104,14 @@ def open_checkpoint(
         blueprints[part.name] = Blueprint(partial(part.build, config), FileWeights(tensors), target, part_dtype, title)
     _check_tensors(source, detected, blueprints)
     return Opened(
-        path, detected.files, detected.family, blueprints, detected.configs, detected.prediction, detected.schedule
+        path,
+        detected.files,
+        detected.family,
+        blueprints,
+        detected.configs,
+        detected.prediction,
+        detected.schedule,
+        detected.latent,
     )
 
 

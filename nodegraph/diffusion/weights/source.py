@@ -90,12 +90,15 @@ def _digest_bytes(file: Path, check: Callable[[], object] | None) -> str:
 def _open_folder(path: Path, parts: Collection[str]) -> Source:
     tensors: dict[str, TensorInfo] = {}
     configs: dict[str, Any] = {}
-    for folder in sorted(entry for entry in path.iterdir() if entry.is_dir()):
+    folders = {entry.name: entry for entry in sorted(path.iterdir()) if entry.is_dir()}
+    if len(parts) == 1 and _weight_files(path):  # the part's own folder
+        folders = dict.fromkeys(parts, path)
+    for part, folder in folders.items():
         for name in ("config.json", "scheduler_config.json"):
             if (folder / name).is_file():
-                configs[folder.name] = _read_json(folder / name)
-        for file in _weight_files(folder) if folder.name in parts else ():
-            tensors |= {f"{folder.name}/{name}": info for name, info in read_header(file).tensors.items()}
+                configs[part] = _read_json(folder / name)
+        for file in _weight_files(folder) if part in parts else ():
+            tensors |= {f"{part}/{name}": info for name, info in read_header(file).tensors.items()}
     if not tensors:
         _refuse_folder(path)
     return Source(path, True, tensors, Hints(path, diffusers.hints(configs)))

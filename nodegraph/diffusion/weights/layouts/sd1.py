@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from nodegraph.diffusion.values import LatentFormat
 from nodegraph.diffusion.weights.family import Family, Part, Telltale
 from nodegraph.diffusion.weights.layouts import diffusers
 from nodegraph.diffusion.weights.shapes import clip_config, unet_config, vae_config
@@ -63,5 +64,13 @@ SD1 = Family(
     ),
     has_none=(Telltale("unet", "label_emb.0.0.weight"), Telltale("clip", "text_model.token_emb.weight")),
     # Fitted by keturn: discuss.huggingface.co, "Decoding latents to RGB without upscaling", 2022.
-    colors=((0.298, 0.207, 0.208), (0.187, 0.286, 0.173), (-0.158, 0.189, 0.264), (-0.184, -0.271, -0.473), (0, 0, 0)),
+    latent=LatentFormat(
+        colors=(
+            (0.298, 0.207, 0.208),
+            (0.187, 0.286, 0.173),
+            (-0.158, 0.189, 0.264),
+            (-0.184, -0.271, -0.473),
+            (0, 0, 0),
+        )
+    ),
 )
