@@ -6,12 +6,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
+from PIL import Image
 
 from nodegraph import Options, Runtime, resources
-from nodegraph.outputs import Picture
 from nodegraph.training.checker import judge
 from nodegraph.training.scenes import Item, Scene
 
+Pixels = NDArray[np.uint8]
+
+CIRCLE = Item("circle", "red", "large")
 ABOVE = Scene((Item("circle", "red", "small"), Item("square", "blue", "large")), "above", "yellow")
 BESIDE = Scene((Item("triangle", "green", "large"), Item("heart", "purple", "large")), "left of", "white")
 
@@ -22,15 +26,29 @@ def runtime(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Runtime:
     return Runtime(Options(data=tmp_path / "data"))
 
 
-def run(runtime: Runtime, name: str, **inputs: object) -> Picture:
+def run_all(runtime: Runtime, name: str, **inputs: object) -> list[Pixels]:
     outputs = runtime.run(resources.workflows() / f"{name}.json", inputs=inputs)
     outputs.result.check()
-    return outputs.pictures[0]
+    return [np.asarray(picture.pillow) for picture in outputs.pictures]
 
 
-def assert_shows(picture: Picture, scene: Scene) -> None:
-    verdict = judge(np.asarray(picture.pillow), scene)
+def run(runtime: Runtime, name: str, **inputs: object) -> Pixels:
+    return run_all(runtime, name, **inputs)[0]
+
+
+def example(name: str) -> Pixels:
+    return np.asarray(Image.open(resources.workflows() / name))
+
+
+def assert_shows(picture: Pixels, scene: Scene) -> None:
+    verdict = judge(picture, scene)
     assert verdict.passed, verdict.complaints
+
+
+def sharpness(picture: Pixels) -> float:
+    """Return how steep a picture's edges are."""
+    values = picture.astype(np.float64)
+    return float(sum(np.square(np.diff(values, axis=axis)).mean() for axis in (0, 1)))
 
 
 def test_text_to_image_shows_what_its_prompt_says(runtime: Runtime) -> None:
@@ -43,9 +61,53 @@ def test_text_to_image_shows_what_another_prompt_says(runtime: Runtime) -> None:
 
 
 def test_image_to_image_keeps_more_of_its_picture_the_less_it_is_told_to_change(runtime: Runtime) -> None:
-    drawn = np.asarray(run(runtime, "image_to_image", strength=0.0).pillow, np.float32)
-    changes = [
-        np.abs(np.asarray(run(runtime, "image_to_image", strength=strength).pillow, np.float32) - drawn).mean()
-        for strength in (0.2, 0.8)
-    ]
+    drawn = run(runtime, "image_to_image", strength=0.0).astype(np.float32)
+    changes = [np.abs(run(runtime, "image_to_image", strength=strength) - drawn).mean() for strength in (0.2, 0.8)]
     assert 0 < changes[0] < changes[1]
+
+
+def test_inpaint_changes_what_is_masked_and_leaves_the_rest_as_it_was(runtime: Runtime) -> None:
+    given = example("example_masked.png")
+    masked = given[..., 3] == 0
+    made = run(runtime, "inpaint")
+    assert np.array_equal(made[~masked], given[..., :3][~masked])
+    assert_shows(given[..., :3], Scene((CIRCLE, Item("square", "blue", "large")), "left of", "yellow"))
+    assert_shows(made, Scene((CIRCLE, Item("star", "green", "large")), "left of", "yellow"))
+
+
+def test_outpaint_paints_beside_a_picture_that_stays(runtime: Runtime) -> None:
+    given = example("example_half.png")
+    made = run(runtime, "outpaint")
+    assert made.shape == (128, 128, 3)
+    assert np.array_equal(made[:, :64], given)
+    assert_shows(made, Scene((CIRCLE, Item("heart", "purple", "large")), "left of", "yellow"))
+
+
+def test_hires_fix_draws_the_same_scene_larger_and_sharper_than_enlarged(runtime: Runtime) -> None:
+    made, enlarged = run_all(runtime, "hires_fix")
+    assert made.shape == enlarged.shape == (256, 256, 3)
+    scene = Scene((Item("star", "green", "large"), Item("heart", "red", "large")), "left of", "white")
+    assert_shows(np.asarray(Image.fromarray(made).resize((128, 128), Image.Resampling.BOX)), scene)
+    assert sharpness(made) > 1.2 * sharpness(enlarged)
+
+
+def test_area_composition_shows_each_prompt_in_its_area(runtime: Runtime) -> None:
+    made = run(runtime, "area_composition")
+    for (top, left), item, background in (
+        ((0, 0), Item("heart", "red", "large"), "blue"),
+        ((0, 128), Item("circle", "yellow", "large"), "blue"),
+        ((128, 0), Item("triangle", "orange", "large"), "green"),
+        ((128, 128), Item("square", "white", "large"), "green"),
+    ):
+        inner = made[top + 4 : top + 124, left + 4 : left + 124]  # where areas meet, their colours mix
+        assert_shows(inner, Scene((item,), "centre", background))
+
+
+def test_sweep_lays_out_a_row_a_prompt_and_a_column_a_number_of_steps(runtime: Runtime) -> None:
+    prompts = "a large red circle on a yellow background\na large white heart on a purple background"
+    made = run(runtime, "sweep", prompts=prompts, fewest_steps=2, most_steps=15, step=12)
+    assert made.shape == (128 * 2 + 4, 128 * 2 + 4, 3)
+    few, many = made[:, :128], made[:, 132:]
+    assert_shows(many[:128], Scene((CIRCLE,), "centre", "yellow"))
+    assert_shows(many[132:], Scene((Item("heart", "white", "large"),), "centre", "purple"))
+    assert not judge(few[:128], Scene((CIRCLE,), "centre", "yellow")).passed
