@@ -1,0 +1,128 @@
+"""What a node must leave as it found it: random states, the environment, threads; and what it does outside itself."""
+
+from __future__ import annotations
+
+import os
+import random
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+_WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT
+_ACTS = {
+    "os.mkdir": "makes the folder",
+    "os.remove": "removes",
+    "os.rename": "renames",
+    "os.rmdir": "removes the folder",
+    "socket.connect": "connects to",
+    "socket.bind": "listens on",
+    "subprocess.Popen": "starts",
+    "os.system": "starts",
+}
+_watching: list[list[str]] = []
+"""Where what happens is noted, while somebody watches."""
+_hooked = False
+
+
+def surroundings() -> dict[str, Any]:
+    """Return what all share, of the libraries that are loaded."""
+    found: dict[str, Any] = {
+        "Python's random state (`random`)": random.getstate(),
+        "the environment (`os.environ`)": dict(os.environ),
+        "the working folder": _folder(),
+        "where Python looks for modules (`sys.path`)": list(sys.path),
+        "`sys.stdout`": sys.stdout,
+    }
+    numpy, torch = sys.modules.get("numpy"), sys.modules.get("torch")
+    if numpy is not None and "numpy.random" in sys.modules:
+        found["numpy's random state (`numpy.random`)"] = numpy.random.get_state(legacy=False)
+    if torch is not None and hasattr(torch, "get_num_threads"):
+        found["torch's random state"] = torch.random.get_rng_state()
+        found["torch's default dtype"] = torch.get_default_dtype()
+        found["whether torch records gradients"] = torch.is_grad_enabled()
+        found["torch's number of threads"] = torch.get_num_threads()
+        found["torch's deterministic mode"] = torch.are_deterministic_algorithms_enabled()
+    return found
+
+
+def _folder() -> str:
+    try:
+        return str(Path.cwd())
+    except FileNotFoundError:
+        return ""
+
+
+def threads() -> set[threading.Thread]:
+    """Return the threads that run."""
+    return set(threading.enumerate())
+
+
+@contextmanager
+def scrambled(seed: int) -> Iterator[None]:
+    """Set the random states that all share to those of a seed, for as long as the block lasts."""
+    numpy, torch = sys.modules.get("numpy"), sys.modules.get("torch")
+    states: list[tuple[Any, Any]] = [(random.setstate, random.getstate())]
+    random.seed(seed)
+    if numpy is not None and "numpy.random" in sys.modules:
+        states.append((numpy.random.set_state, numpy.random.get_state()))
+        numpy.random.seed(seed)
+    if torch is not None and hasattr(torch, "get_num_threads"):
+        states.append((torch.random.set_rng_state, torch.random.get_rng_state()))
+        torch.random.default_generator.manual_seed(seed)
+    try:
+        yield
+    finally:
+        for restore, state in states:
+            restore(state)
+
+
+@contextmanager
+def watched(allowed: Path | None = None) -> Iterator[list[str]]:
+    """Note which files the block writes outside of `allowed`, and what it starts or connects to."""
+    global _hooked
+    if not _hooked:
+        sys.addaudithook(_audit)  # which cannot be taken off: it does nothing while nobody watches
+        _hooked = True
+    noted: list[str] = []
+    _watching.append(noted)
+    try:
+        yield noted
+    finally:
+        _watching.remove(noted)
+        spared = [] if allowed is None else [str(allowed)]
+        noted[:] = [told for told in dict.fromkeys(noted) if not any(place in told for place in spared)]
+
+
+def _audit(event: str, arguments: tuple[Any, ...]) -> None:
+    if not _watching:
+        return
+    writes = event == "open" and isinstance(arguments[2], int) and arguments[2] & _WRITES
+    if not writes and event not in _ACTS:
+        return
+    subject = str(arguments[1] if event.startswith("socket") else arguments[0])
+    if "__pycache__" in subject or subject in (os.devnull, "") or subject.isdecimal():
+        return
+    for noted in _watching:
+        noted.append(f"{'writes' if writes else _ACTS[event]} {subject}")
+
+
+def changed(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+    """Return the names of what is not as it was; what has appeared since, with a library, is no change."""
+    from nodegraph.testing.comparing import difference
+
+    return [name for name, value in before.items() if name in after and difference(value, after[name]) is not None]
+
+
+def left_behind(base: Path, told: list[Path]) -> list[Path]:
+    """Return the files below `base` that nobody was told of."""
+    known = {path.resolve() for path in told}
+    return [path for path in sorted(base.rglob("*")) if path.is_file() and path.resolve() not in known]
+
+
+def in_temporary(told: str) -> bool:
+    """Tell whether what was done was done in the folder for temporary files."""
+    return tempfile.gettempdir() in told
