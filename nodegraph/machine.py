@@ -85,6 +85,15 @@ def user_data() -> Path:
     return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "nodegraph"
 
 
+def user_config() -> Path:
+    """Return the folder in which the user's system keeps settings, for nodegraph alone."""
+    if sys.platform == "win32":
+        return Path(os.environ.get("APPDATA") or Path.home() / "AppData" / "Roaming") / "nodegraph"
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Application Support" / "nodegraph"
+    return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "nodegraph"
+
+
 def remove_old(folder: Path, seconds: float) -> None:
     """Remove the files of a folder that have not changed for so long; what cannot be removed stays."""
     oldest = time.time() - seconds

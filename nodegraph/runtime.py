@@ -8,9 +8,12 @@ from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nodegraph import resources
+from nodegraph.collection.kinds import KINDS
+from nodegraph.collection.places import model_folders
+from nodegraph.collection.setup import collect
 from nodegraph.diffusion import registry as diffusion
 from nodegraph.engine.aim import aimed
 from nodegraph.engine.cache import Entry, NoCache
@@ -40,7 +43,6 @@ HISTORY = "history.json"
 """What nodes were last made of, in the data folder."""
 PREVIEWS_STAY = 24 * 3600
 """Seconds that a previewed picture is kept in the temporary folder."""
-WEIGHTS = (".safetensors",)
 PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 LATENTS = (".latent",)
 log = logging.getLogger(__name__)
@@ -53,16 +55,18 @@ Places = Mapping[str, Sequence[Path]]
 class Options:
     """How a runtime is set up.
 
-    `models` and `input` are searched before the folders `models` and `input` of the working directory and before what
-    is bundled; `data` keeps results from run to run (None: the user's cache folder). `device` and `dtype` (`fp32`,
-    `fp16`, `bf16`) suit the machine where they are None. `memory` is the budget of results kept in RAM (None: half of
-    it), `disk` that of results kept in `data`, in bytes. `check_mutation` finds nodes that change their inputs;
-    `strict` makes a failure of whatever a node warns of. `explain` remembers what nodes were made of, so that plans can
-    tell why they run again. Without `plugins` none of other distributions are loaded; `skip_plugins` names those to
-    leave out, a mapping tells why.
+    `models` and `input` are searched before the folders `models` and `input` of the working directory, the user's own
+    models and what is bundled; `folders` are the folders of models by kind, all of them, where those are known already,
+    as `configured` finds them. `data` keeps results from run to run (None: the user's cache folder). `device` and
+    `dtype` (`fp32`, `fp16`, `bf16`) suit the machine where they are None. `memory` is the budget of results kept in RAM
+    (None: half of it), `disk` that of results kept in `data`, in bytes. `check_mutation` finds nodes that change their
+    inputs; `strict` makes a failure of whatever a node warns of. `explain` remembers what nodes were made of, so that
+    plans can tell why they run again. Without `plugins` none of other distributions are loaded; `skip_plugins` names
+    those to leave out, a mapping tells why.
     """
 
     models: tuple[Path, ...] = ()
+    folders: Places | None = None
     input: tuple[Path, ...] = ()
     output: Path = Path("output")
     data: Path | None = None
@@ -77,6 +81,16 @@ class Options:
     explain: bool = True
     plugins: bool = True
     skip_plugins: Collection[str] = ()
+
+    @classmethod
+    def configured(cls, **options: Any) -> Options:
+        """Return options whose models are also those of NODEGRAPH_MODELS and of the user's `nodegraph.toml`.
+
+        Raises ConfigError or PathsFileError, which are NodegraphErrors, for a file that says what makes no sense.
+        """
+        found = collect(tuple(map(Path, options.get("models", ()))))
+        inputs = (*options.get("input", ()), *found.input)
+        return cls(**{"folders": found.folders, **options, "input": inputs})
 
     @property
     def loading(self) -> tuple[object, ...]:
@@ -136,13 +150,12 @@ class Runtime:
     def folders(self) -> Folders:
         """Return the folders that hold models, inputs and outputs."""
         options = self.options
-        models = (*options.models, Path("models"), resources.models())
         inputs = (*options.input, Path("input"), resources.workflows())
-        kinds = ("checkpoints", "vae", "loras", "controlnet", "embeddings", "upscale_models")
-        roots = {kind: tuple(folder / kind for folder in models) for kind in kinds}
+        roots = model_folders(options.models) if options.folders is None else dict(options.folders)
         roots |= {"input": inputs, "output": (options.output,), "temp": (self.data / "temp",)}
-        extensions = {**dict.fromkeys(kinds, WEIGHTS), "input": (*PICTURES, *LATENTS)}
-        return Folders(roots, extensions, {"checkpoints": "model_index.json"})
+        extensions = {kind.name: kind.extensions for kind in KINDS.values()} | {"input": (*PICTURES, *LATENTS)}
+        bundles = {kind.name: kind.bundle for kind in KINDS.values() if kind.bundle is not None}
+        return Folders(roots, extensions, bundles)
 
     @cached_property
     def data(self) -> Path:
@@ -313,12 +326,14 @@ def run(source: Source, /, *, options: Options | None = None, **inputs: Json) ->
     """Run a workflow and return what it gave: `run("workflow.json", prompt="a red circle", seed=1)`.
 
     The named arguments set inputs that the workflow exposes, or parameters as `**{"node.param": value}`. Raises
-    `WorkflowError` for a workflow that cannot run and `NodeError` for a node that fails.
+    `WorkflowError` for a workflow that cannot run and `NodeError` for a node that fails. Without options, models are
+    looked for as `Options.configured` says.
     """
     global _last
+    wanted = Options.configured() if options is None else options
     with _starting:
-        if _last is None or _last.options != (options or Options()):
-            _last = Runtime(options, after=_last)
+        if _last is None or _last.options != wanted:
+            _last = Runtime(wanted, after=_last)
         runtime = _last
     outputs = runtime.run(source, inputs=inputs)
     outputs.result.check()

@@ -31,9 +31,10 @@ def root() -> Path:
 def caches_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Give the session empty cache folders; nodegraph, the hub's client and processes started by tests look there."""
     with pytest.MonkeyPatch.context() as patch:
-        for name in ("XDG_CACHE_HOME", "XDG_DATA_HOME", "LOCALAPPDATA", "HF_HOME"):
+        for name in ("XDG_CACHE_HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME", "LOCALAPPDATA", "APPDATA", "HF_HOME"):
             patch.setenv(name, str(tmp_path_factory.mktemp("caches")))
         patch.setenv("HF_HUB_OFFLINE", "1")
+        patch.delenv("NODEGRAPH_MODELS", raising=False)
         yield
 
 

@@ -8,8 +8,11 @@ from pathlib import Path
 from typing import Any, Final, NoReturn
 
 from nodegraph.cli.exits import MEANINGS, Exit
+from nodegraph.cli.folders import fill_folders
+from nodegraph.cli.models_arguments import fill_models
 from nodegraph.cli.operating_arguments import add_strict, fill_doctor, fill_serve, fill_users
 from nodegraph.cli.server_arguments import fill_jobs, fill_submit
+from nodegraph.cli.verify_arguments import fill_verify
 
 SEED_LIMIT: Final = 2**64 - 1
 EXIT_CODES: Final = "exit codes:\n" + "\n".join(f"  {code.value:<4} {meaning}" for code, meaning in MEANINGS.items())
@@ -64,21 +67,7 @@ def build_parser() -> Parser:
     )
     parser.add_argument("--version", action=Version, help="show the version and exit")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
-    models, values = _models(), _values()
-    folders = [models, _input()]
-    for name, summary, parents, fill in (
-        ("run", "run a workflow", [values, *folders], _run),
-        ("check", "check a workflow without running it, and tell what can be set", [values, *folders], _check),
-        ("nodes", "list the node types, or tell all about one", folders, _nodes),
-        ("plugins", "list the plugins: loaded, or set aside and why", [], _plugins),
-        ("info", "tell what a checkpoint is: family, precision, parameters, what is missing", [models], _info),
-        ("schema", "write the JSON Schema of workflow files, or of a node type", folders, _schema),
-        ("serve", "serve the API and the pages, and run jobs, until told to stop", folders, fill_serve),
-        ("submit", "run a workflow on a server: show how far it is, and fetch what it made", [values], fill_submit),
-        ("jobs", "list a server's jobs; show, cancel, retry, answer, export and import them", [], fill_jobs),
-        ("users", "list, add and remove users of the server, give them tokens and links", [], fill_users),
-        ("doctor", "look for what is wrong with this installation and its data", folders, fill_doctor),
-    ):
+    for name, summary, parents, fill in _commands():
         command = commands.add_parser(
             name,
             help=summary,
@@ -90,17 +79,31 @@ def build_parser() -> Parser:
     return parser
 
 
-def _models() -> Parser:
-    """Return the option that tells where models are."""
-    parser = Parser(add_help=False)
-    parser.add_argument(
-        "--models",
-        metavar="DIR",
-        type=Path,
-        action="append",
-        default=[],
-        help="a folder of models, with one folder a kind in it (checkpoints, vae, loras); may be given several times",
+def _commands() -> Sequence[tuple[str, str, list[Parser], Callable[[argparse.ArgumentParser], None]]]:
+    """Return the commands: name, what it does, the options that it shares with others, what adds its own."""
+    models, values = _models(), _values()
+    folders, remote = [models, _input()], [values, models]
+    return (
+        ("run", "run a workflow", [values, *folders], _run),
+        ("check", "check a workflow without running it, and tell what can be set", [values, *folders], _check),
+        ("verify", "make pictures again from what they carry, and tell what differs", folders, fill_verify),
+        ("nodes", "list the node types, or tell all about one", folders, _nodes),
+        ("plugins", "list the plugins: loaded, or set aside and why", [], _plugins),
+        ("models", "list the model files and what they are; convert and fetch some", [models], fill_models),
+        ("info", "tell what a checkpoint is: family, precision, parameters, what is missing", [models], _info),
+        ("schema", "write the JSON Schema of workflow files, or of a node type", folders, _schema),
+        ("serve", "serve the API and the pages, and run jobs, until told to stop", folders, fill_serve),
+        ("submit", "run a workflow on a server: show how far it is, and fetch what it made", remote, fill_submit),
+        ("jobs", "list a server's jobs; show, cancel, retry, answer, export and import them", [], fill_jobs),
+        ("users", "list, add and remove users of the server, give them tokens and links", [], fill_users),
+        ("doctor", "look for what is wrong with this installation and its data", folders, fill_doctor),
     )
+
+
+def _models() -> Parser:
+    """Return the options that tell where models are."""
+    parser = Parser(add_help=False)
+    fill_folders(parser)
     return parser
 
 

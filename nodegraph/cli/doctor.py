@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 PACKAGES = ("nodegraph", "torch", "aiohttp", "pydantic", "numpy", "pillow", "safetensors", "tokenizers")
 LITTLE_ROOM = 2**30
 STORE = "nodegraph.db"
-KINDS = ("checkpoints", "vae", "loras", "controlnet", "embeddings", "upscale_models")
 State = Literal["good", "warning", "broken"]
 
 
@@ -171,6 +170,7 @@ def _plugins(runtime: Runtime) -> Iterator[Finding]:
 
 
 def _models(runtime: Runtime) -> Iterator[Finding]:
-    counts = {kind: len(runtime.folders.names(kind)) for kind in KINDS}
+    folders = runtime.folders
+    counts = {kind: len(folders.names(kind)) for kind in folders.kinds if kind not in ("input", "output", "temp")}
     told = ", ".join(f"{number} {kind.replace('_', ' ')}" for kind, number in counts.items() if number)
     yield Finding("models", "good" if counts["checkpoints"] else "warning", told or "none found")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from nodegraph.cli.assign import assign
 from nodegraph.cli.exits import CommandError, Exit
+from nodegraph.cli.folders import collection
 from nodegraph.engine.errors import Problem, WorkflowError
 
 if TYPE_CHECKING:
@@ -22,8 +23,9 @@ def open_runtime(options: argparse.Namespace, **more: Any) -> Runtime:
     """Return the runtime that a command's options ask for; `more` are further options of it."""
     from nodegraph.runtime import Options, Runtime
 
-    inputs = tuple(getattr(options, "input", ()))
-    return Runtime(Options(models=tuple(options.models), input=inputs, **more))
+    found = collection(options)
+    inputs = (*getattr(options, "input", ()), *found.input)
+    return Runtime(Options(models=found.roots, folders=found.folders, input=inputs, **more))
 
 
 def read(options: argparse.Namespace, runtime: Runtime) -> Workflow:

@@ -89,10 +89,10 @@ def _work(group: argparse._ArgumentGroup) -> None:
         help="the networks' precision (default: the fastest that is sound on the device)",
     )
     group.add_argument(
-        "--memory", metavar="SIZE", type=_size, help="results each worker keeps in RAM, such as 8G (default: a share)"
+        "--memory", metavar="SIZE", type=size_of, help="results each worker keeps in RAM, such as 8G (default: a share)"
     )
     group.add_argument(
-        "--disk", metavar="SIZE", type=_size, default=4 * 2**30, help="results kept on disk (default: 4G)"
+        "--disk", metavar="SIZE", type=size_of, default=4 * 2**30, help="results kept on disk (default: 4G)"
     )
     group.add_argument(
         "--history", metavar="N", type=_kept, default=10_000, help="ended jobs that are kept (default: 10000)"
@@ -171,7 +171,8 @@ def _names(text: str) -> tuple[str, ...]:
     return names
 
 
-def _size(text: str) -> int:
+def size_of(text: str) -> int:
+    """Return a size in bytes, such as `8G`."""
     match = re.fullmatch(r"(\d{1,15})([kmgt]?)b?", text.strip().lower())
     if match is None:
         raise argparse.ArgumentTypeError(f"got {text!r}, expected a size such as 500M or 8G")

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nodegraph.cli.exits import CommandError, Exit
+from nodegraph.cli.folders import collection
 from nodegraph.cli.output import write_line
 from nodegraph.machine import user_data
 
@@ -48,11 +49,13 @@ def settings_of(options: argparse.Namespace, token: str | None) -> Settings:
         raise CommandError(f"{TOKEN} is shorter than {SHORTEST_TOKEN} characters: too easy to guess", Exit.USAGE)
     if options.offline and options.webhooks:
         raise CommandError("--offline and --webhooks exclude each other", Exit.USAGE)
+    found = collection(options)
     names = ("host", "port", "dtype", "workers", "devices", "memory", "disk", "metadata", "strict", "plugins")
     return Settings(
         data=data_folder(options),
-        models=tuple(folder.resolve() for folder in options.models),
-        input=tuple(folder.resolve() for folder in options.input),
+        models=tuple(folder.resolve() for folder in found.roots),
+        folders={kind: tuple(folder.absolute() for folder in paths) for kind, paths in found.folders.items()},
+        input=tuple(folder.resolve() for folder in (*options.input, *found.input)),
         open_access=options.no_token,
         token=token,
         hosts=tuple(options.hosts),

@@ -54,7 +54,7 @@ def _workflow(options: argparse.Namespace) -> tuple[Mapping[str, Json], dict[str
         return document, {}
     from nodegraph.cli.assign import assign
 
-    runtime = files.open_runtime(argparse.Namespace(models=()))
+    runtime = files.open_runtime(options)
     try:
         workflow = files.read(options, runtime)
         workflow, inputs = assign(workflow, runtime.registry, options.values, options.seed)

@@ -92,7 +92,8 @@ class Folders:
         if not hint:
             raise FolderError(f"no file {plain!r} among the {kind}")
         names = self.names(kind)
-        where = ", ".join(str(root) for root in self.roots(kind)) or "no folder"
+        roots = self.roots(kind)
+        where = ", ".join(str(root) for root in [root for root in roots if root.is_dir()] or roots) or "no folder"
         many = f"{len(names)} files of this kind are there"
         what = many if len(names) > 1 else f"there is only {names[0]!r}" if names else "there is no file of this kind"
         raise FolderError(f"no file {plain!r} among the {kind} in {where}; {what}", nearest(plain, names))

@@ -92,8 +92,10 @@ def configuration(
 
     `skip` names the plugins that shall not be imported, each with the reason.
     """
+    folders = settings.folders
     return {
         "data": str(settings.data.absolute()),
+        "folders": folders and {kind: [str(path) for path in paths] for kind, paths in folders.items()},
         "models": [str(path.absolute()) for path in settings.models],
         "input": [str(path.absolute()) for path in settings.input],
         "device": device,

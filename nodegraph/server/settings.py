@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -49,6 +50,8 @@ class Settings:
     host: str = "127.0.0.1"
     port: int = 8188
     models: tuple[Path, ...] = ()
+    folders: Mapping[str, tuple[Path, ...]] | None = None
+    """All folders of models by kind, those below `models` among them (None: `models`, then the standard ones)."""
     input: tuple[Path, ...] = ()
     """Further folders of pictures that workflows may load; never written to."""
     devices: tuple[str, ...] = ()

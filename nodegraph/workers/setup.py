@@ -19,9 +19,10 @@ Json = Any
 
 def open_runtime(config: Mapping[str, Any], channel: Channel) -> Runtime:
     """Return a runtime with its plugins loaded; the server is told of each before its import."""
-    data = Path(config["data"])
+    data, folders = Path(config["data"]), config["folders"]
     options = Options(
         models=tuple(map(Path, config["models"])),
+        folders=folders and {kind: tuple(map(Path, paths)) for kind, paths in folders.items()},
         input=tuple(map(Path, config["input"])),
         output=data / "output",
         data=data,
@@ -51,7 +52,9 @@ def input_folders(given: Sequence[str]) -> list[Path]:
 def redactor(config: Mapping[str, Any]) -> Redactor:
     """Return what takes paths and secrets out of texts for users."""
     data = Path(config["data"])
+    by_kind = {f"models/{kind}": list(map(Path, paths)) for kind, paths in (config["folders"] or {}).items()}
     known: dict[str, list[Path]] = {
+        **by_kind,
         "models": [*map(Path, config["models"]), Path.cwd() / "models", resources.models()],
         "input": [*map(Path, config["input"]), data / "input", Path.cwd() / "input", resources.workflows()],
         "output": [data / "output"],

@@ -1,0 +1,144 @@
+"""`nodegraph models list`: what is there and what it is."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING
+
+from nodegraph.cli.exits import CommandError, Exit
+from nodegraph.cli.files import open_runtime
+from nodegraph.cli.folders import collection
+from nodegraph.cli.output import plain, write_json, write_table
+from nodegraph.cli.text import several, size
+from nodegraph.engine.nearest import nearest
+from nodegraph.machine import user_cache
+
+if TYPE_CHECKING:
+    from nodegraph.collection.listing import Entry, Listing, Tick
+    from nodegraph.collection.setup import Collection
+
+COLUMNS = ("KIND", "NAME", "WHAT", "FAMILY", "PRECISION", "SIZE", "SHA256", "NOTES")
+SHORT = 10
+"""Digits of a sha256 that a terminal shows; those by which sites that offer models call them."""
+
+
+def main(options: argparse.Namespace) -> Exit:
+    """List the files of models."""
+    from nodegraph.collection.index import Index
+    from nodegraph.collection.listing import Listing
+
+    found = collection(options)
+    kinds = _kinds(options.kind, found)
+    _ = open_runtime(options).plugins  # they may know further families
+    with Index(user_cache()) as index:
+        listing = Listing(found.places, index, kinds)
+        entries = list(listing.entries())
+        if options.hash:
+            with _progress() as tick:
+                entries = [_hashed(entry, listing, tick) for entry in entries]
+    if options.json:
+        write_json(_as_json(entries, found, kinds))
+    else:
+        write_table(COLUMNS, map(_row, entries))
+        _tell(entries, found, kinds)
+    return Exit.DONE
+
+
+def _kinds(asked: list[str] | None, found: Collection) -> set[str] | None:
+    """Return the kinds that are asked for under their own names, None for all."""
+    from nodegraph.collection.kinds import KINDS, NAMES
+
+    if asked is None:
+        return None
+    known = {**NAMES, **{place.kind: place.kind for place in found.places}}
+    for kind in asked:
+        if kind not in known:
+            near = nearest(kind, known)
+            hint = f" (did you mean {near!r}?)" if near else ""
+            others = [kind for kind in dict.fromkeys(known.values()) if kind not in KINDS]
+            names = ", ".join([*KINDS, *others])
+            raise CommandError(f"--kind: there is no kind {kind!r}{hint}; the kinds are {names}", Exit.USAGE)
+    return {known[kind] for kind in asked}
+
+
+def _hashed(entry: Entry, listing: Listing, tick: Tick) -> Entry:
+    return replace(entry, sha256=listing.hashed(entry, tick))
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[str, int, int], None]]:
+    """Show on a terminal which file is being read, and how far that is."""
+    if not sys.stderr.isatty():
+        yield lambda name, done, total: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(True), TransferSpeedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("", total=None)
+        shown = ""
+
+        def tick(name: str, done: int, total: int) -> None:
+            nonlocal shown
+            if name != shown:
+                progress.reset(task)
+                shown = name
+            progress.update(task, description=name, completed=done, total=total)
+
+        yield tick
+
+
+def _row(entry: Entry) -> tuple[str, ...]:
+    told, sha256 = entry.identity, entry.sha256 or "-"
+    if sys.stdout.isatty():
+        sha256 = sha256[:SHORT]
+    what = ("damaged" if entry.problem and not entry.convertible else "pickled" if entry.convertible else "-", "-", "-")
+    if told is not None:
+        what = (told.what, told.family or "-", told.precision)
+    return (entry.kind, entry.name, *what, size(entry.size), sha256, "; ".join(_notes(entry)))
+
+
+def _notes(entry: Entry) -> Iterator[str]:
+    if entry.identity is not None and entry.identity.detail:
+        yield entry.identity.detail
+    if entry.misplaced and entry.identity is not None:
+        yield f"belongs in {entry.identity.kind}"
+    if entry.convertible:
+        yield f"pickled, so it is not read: 'nodegraph models convert {entry.path}' makes safetensors of it"
+    elif entry.problem:
+        yield " ".join(entry.problem.split())
+    if entry.hidden_by is not None:
+        yield f"hidden by {entry.hidden_by}"
+
+
+def _as_json(entries: Sequence[Entry], found: Collection, kinds: set[str] | None) -> dict[str, object]:
+    models = []
+    for entry in entries:
+        told = {name: plain(value) for name, value in asdict(entry).items()}
+        models.append({**told, "misplaced": entry.misplaced})
+    folders = [
+        {"kind": place.kind, "path": str(place.path), "origin": place.origin, "there": place.path.is_dir()}
+        for place in found.places
+        if kinds is None or place.kind in kinds
+    ]
+    return {"models": models, "folders": folders, "config": plain(found.config)}
+
+
+def _tell(entries: Sequence[Entry], found: Collection, kinds: set[str] | None) -> None:
+    """Say on stderr how much there is, and where was looked where that is nothing."""
+    if entries:
+        bad = sum(1 for entry in entries if entry.problem and not entry.convertible)
+        total = sum(entry.size for entry in entries)
+        told = [f"{several(len(entries), 'file')}, {size(total)}"]
+        told += [f"{bad} damaged"] * bool(bad)
+        hidden = sum(1 for entry in entries if entry.hidden_by is not None)
+        told += [f"{hidden} hidden by others of the same name"] * bool(hidden)
+        sys.stderr.write(f"{'; '.join(told)}\n")
+        return
+    searched = [str(place.path) for place in found.places if kinds is None or place.kind in kinds]
+    sys.stderr.write("no files found; searched were\n" + "".join(f"  {path}\n" for path in dict.fromkeys(searched)))
