@@ -35,8 +35,8 @@ def determinism(bench: Bench) -> None:
     told = difference(first, second)
     if told is not None:
         raise ContractError(
-            f"{bench.case}: two calls with the same inputs give different results: {told}. Its results are kept and used "
-            "again: draw random numbers from a generator of its own, seeded by an input, or mark it cache=False"
+            f"{bench.case}: two calls with the same inputs give different results: {told}. Its results are kept and "
+            "used again: draw random numbers from a generator of its own, seeded by an input, or mark it cache=False"
         )
 
 
@@ -59,7 +59,10 @@ def changes(bench: Bench) -> None:
     plain = bench.give()
     for name, value in bench.case.changes.items():
         if difference(plain, bench.give(**{name: value})) is None:
-            raise ContractError(f"{bench.case}: another `{name}` ({value!r}) gives the same result: is it used?")
+            raise ContractError(
+                f"{bench.case}: another `{name}` ({value!r}) gives the same result: is it used, or does the node keep "
+                "results of its own by something else?"
+            )
 
 
 def inputs_unchanged(bench: Bench) -> None:
@@ -83,10 +86,10 @@ def _refuse_changes(bench: Bench, inputs: dict[str, Any], before: dict[str, int]
 def surroundings_unchanged(bench: Bench) -> None:
     """Check that a node leaves what all share as it is, writes no files unless it is a sink, and starts nothing."""
     bench.give()  # what is done once, when libraries are loaded, is not the node's
-    before, running = surroundings(), threads()
-    with watched(bench.base) as acts:
+    with scrambled(3), watched(bench.base) as acts:
+        before, running = surroundings(), threads()
         bench.give()
-    names = changed(before, surroundings())
+        names = changed(before, surroundings())
     if names:
         raise ContractError(
             f"{bench.case}: it changed {' and '.join(names)}, which all nodes share; draw numbers from a generator of "
@@ -149,7 +152,8 @@ def _cancelled_at(bench: Bench, at: int, looks: int) -> None:
         ) from error
     if called is not None and token.told and at < looks:
         raise ContractError(
-            f"{bench.case}: it was told to stop at its look {at} of {looks} and went on to its end: do not catch Cancelled"
+            f"{bench.case}: it was told to stop at its look {at} of {looks} and went on to its end: "
+            "do not catch Cancelled"
         )
     late = time.perf_counter() - asked
     if at == 1 and late > bench.case.deadline:

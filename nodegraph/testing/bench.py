@@ -21,6 +21,7 @@ from nodegraph.engine.executor import Executor
 from nodegraph.engine.expansion import Expansion
 from nodegraph.engine.folders import Folders
 from nodegraph.engine.marks import Lazy
+from nodegraph.engine.questions import NO_ANSWERS, Answers
 from nodegraph.engine.registry import Registry
 from nodegraph.engine.spec import MISSING, InputPort, Json, NodeSpec, OutputPort
 from nodegraph.engine.types import list_of, port_type
@@ -167,8 +168,7 @@ class Bench:
     def run(self, lists: Mapping[str, list[Any]] | None = None, **overrides: Any) -> Mapping[str, Any]:
         """Return the outputs of the node in a workflow, by name; `lists` are wired to inputs that take one item."""
         executor, graph = self.planned(lists, **overrides)
-        answers = {} if self.case.answer is MISSING else {NODE: self.case.answer}
-        result = executor.run(executor.plan(graph, [NODE]), answers=answers)
+        result = executor.run(executor.plan(graph, [NODE]), answers=self._answers)
         for failure in result.failures.values():
             raise self.failed(failure.__cause__ or failure) from failure
         if NODE not in result.nodes:
@@ -198,6 +198,11 @@ class Bench:
         except WorkflowError as error:
             raise ContractError(f"{self.case}: a workflow with it is refused: {error}") from error
         return Executor(self.cache, settings=self._settings(), folders=folders, check_mutation=True), graph
+
+    @property
+    def _answers(self) -> Answers:
+        answer = self.case.answer
+        return NO_ANSWERS if answer is MISSING else lambda question: answer
 
     def _settings(self) -> dict[str, Json]:
         settings = {"device": "cpu", "dtype": "float32", "metadata": True, "engine": "nodegraph", **self.case.settings}

@@ -24,8 +24,8 @@ class Case:
 
     What has a default may be left out, and so may pictures, masks, latents, prompts, numbers and texts. `changes` are
     other values by input, each of which must give another result. `files` has a folder for each kind of file that the
-    node reads. `settings` are those of the run, `answer` is what a node that asks gets. Within `deadline` seconds a node
-    must stop. `without` names checks that do not hold for this node.
+    node reads. `settings` are those of the run, `answer` is what a node that asks gets. A node must stop within
+    `deadline` seconds. `without` names checks that do not hold for this node.
     """
 
     node: Callable[..., Any] | str

@@ -87,7 +87,7 @@ def _names(case: Case) -> list[str]:
 
 
 def check_node(node: Case | Callable[..., Any] | str, /, **arguments: Any) -> None:
-    """Check all that a node promises, with an example of its inputs; raise `ContractError` with everything it breaks."""
+    """Check all that a node promises, with an example of its inputs; raise `ContractError` with all that it breaks."""
     tried = node if isinstance(node, Case) else Case(node, arguments)
     broken = []
     for check in contract(tried):

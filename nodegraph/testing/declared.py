@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import is_dataclass
-from typing import Any, get_args, get_origin
+from typing import Any, get_origin
 
 from pydantic import ValidationError
 
@@ -104,7 +104,7 @@ def _declared(spec: NodeSpec) -> str:
 
 def misfit(kind: PortType, value: Any) -> str | None:
     """Return why a value is not of a type; None where it is."""
-    if is_dataclass(value) and not isinstance(value, type) and not getattr(value, "__dataclass_params__").frozen:
+    if is_dataclass(value) and not isinstance(value, type) and not value.__dataclass_params__.frozen:
         name = type(value).__name__
         return f"is a {name}, which can be changed though it may sit in the cache: @dataclass(frozen=True)"
     if kind.item is not None and isinstance(value, (list, tuple)):
@@ -123,7 +123,5 @@ def misfit(kind: PortType, value: Any) -> str | None:
             return f"{got}, but it cannot be written as JSON: {error}"
         return None
     classes = tuple(get_origin(member) or member for member in members(kind.annotation))
-    fits = all(isinstance(member, type) for member in classes) and isinstance(value, classes)
-    if fits or not classes or get_args(kind.annotation) and not all(isinstance(member, type) for member in classes):
-        return None
-    return got
+    checkable = all(isinstance(member, type) for member in classes)
+    return None if not checkable or isinstance(value, classes) else got
