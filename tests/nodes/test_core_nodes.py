@@ -21,6 +21,7 @@ CHOICE: Final = "COMBO"
 BOUNDS: Final = {"min": "minimum", "max": "maximum"}
 
 OURS_ALONE: Final = {
+    "EpsilonScaling": "is `Epsilon Scaling` there, an id with a blank",
     "CLIPPromptStyle": "reads prompts as A1111 does, which ComfyUI leaves to extensions",
     "GuidanceInterval": "lets cfg count in a part of the sampling alone",
 }
@@ -41,6 +42,7 @@ NEWER: Final = {"exp_heun_2_x0", "exp_heun_2_x0_sde"}
 """Names of samplers and schedulers that ComfyUI has since the version that the data is of."""
 
 BETTER: Final = {
+    "HyperTile": "there the tokens of a tile attend to those of a strip of rows, not to their own tile",
     "FeatherMask": "there the right and bottom sides begin with the first column and row, which fade wrongly",
     "LatentBlend": "there sizes that differ are brought together along the wrong dimensions and fail",
     "ImageCompositeMasked": "there a source without alpha on a destination with alpha fails",

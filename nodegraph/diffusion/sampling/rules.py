@@ -22,7 +22,7 @@ def with_rule(model: Model, rule: GuidanceRule | SidesRule, *, first: bool = Fal
     return replace(model, guidance=(rule, *kept) if first else (*kept, rule))
 
 
-class _Rule:
+class Rule:
     """A rule that needs no further prompts, and the negative one only where it is computed anyway."""
 
     two_sided: ClassVar[bool] = False
@@ -34,7 +34,7 @@ class _Rule:
 
 
 @dataclass(frozen=True)
-class Rescale(_Rule):
+class Rescale(Rule):
     """Keep strong guidance from overexposing (Lin et al. 2023, equations 14 to 16); `share` says how far."""
 
     share: float
@@ -54,7 +54,7 @@ class Rescale(_Rule):
 
 
 @dataclass(frozen=True)
-class PerpNeg(_Rule):
+class PerpNeg(Rule):
     """Avoid only what of the negative prompt stands across the positive one (Armandpour et al. 2023).
 
     `empty` is the conditioning of an empty prompt, `scale` the strength of what is avoided. It replaces what the plain
@@ -79,7 +79,7 @@ class PerpNeg(_Rule):
 
 
 @dataclass(frozen=True)
-class DualCfg(_Rule):
+class DualCfg(Rule):
     """Guide by two prompts, each in its own strength, and away from the negative one.
 
     `middle` is the second prompt, `scale` the strength of the step from the negative prompt to it; the cfg is that of
@@ -106,7 +106,7 @@ class DualCfg(_Rule):
 
 
 @dataclass(frozen=True)
-class ZeroStar(_Rule):
+class ZeroStar(Rule):
     """Scale the negative prediction to fit the positive one best before guiding (Fan et al. 2025, CFG-Zero*)."""
 
     def __call__(self, moment: Moment) -> Tensor:
@@ -121,7 +121,7 @@ class ZeroStar(_Rule):
 
 
 @dataclass(frozen=True)
-class Norm(_Rule):
+class Norm(Rule):
     """Let the guided sample nowhere be larger than the positive one, over channels; then scale it by `strength`."""
 
     strength: float = 1.0

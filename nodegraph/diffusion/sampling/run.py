@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from nodegraph.diffusion.interruption import bringing, interruptible
+from nodegraph.diffusion.options.scene import Scene, staged
 from nodegraph.diffusion.registry import Sampler
 from nodegraph.diffusion.sampling.concat import with_concat
 from nodegraph.diffusion.sampling.contract import FlowPath, NoiseSource, Path, Step, Table
@@ -142,13 +143,12 @@ def _run(task: _Task, latent: Latent) -> Generator[Step, None, Latent]:
     return replace(latent, samples=samples, origins=origins)
 
 
-def _lent(stack: ExitStack, model: Model, check: Check | None) -> nn.Module:
-    """Return the model's network for as long as `stack` lasts."""
-    if check is None:
-        return stack.enter_context(model.network.lend())
-    module = stack.enter_context(model.network.lend(bringing(check)))
-    stack.enter_context(interruptible(module, check))
-    return module
+def _lent(stack: ExitStack, model: Model, check: Check | None) -> nn.Module | Scene:
+    """Return the model's network for as long as `stack` lasts, as a scene where options act in it."""
+    module = stack.enter_context(model.network.lend(None if check is None else bringing(check)))
+    if check is not None:
+        stack.enter_context(interruptible(module, check))
+    return stack.enter_context(staged(module, model.options, table_of(model.schedule))) if model.options else module
 
 
 def _steps(task: _Task, denoise: Guided | Inpainting, x: Tensor, path: Path) -> Iterator[Step]:
@@ -182,7 +182,7 @@ def _noise_source(task: _Task, x: Tensor) -> NoiseSource:
 
 
 def _denoiser(
-    task: _Task, module: nn.Module, path: Path, latent: Latent, clean: Tensor, noise: Tensor
+    task: _Task, module: nn.Module | Scene, path: Path, latent: Latent, clean: Tensor, noise: Tensor
 ) -> Guided | Inpainting:
     guider = task.guider
     model = guider.model
@@ -199,6 +199,7 @@ def _denoiser(
         start=model.guidance_start,
         end=model.guidance_end,
         prepare=lambda conditioning: with_concat(conditioning, model, latent, clean),
+        scene=module if isinstance(module, Scene) else None,
     )
     if latent.noise_mask is None:
         return guided
