@@ -180,7 +180,8 @@ class Bench:
         nodes: dict[str, Any] = {NODE: {"type": self.spec.id, "params": {}, "links": {}}}
         subgraphs: dict[str, Json] = {}
         specs = [self.spec]
-        for name, value in self.inputs(**overrides).items():
+        mapped = {name: items[0] for name, items in (lists or {}).items()}
+        for name, value in {**mapped, **self.inputs(**overrides)}.items():
             port, many = self.spec.inputs[name], (lists or {}).get(name)
             if port.body and not isinstance(value, str):
                 subgraphs[name], nodes[NODE]["params"][name] = value, name

@@ -89,11 +89,11 @@ def _names(case: Case) -> list[str]:
 def check_node(node: Case | Callable[..., Any] | str, /, **arguments: Any) -> None:
     """Check all that a node promises, with an example of its inputs; raise `ContractError` with all that it breaks."""
     tried = node if isinstance(node, Case) else Case(node, arguments)
-    broken = []
+    broken: dict[str, str] = {}
     for check in contract(tried):
         try:
             check()
         except ContractError as error:
-            broken.append(f"{check.name}: {error}")
+            broken.setdefault(str(error), check.name)  # an example that fails is told once
     if broken:
-        raise ContractError("\n".join(broken))
+        raise ContractError("\n".join(f"{name}: {told}" for told, name in broken.items()))

@@ -64,8 +64,11 @@ def example(port: InputPort) -> Any:
         maker = next((make for name, make in _MAKERS.items() if name in names), None)
         return maker() if maker is not None and "nodegraph.diffusion.values" in home else MISSING
     schema = port.type.schema or {}
-    plain: dict[str, Json] = {"string": "a text", "boolean": True, "integer": 1, "number": 0.5}
+    plain: dict[str, Json] = {"string": "a text", "boolean": True, "integer": 1, "number": 0.5, "None": 1}
     value = plain.get(str(schema.get("type")), MISSING)
+    if schema.get("type") == "array":
+        item = plain.get(str(schema.get("items", {}).get("type")), MISSING)
+        value = MISSING if item is MISSING else [item, item]
     return value if value is MISSING or fits(port, value) else _within(schema)
 
 
