@@ -34,7 +34,7 @@ class AdaptiveProjected(SidesRule):
         plain = positive - negative
         guidance = self._remembered(moment, plain)
         if self.longest > 0:
-            length = guidance.norm(dim=SAMPLE, keepdim=True)
+            length = _length(guidance)
             guidance = guidance * (self.longest / length.clamp(min=1e-12)).clamp(max=1.0)
         along = projected(guidance, positive)
         return {POSITIVE: negative + (guidance - along) + along * self.along + plain / moment.cfg}
@@ -81,8 +81,8 @@ class ScaledFrequencies(SidesRule):
         negative = moment.sides[NEGATIVE]
         difference = (moment.sides[POSITIVE] - negative).float()
         scales = torch.full(difference.shape[2:], self.high, device=difference.device)
-        middles = [side // 2 for side in scales.shape]
-        inside = tuple(slice(max(0, middle - self.cutoff), middle + self.cutoff) for middle in middles)
+        reaches = [(side // 2, min(self.cutoff, side // 2)) for side in scales.shape]
+        inside = tuple(slice(middle - reach, middle + reach) for middle, reach in reaches)
         scales[inside] = self.low
         spectrum = torch.fft.fft2(difference) * torch.fft.ifftshift(scales)
         return {POSITIVE: negative + torch.fft.ifft2(spectrum).real.to(negative.dtype)}
@@ -125,8 +125,8 @@ class Renormalised(Rule):
         guided = torch.add(negative, positive - negative, alpha=moment.cfg)
         if not self.length:
             return guided
-        longest = positive.norm(dim=SAMPLE, keepdim=True) * self.length
-        scale: Tensor = (longest / guided.norm(dim=SAMPLE, keepdim=True).clamp(min=1e-12)).clamp(max=1.0)
+        longest = _length(positive) * self.length
+        scale: Tensor = (longest / _length(guided).clamp(min=1e-12)).clamp(max=1.0)
         return guided * scale
 
 
@@ -162,3 +162,9 @@ class FrameGuidance(Rule):
             shares = 2 * (shares - (shares + 0.5).floor()).abs()
         scales = (shares * (moment.cfg - self.least) + self.least).view(-1, 1, 1, 1)
         return negative + (positive - negative) * scales
+
+
+def _length(x: Tensor) -> Tensor:
+    """Return the Euclidean length of each sample: (B, 1, 1, 1)."""
+    length: Tensor = torch.linalg.vector_norm(x, dim=SAMPLE, keepdim=True)
+    return length
