@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from nodegraph.engine.expansion import Expansion, Given, Item, Ref, Use
     from nodegraph.engine.graph import Body
     from nodegraph.engine.hooks import hookimpl
-    from nodegraph.engine.marks import Choices, File, Lazy, Multiline, Step, Widget
+    from nodegraph.engine.marks import Choices, File, KnownAs, Lazy, Mentions, Multiline, Step, Widget
     from nodegraph.engine.node import node
     from nodegraph.engine.workflow import Workflow
     from nodegraph.outputs import Outputs, Picture
@@ -36,7 +36,7 @@ _HOMES = {
     "engine.expansion": ("Expansion", "Given", "Item", "Ref", "Use"),
     "engine.graph": ("Body",),
     "engine.hooks": ("hookimpl",),
-    "engine.marks": ("Choices", "File", "Lazy", "Multiline", "Step", "Widget"),
+    "engine.marks": ("Choices", "File", "KnownAs", "Lazy", "Mentions", "Multiline", "Step", "Widget"),
     "engine.node": ("node",),
     "engine.workflow": ("Workflow",),
     "outputs": ("Outputs", "Picture"),
@@ -54,7 +54,9 @@ __all__ = [
     "Given",
     "GraphBuilder",
     "Item",
+    "KnownAs",
     "Lazy",
+    "Mentions",
     "Multiline",
     "NodeError",
     "NodegraphError",

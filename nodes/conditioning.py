@@ -1,27 +1,42 @@
 """Prompts: read by the text encoder, and combined."""
 
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
-from nodegraph import Context, Multiline, Step, Widget, node
+from nodegraph import Context, Mentions, Multiline, Step, Widget, node
+from nodegraph.diffusion.text.learned_words import SIGN, mentioned
 from nodegraph.diffusion.values import Clip, Conditioning, ConditioningEntry, PromptStyle
 
+if TYPE_CHECKING:
+    from nodegraph.diffusion.adapters.embeddings import Embedding
+
+Prompt = Annotated[str, Multiline(), Mentions("embeddings", mentioned, SIGN)]
 Share = Annotated[float, Field(ge=0, le=1), Step(0.001), Widget("slider")]
 
 
 @node("CLIPTextEncode", title="CLIP Text Encode (Prompt)", category="conditioning")
-def clip_text_encode(context: Context, text: Annotated[str, Multiline()], clip: Clip) -> Conditioning:
+def clip_text_encode(context: Context, text: Prompt, clip: Clip) -> Conditioning:
     """Read a prompt: what the picture shall show, or, wired to `negative`, what it shall not.
 
     `(word)` and `(word:1.3)` give words more weight, `\\(` and `\\)` are plain parentheses. A prompt of more than 75
-    tokens is read in chunks of 75.
+    tokens is read in chunks of 75. `embedding:name` puts a learned word of the folder `embeddings` in.
     """
     from nodegraph.diffusion.interruption import Watch
     from nodegraph.diffusion.text.encode import encode_prompt
 
-    return encode_prompt(clip, text, check=Watch(context))
+    return encode_prompt(clip, text, embeddings=_embeddings(context, text), check=Watch(context), warn=context.warn)
+
+
+def _embeddings(context: Context, text: str) -> "Mapping[str, Embedding]":
+    from nodegraph.diffusion.adapters.embeddings import EmbeddingFiles
+
+    if SIGN not in text:
+        return {}
+    names = context.folders.names("embeddings")
+    return EmbeddingFiles({name: context.folders.path("embeddings", name) for name in names})
 
 
 @node("CLIPSetLastLayer", title="CLIP Set Last Layer", category="conditioning")

@@ -1,9 +1,11 @@
 """Models from files."""
 
-from typing import Annotated, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 from nodegraph import Context, File, node
 from nodegraph.diffusion.values import Clip, Model, Vae
+
+PRECISIONS = {"default": None, "fp32": "fp32", "fp16": "fp16", "bf16": "bf16"}
 
 
 class Checkpoint(NamedTuple):
@@ -20,11 +22,61 @@ def checkpoint_loader_simple(context: Context, ckpt_name: Annotated[str, File("c
 
     Its weights are brought when a node uses them, and kept while there is memory.
     """
+    return _checkpoint(context, "checkpoints", ckpt_name)
+
+
+@node("DiffusersLoader", category="advanced/loaders/deprecated", settings=("device", "dtype"))
+def diffusers_loader(context: Context, model_path: Annotated[str, File("diffusers")]) -> Checkpoint:
+    """Load a model from a folder as diffusers writes it, with `model_index.json`."""
+    return _checkpoint(context, "diffusers", model_path)
+
+
+@node("UNETLoader", title="Load Diffusion Model", category="advanced/loaders", settings=("device", "dtype"))
+def unet_loader(
+    context: Context,
+    unet_name: Annotated[str, File("diffusion_models")],
+    weight_dtype: Literal["default", "fp8_e4m3fn", "fp8_e4m3fn_fast", "fp8_e5m2"] = "default",
+) -> Model:
+    """Load a denoising network that is alone in its file, or take the one of a checkpoint.
+
+    Weights that are stored in 8 bits are used at the run's precision; `weight_dtype` rounds others to 8 bits as well,
+    which changes pictures a little and takes no less memory here.
+    """
+    from nodegraph.diffusion.loading import load_model
+
+    path = context.folders.path("diffusion_models", unet_name)
+    return load_model(path, rounded=weight_dtype.removesuffix("_fast"), **_where(context))
+
+
+@node("CLIPLoader", title="Load CLIP", category="advanced/loaders", settings=("device", "dtype"))
+def clip_loader(
+    context: Context,
+    clip_name: Annotated[str, File("text_encoders")],
+    type: Literal["stable_diffusion"] = "stable_diffusion",
+    device: Literal["default", "cpu"] = "default",
+) -> Clip:
+    """Load a text encoder that is alone in its file, or take the one of a checkpoint; `cpu` has it run there."""
+    from nodegraph.diffusion.loading import load_clip
+
+    where = _where(context) if device == "default" else {"device": "cpu", "dtype": None}
+    return load_clip(context.folders.path("text_encoders", clip_name), **where)
+
+
+@node("VAELoader", title="Load VAE", category="loaders", settings=("device", "dtype"))
+def vae_loader(context: Context, vae_name: Annotated[str, File("vae")]) -> Vae:
+    """Load an autoencoder that is alone in its file, or take the one of a checkpoint."""
+    from nodegraph.diffusion.loading import load_vae
+
+    return load_vae(context.folders.path("vae", vae_name), **_where(context))
+
+
+def _checkpoint(context: Context, kind: str, name: str) -> Checkpoint:
     from nodegraph.diffusion.loading import load
 
-    loaded = load(
-        context.folders.path("checkpoints", ckpt_name),
-        device=context.settings.get("device"),
-        dtype=context.settings.get("dtype"),
-    )
+    loaded = load(context.folders.path(kind, name), **_where(context))
     return Checkpoint(loaded.model, loaded.clip, loaded.vae)
+
+
+def _where(context: Context) -> dict[str, str | None]:
+    """Return the device and the precision of the run."""
+    return {name: context.settings.get(name) for name in ("device", "dtype")}

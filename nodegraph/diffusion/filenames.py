@@ -40,7 +40,7 @@ class NewFiles:
         self.folder.mkdir(parents=True, exist_ok=True)
         self._next = self._last_number() + 1
 
-    def write(self, index: int, write: Callable[[Path], None]) -> Path:
+    def write(self, index: int, write: Callable[[Path], object]) -> Path:
         """Have `write` make the batch's file number `index` and return its path.
 
         The file is made under a temporary name and then takes the first free number, so that it appears whole or not

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, TypeVar
 
 import torch
 
 from nodegraph.diffusion.devices import parse_dtype
-from nodegraph.diffusion.memory.stored import Stored
+from nodegraph.diffusion.memory.stored import Stored, stored
+from nodegraph.diffusion.merging.weights import RoundedWeights
 from nodegraph.diffusion.registry import families
 from nodegraph.diffusion.text.vocabulary import clip_tokenizer
 from nodegraph.diffusion.values import Clip, Model, Vae
@@ -18,6 +19,7 @@ from nodegraph.diffusion.weights.family import Family
 from nodegraph.diffusion.weights.load import Opened, open_checkpoint
 
 ValueT = TypeVar("ValueT")
+EIGHT_BITS = {"fp8_e4m3fn": torch.float8_e4m3fn, "fp8_e5m2": torch.float8_e5m2}
 
 
 @dataclass(frozen=True)
@@ -39,9 +41,17 @@ def load(path: Path, *, device: str | None = None, dtype: str | None = None) -> 
     return Loaded(_model(opened), _clip(opened), _vae(opened))
 
 
-def load_model(path: Path, *, device: str | None = None, dtype: str | None = None) -> Model:
-    """Open a denoising network that is alone in a file or folder, or the one of a checkpoint, as `load` does."""
-    return _part(path, "unet", _model, device, dtype)
+def load_model(path: Path, *, device: str | None = None, dtype: str | None = None, rounded: str = "") -> Model:
+    """Open a denoising network that is alone in a file or folder, or the one of a checkpoint, as `load` does.
+
+    `rounded` is `fp8_e4m3fn` or `fp8_e5m2` to round its weights to what 8 bits hold.
+    """
+    model = _part(path, "unet", _model, device, dtype)
+    if rounded not in EIGHT_BITS:
+        return model
+    network = stored(model.network)
+    weights = RoundedWeights(network.blueprint.weights, EIGHT_BITS[rounded])
+    return replace(model, network=Stored(replace(network.blueprint, weights=weights)))
 
 
 def load_clip(path: Path, *, device: str | None = None, dtype: str | None = None) -> Clip:

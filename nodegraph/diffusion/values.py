@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
 
+    from nodegraph.diffusion.adapters.delta import Changes
     from nodegraph.diffusion.models.clip import ClipText
     from nodegraph.diffusion.models.vae import Autoencoder
     from nodegraph.diffusion.options.scene import NetworkOption
@@ -309,6 +310,24 @@ class Clip(_Value):
     stop_layer: int = -1
     """The layer whose output is taken: -1 the last, -2 the one before ("clip skip 2")."""
     prompt_style: PromptStyle = "comfy"
+    words: Mapping[str, Mapping[int, Tensor]] = field(default_factory=dict)
+    """Learned embeddings that came with a LoRA: by name, vectors (n, D) by the width D that they are for."""
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Lora(_Value):
+    """Changes of a model's tensors, fitted to its layout: by part (`unet`, `clip`) and name.
+
+    `key` tells it from others; `shapes` are those of all the tensors of the parts.
+    """
+
+    key: str
+    entries: Changes
+    shapes: Mapping[str, Mapping[str, tuple[int, ...]]]
+    words: Mapping[str, Mapping[int, Tensor]] = field(default_factory=dict)
+    """Learned embeddings that come with it."""
+    about: Mapping[str, str] = field(default_factory=dict)
+    """What its file tells beside its tensors."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)

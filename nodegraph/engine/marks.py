@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
@@ -34,6 +34,26 @@ class File:
     """
 
     kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class KnownAs:
+    """The name that the files of other programs have for this input, where it is no name in Python: `out.`, say."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Mentions:
+    """The text may name files of one kind somewhere in it, as a prompt names embeddings; they join the recipe.
+
+    `find` returns, of the names of all files of the kind, those that a text means. A text without `sign` in it means
+    none. One that comes by wire may mean any.
+    """
+
+    kind: str
+    find: Callable[[str, Sequence[str]], Iterable[str]]
+    sign: str
 
 
 @dataclass(frozen=True, slots=True)

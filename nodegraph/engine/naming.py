@@ -19,6 +19,15 @@ from nodegraph.engine.task import Task
 class Identities(Protocol):
     """Tells files apart by their content; `engine.folders.Folders` does."""
 
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """Return the kinds of files that there are."""
+        ...
+
+    def names(self, kind: str) -> tuple[str, ...]:
+        """Return the names of all files of a kind."""
+        ...
+
     def identity(self, kind: str, name: str) -> str:
         """Return what changes when the file does."""
         ...
@@ -38,12 +47,13 @@ class Signature:
     values are checked when they come by wire; `settings` are those of the run that the node may see.
     """
 
-    __slots__ = ("files", "guards", "head", "lazy", "obstacle", "ports", "settings", "spec")
+    __slots__ = ("files", "guards", "head", "lazy", "mentions", "obstacle", "ports", "settings", "spec")
 
     def __init__(self, spec: NodeSpec, settings: Mapping[str, Json]) -> None:
         self.spec = spec
         self.lazy = frozenset(name for name, port in spec.inputs.items() if port.lazy)
         self.files = {name: port.file for name, port in spec.inputs.items() if port.file is not None}
+        self.mentions = {name: port.mentions for name, port in spec.inputs.items() if port.mentions is not None}
         self.guards = {name: _guard(port) for name, port in spec.inputs.items() if not _takes_all(port)}
         self.obstacle = ""
         if spec.output:
@@ -181,6 +191,8 @@ class Namer:
                 lines.append(default)
         if signature.files:
             lines.extend(f"{port}@{canonical(identity)}" for port, identity in self.files(task, wired).items())
+        if signature.mentions:
+            lines.extend(f"{port}@{canonical(identity)}" for port, identity in self.mentioned(task).items())
         return "\n".join(lines), fleeting
 
     def files(self, task: Task, wired: Mapping[str, str] | None = None) -> Mapping[str, str]:
@@ -198,6 +210,27 @@ class Namer:
                 found[port] = self.folders.identity(kind, name)
             except (NodegraphError, OSError, ValueError) as error:
                 raise UncacheableError(f"the file {name!r} cannot be looked at: {error}") from error
+        return found
+
+    def mentioned(self, task: Task) -> Mapping[str, str]:
+        """Return the identities of the files that a task's texts may mean, by input."""
+        found: dict[str, str] = {}
+        for port, mark in sorted(task.signature.mentions.items()):
+            wired = port in task.links or (task.constants is not None and port in task.constants)
+            text = task.instance.params.get(port, task.spec.inputs[port].default)
+            if (
+                self.folders is None
+                or mark.kind not in self.folders.kinds
+                or not (wired or (isinstance(text, str) and mark.sign in text))
+            ):
+                continue
+            try:
+                names = self.folders.names(mark.kind)
+                meant = names if wired else sorted(mark.find(text, names))
+                if meant:
+                    found[port] = ",".join(f"{name}={self.folders.identity(mark.kind, name)}" for name in meant)
+            except (NodegraphError, OSError, ValueError) as error:
+                raise UncacheableError(f"files of the kind {mark.kind!r} cannot be looked at: {error}") from error
         return found
 
     def body(self, body: Body) -> str:

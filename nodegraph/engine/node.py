@@ -15,11 +15,24 @@ from typing import Any, Literal, TypeVar, Union, get_args, get_origin
 
 from nodegraph.engine.errors import PluginError
 from nodegraph.engine.graph import Body
-from nodegraph.engine.marks import Choices, File, Lazy, Multiline, Step, Widget
+from nodegraph.engine.marks import Choices, File, KnownAs, Lazy, Mentions, Multiline, Step, Widget
 from nodegraph.engine.spec import MISSING, InputPort, NodeSpec, OutputPort
 from nodegraph.engine.types import bare, members, metadata, port_type, without_none
 
-__all__ = ["Body", "Choices", "File", "Lazy", "Multiline", "Step", "Widget", "is_node", "node", "spec_of"]
+__all__ = [
+    "Body",
+    "Choices",
+    "File",
+    "KnownAs",
+    "Lazy",
+    "Mentions",
+    "Multiline",
+    "Step",
+    "Widget",
+    "is_node",
+    "node",
+    "spec_of",
+]
 
 F = TypeVar("F", bound=Callable[..., Any])
 MARK = "__nodegraph_node__"
@@ -191,7 +204,9 @@ def _input(name: str, annotation: Any, default: Any, where: str) -> InputPort:
         annotation = get_args(inner)[0] if get_args(inner) else Any
     body = bare(without_none(annotation)) is Body
     kind = next((mark.kind for mark in metadata(annotation) if isinstance(mark, File)), None)
-    return InputPort(name, port_type(annotation), default, _choices(annotation), kind, lazy, body)
+    mentions = next((mark for mark in metadata(annotation) if isinstance(mark, Mentions)), None)
+    known_as = next((mark.name for mark in metadata(annotation) if isinstance(mark, KnownAs)), "")
+    return InputPort(name, port_type(annotation), default, _choices(annotation), kind, mentions, known_as, lazy, body)
 
 
 def _choices(annotation: Any) -> Callable[[], tuple[str, ...]] | None:

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
+    from nodegraph.engine.marks import Mentions
+
 Json = Any
 """A JSON value: None, bool, int, float, str, list or dict of these."""
 
@@ -68,6 +70,10 @@ class InputPort:
     """The names that fit, asked for when they are needed (sampler names, say); None: not a choice."""
     file: str | None = None
     """The kind of folder (`checkpoints`, `input`) whose file this parameter names; it joins the recipe."""
+    mentions: Mentions | None = None
+    """Which files a text may name somewhere in it; they join the recipe."""
+    known_as: str = ""
+    """The name that files of other programs have for it, where it is not the same."""
     lazy: bool = False
     """The node receives a `Lazy` handle and what is upstream runs only if the node asks for it."""
     body: bool = False
@@ -116,6 +122,10 @@ class NodeSpec:
     named_outputs: bool = False
     """True: the function returns a NamedTuple; False: its single result is the output `out`, or it returns nothing."""
     extra: Mapping[str, Json] = field(default_factory=dict)
+
+    def input_known_as(self, name: str) -> str:
+        """Return the name of the input that the files of other programs call so."""
+        return next((port.name for port in self.inputs.values() if port.known_as == name), name)
 
     @cached_property
     def identity(self) -> tuple[str, str, str]:

@@ -82,6 +82,7 @@ class _Reader:
         params: dict[str, Json] = {}
         links: dict[str, str] = {}
         for name, value in inputs.items():
+            name = spec.input_known_as(name) if spec else name
             port = spec.inputs.get(name) if spec else None
             if self._is_link(value, port):
                 link = self._link(id, name, value)
@@ -198,16 +199,17 @@ def _written_ids(graph: Graph) -> dict[str, str]:
 def _inputs(graph: Graph, node: Instance, ids: Mapping[str, str], problems: Problems) -> dict[str, Json]:
     inputs: dict[str, Json] = {}
     for name, port in node.spec.inputs.items():
+        key = port.known_as or name
         if port.body:
             message = "ComfyUI's API format has no form for a node with a subgraph as its body"
             problems.report("not_expressible", message, node=node.id, field=f"params.{name}")
         elif name in node.links:
             source = node.links[name]
             outputs = list(graph.nodes[source.node].spec.outputs)
-            inputs[name] = [ids[source.node], outputs.index(source.output)]
+            inputs[key] = [ids[source.node], outputs.index(source.output)]
         else:
             value = node.params.get(name, port.default)
             if value is not None and value is not MISSING:
                 plain = port.type.dump(value)
-                inputs[name] = {"__value__": plain} if isinstance(plain, list) else plain
+                inputs[key] = {"__value__": plain} if isinstance(plain, list) else plain
     return inputs

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 
-from nodegraph.diffusion.adapters.delta import Scaled
+from nodegraph.diffusion.adapters.delta import Changes, Scaled
 from nodegraph.diffusion.adapters.match import Matched
 
 BASE = "BASE"
@@ -86,16 +86,20 @@ def weighted(matched: Matched, blocks: str | Sequence[float] | Mapping[str, floa
 
     `blocks` is what `block_weights` takes.
     """
+    return replace(matched, entries=weighted_changes(matched.entries, blocks))
+
+
+def weighted_changes(changes: Changes, blocks: str | Sequence[float] | Mapping[str, float]) -> Changes:
+    """Return changes, by part and name, with a strength of its own for each block, as `weighted` does."""
     weights = block_weights(blocks)
-    entries = {
+    return {
         part: {
             name: delta if weight == 1.0 else Scaled(delta, weight)
             for name, delta in deltas.items()
             if (weight := weights.get(block_of(part, name), 0.0)) != 0.0
         }
-        for part, deltas in matched.entries.items()
+        for part, deltas in changes.items()
     }
-    return replace(matched, entries=entries)
 
 
 def _numbers(text: str) -> list[float]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Self
 
@@ -11,6 +12,10 @@ from torch import Tensor
 Shape = tuple[int, ...]
 Factors = tuple[Tensor, Tensor]
 """`up` (out, rank) or (out, rank, 1, 1) and `down` (rank, in) or (rank, in, kh, kw), whose product is added."""
+
+
+Changes = Mapping[str, Mapping[str, "Delta"]]
+"""Changes of a model's tensors, by part (`unet`, `clip`) and name."""
 
 
 @dataclass(frozen=True, eq=False)

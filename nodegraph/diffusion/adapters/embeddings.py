@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Iterator, Mapping
-from difflib import get_close_matches
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from nodegraph.diffusion.adapters.read import AdapterError
+from nodegraph.diffusion.text.learned_words import WordFiles
 from nodegraph.diffusion.weights.errors import CorruptFileError, PickledFileError, shortened
 from nodegraph.diffusion.weights.header import Header, TensorInfo, read_header
 from nodegraph.diffusion.weights.store import DTYPES
@@ -24,7 +24,6 @@ Embedding = Mapping[int, Tensor]
 MOST_VECTORS = 1024
 LEAST_WIDTH = 8
 """Narrower than any text encoder; such tensors are notes of training."""
-SUFFIXES = (".safetensors", ".pt", ".bin")
 
 _NETWORK = re.compile(r"\.(?:weight|alpha|bias)\Z")
 
@@ -81,53 +80,30 @@ def _vectors(info: TensorInfo) -> int:
 
 
 class EmbeddingFiles(Mapping[str, Embedding]):
-    """Embeddings by name, read when they are asked for.
-
-    A name is a file's path below its folder, with or without its suffix and whatever the case, or its last part alone.
-    """
+    """Embeddings by the names that prompts may call them by, read when they are asked for."""
 
     def __init__(self, paths: Mapping[str, Path]) -> None:
         self._paths = dict(paths)
+        self._files = WordFiles(paths)
         self._read: dict[str, Embedding] = {}
-        self._names: dict[str, str] = {}
-        for name in sorted(paths, key=lambda name: (name.count("/"), name)):
-            for called in _spellings(name):
-                self._names.setdefault(called, name)
 
     def __getitem__(self, name: str) -> Embedding:
         """Read an embedding; raises KeyError for an unknown name, a WeightsError for a file that is none."""
-        file = self._names[_folded(name)]
+        file = self._files.find(name)
+        if file is None:
+            raise KeyError(name)
         if file not in self._read:
             self._read[file] = read_embedding(self._paths[file])
         return self._read[file]
 
     def __contains__(self, name: object) -> bool:
         """Tell whether there is a file of that name."""
-        return isinstance(name, str) and _folded(name) in self._names
+        return isinstance(name, str) and self._files.find(name) is not None
 
     def __iter__(self) -> Iterator[str]:
         """Yield the names without suffixes."""
-        return iter(sorted({_stem(name) for name in self._paths}))
+        return iter(self._files.words)
 
     def __len__(self) -> int:
         """Return how many files there are."""
-        return len({_stem(name) for name in self._paths})
-
-
-def near_names(name: str, known: Mapping[str, object]) -> list[str]:
-    """Return the names that someone who wrote `name` may have meant."""
-    return get_close_matches(name, list(known), n=3)
-
-
-def _folded(name: str) -> str:
-    return name.replace("\\", "/").casefold()
-
-
-def _stem(name: str) -> str:
-    return next((name.removesuffix(suffix) for suffix in SUFFIXES if name.endswith(suffix)), name)
-
-
-def _spellings(name: str) -> tuple[str, ...]:
-    folded = _folded(name)
-    stem = _stem(folded)
-    return folded, stem, folded.rpartition("/")[2], stem.rpartition("/")[2]
+        return len(self._files.words)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from math import prod
+from typing import Any
 
 import torch
 from torch import nn
@@ -25,6 +26,8 @@ class Blueprint:
     device: torch.device
     dtype: torch.dtype
     title: str = "a network"
+    config: Any = None
+    """What `build` makes it from, where its file is to tell it."""
 
     @property
     def key(self) -> tuple[str, str, torch.dtype]:

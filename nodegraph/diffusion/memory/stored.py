@@ -38,3 +38,10 @@ class Stored(Network[ModuleT_co]):
     def patched(self, *patches: Patch) -> Stored[ModuleT_co]:
         """Return this network with further patches on it."""
         return replace(self, patches=self.patches + patches)
+
+
+def stored(network: Network[ModuleT_co]) -> Stored[ModuleT_co]:
+    """Return a network as one whose weights are in files; raise ValueError for one that is only in memory."""
+    if not isinstance(network, Stored):
+        raise ValueError(f"{network!r} comes from no file: only networks of files can be patched, merged and saved")
+    return network

@@ -2,29 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from nodegraph.diffusion.adapters.additive import Full, LowRank
-from nodegraph.diffusion.adapters.delta import Delta, Shape
-from nodegraph.diffusion.adapters.match import Matched
+from nodegraph.diffusion.adapters.delta import Changes, Delta, Shape
+from nodegraph.diffusion.adapters.match import Shapes
 from nodegraph.diffusion.merging.lowrank import CLAMP, RankRule, low_rank, low_rank_product
 from nodegraph.diffusion.merging.methods import MergeError
 from nodegraph.diffusion.weights.store import Reader, Weights
-
-Changes = Mapping[str, Mapping[str, Delta]]
-"""Changes of a model's tensors, by part and name."""
 
 TEXT_DIFFERENCE = 0.01
 """Below this largest difference kohya's tools take a text encoder to be untrained."""
 
 
+class Fitted(Protocol):
+    """Changes that were fitted to a model: what `match` gives, and LoRAs."""
+
+    @property
+    def entries(self) -> Changes:
+        """Return the changes by part and name of the tensor."""
+        ...
+
+    @property
+    def shapes(self) -> Shapes:
+        """Return the shapes of the model's tensors."""
+        ...
+
+
 def combine_loras(
-    adapters: Sequence[tuple[Matched, float, float]], rule: RankRule | None = None, clamp: float | None = CLAMP
+    adapters: Sequence[tuple[Fitted, float, float]], rule: RankRule | None = None, clamp: float | None = CLAMP
 ) -> Changes:
     """Add up adapters, each with a strength for the network and one for text encoders, to one adapter.
 
@@ -119,7 +131,7 @@ def _largest(difference: Tensor) -> float:
 
 
 def _terms(
-    adapters: Sequence[tuple[Matched, float, float]], part: str, name: str
+    adapters: Sequence[tuple[Fitted, float, float]], part: str, name: str
 ) -> tuple[list[tuple[Delta, float]], Shape]:
     terms, shape = [], Shape()
     for matched, strength, text_strength in adapters:

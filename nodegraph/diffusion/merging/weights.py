@@ -12,7 +12,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from nodegraph.diffusion.adapters.delta import Delta, same_matrix
+from nodegraph.diffusion.adapters.delta import same_matrix
+from nodegraph.diffusion.memory.patches import Delta
 from nodegraph.diffusion.merging.methods import MergeError, Method, check_shapes
 from nodegraph.diffusion.weights.store import Reader, Weights
 
@@ -103,6 +104,24 @@ class MergedWeights(MadeWeights):
             shapes = [source.shapes[name] for source in self._sources if name in source.shapes]
             if len(shapes) == len(self._sources) and any(not same_matrix(shape, other) for other in shapes):
                 check_shapes(self._part, name, shapes)
+
+
+class RoundedWeights(MadeWeights):
+    """Weights rounded to what a precision of 8 bits holds, as programs that keep them so have them."""
+
+    def __init__(self, weights: Weights, to: torch.dtype) -> None:
+        super().__init__([weights])
+        self._to = to
+
+    @cached_property
+    def key(self) -> str:
+        """The hash of the weights and the precision."""
+        return hashlib.sha256(repr((self._first.key, str(self._to))).encode()).hexdigest()
+
+    def made(self, name: str, readers: Sequence[Reader]) -> Tensor:
+        """Round the tensor of a name; what lies beyond is the largest number."""
+        limits = torch.finfo(self._to)
+        return self.stored(name, 0, readers[0]).clamp_(limits.min, limits.max).to(self._to).float()
 
 
 class PatchedWeights(MadeWeights):

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+from collections import ChainMap
 from collections.abc import Callable, Mapping, Sequence
+from difflib import get_close_matches
 
 import torch
 from torch import Tensor
 
-from nodegraph.diffusion.adapters.embeddings import Embedding, near_names
+from nodegraph.diffusion.adapters.embeddings import Embedding
 from nodegraph.diffusion.interruption import bringing, interruptible
 from nodegraph.diffusion.models.clip import ClipText, ClipTextOutput
 from nodegraph.diffusion.text.chunks import Chunk, TokenizedPrompt, tokenize_prompt
@@ -34,19 +36,21 @@ def encode_prompt(
     pad: int | None = None,
     embeddings: Mapping[str, Embedding] | None = None,
     check: Callable[[], object] = lambda: None,
+    warn: Callable[[str], object] = logger.warning,
 ) -> Conditioning:
     """Encode a prompt as one entry: `embedding` (1, 77 x chunks, D), `pooled` (1, D) of the first chunk, not weighted.
 
     `style` overrides the clip's own reading of weights; `pad` is the token that fills chunks, by default the end
     token; `embeddings` are the words that can be called by `embedding:name`; `check` is called again and again, and
     what it raises stops the encoding. Both tensors are float32 on the CPU. Unknown embeddings, and those for text
-    encoders of another width, are left out, with a warning. Raise ValueError where the tokenizer's ids do
+    encoders of another width, are left out, of which `warn` hears. Raise ValueError where the tokenizer's ids do
     not fit the text encoder, WeightsError where an embedding's file cannot be read.
     """
     style = style or clip.prompt_style
+    known: Mapping[str, Embedding] = ChainMap(embeddings or {}, clip.words)  # type: ignore[arg-type]  # only read
     with clip.network.lend(bringing(check)) as network, interruptible(network, check):
         tokenizer, config = _checked(clip.tokenizer, network), network.config
-        vectors = _called(text, style, embeddings or {}, config.width)
+        vectors = _called(text, style, known, config.width, warn)
         prompt = tokenize_prompt(
             text, tokenizer, style=style, pad=pad, length=config.length, vectors=lambda name: len(vectors.get(name, ()))
         )
@@ -69,19 +73,21 @@ def select_layer(network: ClipText, output: ClipTextOutput, stop_layer: int) -> 
     return output.last if stop_layer == -1 or -stop_layer > layers else network.normalize(output.hidden[stop_layer])
 
 
-def _called(text: str, style: PromptStyle, embeddings: Mapping[str, Embedding], width: int) -> Vectors:
+def _called(
+    text: str, style: PromptStyle, embeddings: Mapping[str, Embedding], width: int, warn: Callable[[str], object]
+) -> Vectors:
     """Return the vectors of the embeddings that a prompt calls, of those that are known and `width` wide."""
     names = [piece.name for piece in parse_prompt(text, style) if isinstance(piece, EmbeddingName)]
     vectors: dict[str, Tensor] = {}
     for name in dict.fromkeys(names):
         if name not in embeddings:
-            near = near_names(name, embeddings)
+            near = get_close_matches(name, list(embeddings), n=3)
             hint = f"; did you mean {', '.join(map(repr, near))}?" if near else ""
-            logger.warning("prompt: no embedding is named %r; it is left out%s", name, hint)
+            warn(f"prompt: no embedding is named {name!r}; it is left out{hint}")
         elif width not in (embedding := embeddings[name]):
             widths = " and ".join(map(str, sorted(embedding)))
-            told = "the embedding %r is for text encoders of width %s, this one's is %d; it is left out"
-            logger.warning("prompt: " + told, name, widths, width)
+            told = f"is for text encoders of width {widths}, this one's is {width}; it is left out"
+            warn(f"prompt: the embedding {name!r} {told}")
         else:
             vectors[name] = embedding[width]
     return vectors

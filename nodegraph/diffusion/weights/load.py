@@ -101,7 +101,8 @@ def open_checkpoint(
         config, tensors = detected.configs[part.name], detected.parts[part.name]
         part_dtype = torch.float32 if dtype == torch.float16 and not part.survives_float16 else dtype
         title = f"the {part.title} of {path.name}"
-        blueprints[part.name] = Blueprint(partial(part.build, config), FileWeights(tensors), target, part_dtype, title)
+        weights = FileWeights(tensors)
+        blueprints[part.name] = Blueprint(partial(part.build, config), weights, target, part_dtype, title, config)
     _check_tensors(source, detected, blueprints)
     return Opened(
         path,

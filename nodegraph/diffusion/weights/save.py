@@ -16,7 +16,7 @@ from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from nodegraph.diffusion.values import DiffusionSchedule, Prediction
+from nodegraph.diffusion.values import DiffusionSchedule, LatentFormat, Prediction
 from nodegraph.diffusion.weights.family import Config, Family, Part
 from nodegraph.diffusion.weights.hints import KEY, Schedule, schedule_values
 from nodegraph.diffusion.weights.layouts.sd1 import SD1
@@ -61,12 +61,14 @@ def save_weights(
     dtype: torch.dtype | None = torch.float16,
     prediction: Prediction = "eps",
     schedule: Schedule | None = None,
+    latent: LatentFormat | None = None,
     about: Mapping[str, str] | None = None,
     tell: Tell | None = None,
 ) -> Path:
     """Write weights, by part, as a single safetensors file, reading or making one tensor at a time; return its path.
 
-    `configs` are those of the parts' networks; parts may be left out. None as `dtype` keeps each tensor's precision.
+    `configs` are those of the parts' networks; parts may be left out, and `latent` then stands for an autoencoder that
+    is. None as `dtype` keeps each tensor's precision.
     Otherwise it is as `save_checkpoint`.
     """
     parts = [part for part in family.parts if part.name in weights]
@@ -78,7 +80,8 @@ def save_weights(
             stored = weights[part.name]
             reader = stack.enter_context(stored.opened())
             entries += weights_entries(stored, reader, dtype, partial(_name, part))
-        metadata = _metadata(family, {part.name: configs[part.name] for part in parts}, prediction, schedule, about)
+        told = {part.name: configs[part.name] for part in parts}
+        metadata = _metadata(family, told, prediction, schedule, about, None if "vae" in told else latent)
         return save_streamed(path, entries, metadata, tell=tell)
 
 
@@ -94,6 +97,7 @@ def _metadata(
     prediction: Prediction,
     schedule: Schedule | None,
     about: Mapping[str, str] | None,
+    latent: LatentFormat | None = None,
 ) -> dict[str, str]:
     """Return what shapes cannot tell; one entry only, as safetensors writes several in random order."""
     settings: dict[str, object] = {"family": family.name, "prediction": prediction}
@@ -102,6 +106,8 @@ def _metadata(
         if part.name in configs:
             values = asdict(configs[part.name])
             settings[part.name] = {name: value for name, value in values.items() if name in part.settings}
+    if latent is not None:
+        settings["latent"] = asdict(latent)
     if about:
         settings["about"] = dict(about)
     return {KEY: json.dumps(settings, sort_keys=True)}

@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from nodegraph.diffusion.adapters.embeddings import EmbeddingFiles, near_names, read_embedding
+from nodegraph.diffusion.adapters.embeddings import EmbeddingFiles, read_embedding
 from nodegraph.diffusion.adapters.read import AdapterError
 from nodegraph.diffusion.weights.errors import PickledFileError
 
@@ -87,4 +87,3 @@ def test_files_are_found_by_any_spelling_and_read_once(write: Write) -> None:
     assert "dog" not in files
     with pytest.raises(KeyError):
         files["dog"]
-    assert near_names("bad/hand", files) == ["bad/Hands"]
