@@ -1,5 +1,6 @@
 """Training of the KL autoencoder on crops of scenes, and latents made white by its own 1x1 convolutions."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,7 +10,8 @@ from torch import Tensor, nn
 
 from nodegraph.diffusion.models.vae import Autoencoder, Posterior
 from nodegraph.training.loop import Draws
-from nodegraph.training.scenes import SIDE, draw_scene, place, render
+from nodegraph.training.scenes import SIDE, Pixels, draw_scene, paint, place
+from nodegraph.training.styles import FLAT, Style
 
 
 @dataclass(frozen=True)
@@ -62,17 +64,23 @@ def pixel_loss(decoded: Tensor, images: Tensor, config: ReconstructionConfig) ->
     return error.abs().mean() + error.square().mean() + config.edges * (across + down)
 
 
-def crops(draws: Draws, config: ReconstructionConfig) -> Tensor:
+def crops(draws: Draws, config: ReconstructionConfig, style: Style = FLAT) -> Tensor:
     """Draw crops (B, 3, crop, crop) in [-1, 1] of new scenes, each about an object."""
+    return crops_in(draws, config, (style,))[0]
+
+
+def crops_in(draws: Draws, config: ReconstructionConfig, styles: Sequence[Style]) -> list[Tensor]:
+    """Draw the same crops (B, 3, crop, crop) in each style."""
     rng = draws.numpy
-    taken = []
+    taken: list[list[Pixels]] = [[] for _ in styles]
     for _ in range(config.batch):
         scene = draw_scene(rng)
-        image = render(scene, rng)
+        items = place(scene, rng)
         target = place(scene, rng)[int(rng.integers(len(scene.items)))]
         left, top = (_start(centre, config.crop, rng) for centre in (target.x, target.y))
-        taken.append(image[top : top + config.crop, left : left + config.crop])
-    return to_tensor(np.stack(taken))
+        for crop, style in zip(taken, styles, strict=True):
+            crop.append(paint(scene, items, style)[top : top + config.crop, left : left + config.crop])
+    return [to_tensor(np.stack(crop)) for crop in taken]
 
 
 def _start(centre: int, crop: int, rng: np.random.Generator) -> int:

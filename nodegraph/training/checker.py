@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from nodegraph.training.scenes import PALETTE, Item, Scene
+from nodegraph.training.scenes import Item, Scene
+from nodegraph.training.styles import FLAT, PALETTE, Palette, Style
 
 Mask = NDArray[np.bool_]
 Pixels = NDArray[np.uint8]
@@ -53,9 +54,9 @@ class Verdict:
         return not self.complaints
 
 
-def judge(picture: Pixels, scene: Scene) -> Verdict:
-    """Compare a picture (H, W, 3) with the scene that it should show."""
-    background, found, flecks = read(picture)
+def judge(picture: Pixels, scene: Scene, style: Style = FLAT) -> Verdict:
+    """Compare a picture (H, W, 3) with the scene that it should show, drawn in a style."""
+    background, found, flecks = read(picture, style)
     complaints = []
     plain = background == scene.background and flecks <= FLECKS
     if not plain:
@@ -108,7 +109,7 @@ def _third(share: float) -> int:
     return 0 if share < 0.385 else 2 if share > 0.615 else 1
 
 
-def read(picture: Pixels) -> tuple[str | None, list[Found], int]:
+def read(picture: Pixels, style: Style = FLAT) -> tuple[str | None, list[Found], int]:
     """Read a picture (H, W, 3): the background's colour, the objects, and how many pixels are stray."""
     border = np.concatenate((picture[:3].reshape(-1, 3), picture[-3:].reshape(-1, 3),
                              picture[:, :3].reshape(-1, 3), picture[:, -3:].reshape(-1, 3)))  # fmt: skip
@@ -119,29 +120,35 @@ def read(picture: Pixels) -> tuple[str | None, list[Found], int]:
         if region.sum() < SPECK:
             strays += int(region.sum())
             continue
-        one = _describe(picture, region, ground)
-        found.append(one)
-    return name_colour(ground), found, strays
+        found.append(_describe(picture, region, ground, style))
+    return name_colour(ground, style.backgrounds), found, strays
 
 
-def _describe(picture: Pixels, region: Mask, ground: NDArray[np.float64]) -> Found:
-    inner = erode(erode(region))
-    inside = picture[inner if inner.any() else region].astype(np.float64)
-    colour = np.median(inside, axis=0)
-    uniform = (np.linalg.norm(inside - colour, axis=1) < COLOUR_TOLERANCE).mean() > 0.9
+def _describe(picture: Pixels, region: Mask, ground: NDArray[np.float64], style: Style) -> Found:
+    colour, uniform = _inside(picture, region)
     contrast = float(np.linalg.norm(colour - ground))
     covered = np.linalg.norm(picture - ground, axis=2) > max(0.5 * contrast, 20.0)
     body = region & covered if (region & covered).any() else region
+    if style.halo:  # which is seen, but no part of the object
+        colour, uniform = _inside(picture, body)
     rows, columns = np.nonzero(body)
     extent = (int(np.ptp(rows)) + 1, int(np.ptp(columns)) + 1)
     middle = ((rows.min() + rows.max() + 1) / 2, (columns.min() + columns.max() + 1) / 2)
-    name = name_colour(colour) if uniform else None
+    name = name_colour(colour, style.objects) if uniform else None
     return Found(name_shape(body), name, float(middle[1]), float(middle[0]), max(extent))
 
 
-def name_colour(colour: NDArray[np.float64]) -> str | None:
+def _inside(picture: Pixels, region: Mask) -> tuple[NDArray[np.float64], bool]:
+    """Return the median colour of a region without its rim, and whether nearly all of it is about that colour."""
+    inner = erode(erode(region))
+    inside = picture[inner if inner.any() else region].astype(np.float64)
+    colour = np.median(inside, axis=0)
+    return colour, bool((np.linalg.norm(inside - colour, axis=1) < COLOUR_TOLERANCE).mean() > 0.9)
+
+
+def name_colour(colour: NDArray[np.float64], palette: Palette = PALETTE) -> str | None:
     """Name an RGB colour in [0, 255], None where no name of the palette is near."""
-    distances = {name: float(np.linalg.norm(colour - np.array(value))) for name, value in PALETTE.items()}
+    distances = {name: float(np.linalg.norm(colour - np.array(value))) for name, value in palette.items()}
     nearest = min(distances, key=lambda name: distances[name])
     return nearest if distances[nearest] < COLOUR_TOLERANCE else None
 

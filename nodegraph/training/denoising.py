@@ -42,13 +42,24 @@ class LatentScenes:
 
 
 class DenoisingTask(nn.Module):
-    """A UNet learning to denoise latents of captioned scenes; the text encoder stays as it is."""
+    """A UNet learning to denoise latents of captioned scenes; the text encoder's weights stay as they are.
+
+    `learn_text` lets gradients through the text encoder, to what is put on it.
+    """
 
     def __init__(
-        self, unet: UNet, text: ClipText, tokenizer: Tokenizer, data: LatentScenes, config: DenoisingConfig
+        self,
+        unet: UNet,
+        text: ClipText,
+        tokenizer: Tokenizer,
+        data: LatentScenes,
+        config: DenoisingConfig,
+        *,
+        learn_text: bool = False,
     ) -> None:
         super().__init__()
         self.unet, self.config, self.data, self.tokenizer = unet, config, data, tokenizer
+        self.learn_text = learn_text
         self._frozen = (text.eval().requires_grad_(False),)  # in a tuple: no part of this module's state
         self.alpha_bar = losses.scaled_linear_alpha_bar()
 
@@ -67,12 +78,12 @@ class DenoisingTask(nn.Module):
         target = losses.diffusion_target(config.prediction, clean, noise, share)
         return losses.weighted_error(output, target, losses.snr_weight(config.prediction, share, config.gamma))
 
-    @torch.no_grad()
     def context(self, rows: Tensor, draws: Draws) -> Tensor:
         """Encode a caption of each row (B,) as (B, T, D); some are left empty."""
         captions = [draw_caption(self.data.scenes[row], draws.numpy) for row in rows.tolist()]
         dropped = losses.drop_rows(len(captions), self.config.drop, draws.torch).tolist()
         told = ["" if drop else caption for drop, caption in zip(dropped, captions, strict=True)]
         text = self._frozen[0]
-        context: Tensor = text(tokenize(told, self.tokenizer, text.config.length)).last
+        with torch.set_grad_enabled(self.learn_text):
+            context: Tensor = text(tokenize(told, self.tokenizer, text.config.length)).last
         return context

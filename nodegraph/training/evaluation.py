@@ -29,6 +29,7 @@ from nodegraph.diffusion.values import (
 from nodegraph.training.captions import draw_caption, plain_caption
 from nodegraph.training.checker import Verdict, judge
 from nodegraph.training.scenes import SIDE, Scene, draw_scene
+from nodegraph.training.styles import FLAT, Style
 
 
 @dataclass(frozen=True)
@@ -73,12 +74,14 @@ def held_out_scenes(count: int, seed: int = 2026) -> list[Scene]:
     return list(scenes)
 
 
-def evaluate(networks: Networks, scenes: Sequence[Scene], settings: Settings, *, plain: bool = True) -> list[Trial]:
+def evaluate(
+    networks: Networks, scenes: Sequence[Scene], settings: Settings, *, plain: bool = True, style: Style = FLAT
+) -> list[Trial]:
     """Draw a picture of each scene, the n-th with seed n, and judge it."""
     rng = np.random.default_rng(0)
     prompts = [plain_caption(scene) if plain else draw_caption(scene, rng) for scene in scenes]
     pictures = draw_pictures(networks, prompts, settings)
-    return [Trial(prompt, scene, picture, judge(picture, scene))
+    return [Trial(prompt, scene, picture, judge(picture, scene, style))
             for prompt, scene, picture in zip(prompts, scenes, pictures, strict=True)]  # fmt: skip
 
 

@@ -151,3 +151,11 @@ def averaged(path: Path) -> dict[str, Tensor]:
     """Read the averaged parameters of a checkpoint file."""
     state = torch.load(path, weights_only=True)
     return dict(state["ema"]["shadow"])
+
+
+def follow(stage: str, loop: Loop) -> None:
+    """Run a loop to its end; the first worker tells the log how it goes."""
+    for report in loop.run():
+        if not workers.rank():
+            logger.info("%s: step %d of %d, loss %.4f, rate %.2e, %.2f steps/s",
+                        stage, report.step, loop.config.steps, report.loss, report.rate, report.speed)  # fmt: skip

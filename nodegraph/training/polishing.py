@@ -21,6 +21,7 @@ from nodegraph.training.captions import draw_caption
 from nodegraph.training.loop import Draws
 from nodegraph.training.reading import tokenize
 from nodegraph.training.scenes import draw_scene, render
+from nodegraph.training.styles import FLAT, Style
 
 
 @dataclass(frozen=True)
@@ -43,9 +44,16 @@ class PolishingTask(nn.Module):
     """A decoder learning from latents that a trained UNet has redrawn."""
 
     def __init__(
-        self, autoencoder: Autoencoder, unet: UNet, text: ClipText, tokenizer: Tokenizer, config: PolishingConfig
+        self,
+        autoencoder: Autoencoder,
+        unet: UNet,
+        text: ClipText,
+        tokenizer: Tokenizer,
+        config: PolishingConfig,
+        style: Style = FLAT,
     ) -> None:
         super().__init__()
+        self.style = style
         self.autoencoder, self.tokenizer, self.config = autoencoder, tokenizer, config
         self.pixels = ReconstructionConfig()
         autoencoder.encoder.requires_grad_(False)
@@ -58,7 +66,7 @@ class PolishingTask(nn.Module):
         """Return the loss of a batch of new scenes, on a crop of each."""
         config, scale = self.config, self.autoencoder.config.scale_factor
         scenes = [draw_scene(draws.numpy) for _ in range(config.batch)]
-        images = to_tensor(np.stack([render(scene, draws.numpy) for scene in scenes]))
+        images = to_tensor(np.stack([render(scene, draws.numpy, self.style) for scene in scenes]))
         tokens = tokenize([draw_caption(scene, draws.numpy) for scene in scenes], self.tokenizer)
         with torch.no_grad():
             clean = self.autoencoder.encode(images).mode() * scale

@@ -25,7 +25,7 @@ from nodegraph.training.autoencoder import (
 from nodegraph.training.denoising import DenoisingConfig, DenoisingTask
 from nodegraph.training.ema import EmaConfig
 from nodegraph.training.latents import cached_scenes, draw_scenes, encode_scenes
-from nodegraph.training.loop import CHECKPOINT, Draws, Loop, LoopConfig, averaged
+from nodegraph.training.loop import CHECKPOINT, Draws, Loop, LoopConfig, averaged, follow
 from nodegraph.training.polishing import PolishingConfig, PolishingTask
 from nodegraph.training.reading import ReadingConfig, ReadingTask
 from nodegraph.training.scenes import render
@@ -96,7 +96,7 @@ def train_autoencoder(directory: Path, recipe: Recipe) -> None:
             noise = torch.randn(shape, generator=draws.torch)
             return reconstruction_loss(autoencoder, images, recipe.reconstruction, noise)
 
-        _follow("autoencoder", Loop(autoencoder, loss, recipe.autoencoder_loop, directory / "autoencoder"))
+        follow("autoencoder", Loop(autoencoder, loss, recipe.autoencoder_loop, directory / "autoencoder"))
         autoencoder.load_state_dict(averaged(directory / "autoencoder" / CHECKPOINT))
         whiten(autoencoder, encode_scenes(autoencoder, draw_scenes(recipe.probes, recipe.seed + 1), recipe.seed + 1))
         _save(autoencoder, path)
@@ -111,7 +111,7 @@ def train_text(directory: Path, recipe: Recipe) -> None:
     torch.manual_seed(recipe.seed)
     task = ReadingTask(ClipText(recipe.clip), clip_tokenizer(), recipe.reading)
     loop = Loop(task, task.loss, recipe.text_loop, directory / "text")
-    _follow("text", loop)
+    follow("text", loop)
     if not workers.rank():
         rng = np.random.default_rng(recipe.seed)
         with loop.ema.swapped_in(task):
@@ -125,7 +125,7 @@ def train_unet(directory: Path, recipe: Recipe) -> None:
     unet = UNet(recipe.unet).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     data = cached_scenes(load_autoencoder(directory, recipe), recipe.scenes, recipe.seed, directory / LATENTS)
     task = DenoisingTask(unet, load_text(directory, recipe), clip_tokenizer(), data, recipe.denoising)
-    _follow("unet", Loop(task, task.loss, recipe.unet_loop, directory / "unet"))
+    follow("unet", Loop(task, task.loss, recipe.unet_loop, directory / "unet"))
 
 
 def polish_decoder(directory: Path, recipe: Recipe) -> None:
@@ -133,7 +133,7 @@ def polish_decoder(directory: Path, recipe: Recipe) -> None:
     torch.manual_seed(recipe.seed)
     networks = (load_autoencoder(directory, recipe), load_unet(directory, recipe), load_text(directory, recipe))
     task = PolishingTask(*networks, clip_tokenizer(), recipe.polishing)
-    _follow("decoder", Loop(task, task.loss, recipe.polishing_loop, directory / "decoder"))
+    follow("decoder", Loop(task, task.loss, recipe.polishing_loop, directory / "decoder"))
 
 
 def load_polished(directory: Path, recipe: Recipe) -> Autoencoder:
@@ -166,13 +166,6 @@ def load_unet(directory: Path, recipe: Recipe) -> UNet:
 
 def _part(weights: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {name.removeprefix(prefix): value for name, value in weights.items() if name.startswith(prefix)}
-
-
-def _follow(stage: str, loop: Loop) -> None:
-    for report in loop.run():
-        if not workers.rank():
-            logger.info("%s: step %d of %d, loss %.4f, rate %.2e, %.2f steps/s",
-                        stage, report.step, loop.config.steps, report.loss, report.rate, report.speed)  # fmt: skip
 
 
 def _save(module: nn.Module, path: Path) -> None:

@@ -10,18 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
+from nodegraph.training.styles import FLAT, PALETTE, Rgb, Style
+
 SIDE = 128
 
-PALETTE: dict[str, tuple[int, int, int]] = {
-    "red": (226, 54, 54),
-    "orange": (250, 142, 20),
-    "yellow": (252, 216, 62),
-    "green": (60, 160, 76),
-    "blue": (38, 116, 224),
-    "purple": (138, 52, 172),
-    "white": (248, 248, 246),
-    "black": (34, 34, 40),
-}
 COLOURS = tuple(PALETTE)
 SHAPES = ("circle", "square", "triangle", "star", "heart")
 SIZES = {"small": 29, "medium": 38, "large": 47}  # pixels across, before jitter
@@ -40,6 +32,7 @@ RELATIONS = ("above", "left of")
 HELD_OUT_SHARE = 0.1
 
 Split = Literal["training", "held out"]
+Pixels = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
@@ -135,29 +128,67 @@ def place(scene: Scene, rng: np.random.Generator, jitter: int = 3) -> tuple[Plac
     return tuple(placed)
 
 
-def render(scene: Scene, rng: np.random.Generator) -> NDArray[np.uint8]:
+def render(scene: Scene, rng: np.random.Generator, style: Style = FLAT) -> Pixels:
     """Draw the scene as (128, 128, 3) uint8 with smooth edges; `rng` decides the jitter."""
+    return paint(scene, place(scene, rng), style)
+
+
+def paint(scene: Scene, items: tuple[Placed, ...], style: Style = FLAT) -> Pixels:
+    """Draw a scene whose items have their pixels, as (128, 128, 3) uint8."""
     canvas = np.empty((SIDE, SIDE, 3), np.float32)
-    canvas[:] = PALETTE[scene.background]
-    for placed in place(scene, rng):
-        mask = shape_mask(placed.item.shape, placed.across)[..., None]
-        top, left = placed.y - mask.shape[0] // 2, placed.x - mask.shape[1] // 2
-        window = canvas[top : top + mask.shape[0], left : left + mask.shape[1]]
-        window += mask * (np.array(PALETTE[placed.item.colour], np.float32) - window)
+    canvas[:] = style.backgrounds[scene.background]
+    for placed in items:
+        if style.halo:
+            light = halo_mask(placed.item.shape, placed.across, style.reach)
+            _lay(canvas, placed, style.halo * light, style.light(placed.item.colour))
+    for placed in items:
+        if style.border:
+            rim = shape_mask(placed.item.shape, placed.across, border=style.border)
+            _lay(canvas, placed, rim, style.rim(placed.item.colour, scene.background))
+        _lay(canvas, placed, shape_mask(placed.item.shape, placed.across), style.objects[placed.item.colour])
     return np.rint(canvas).astype(np.uint8)
 
 
+def _lay(canvas: NDArray[np.float32], placed: Placed, mask: NDArray[np.float32], colour: Rgb) -> None:
+    """Lay a colour over the canvas where the mask (h, w) in [0, 1] about the item's centre says."""
+    top, left = placed.y - mask.shape[0] // 2, placed.x - mask.shape[1] // 2
+    above, before = max(0, -top), max(0, -left)
+    window = canvas[top + above : top + mask.shape[0], left + before : left + mask.shape[1]]
+    shown = mask[above : above + window.shape[0], before : before + window.shape[1], None]
+    window += shown * (np.array(colour, np.float32) - window)
+
+
 @cache
-def shape_mask(shape: str, across: int, finer: int = 8) -> NDArray[np.float32]:
-    """Draw the coverage of a shape of this extent as (across + 2, across + 2) in [0, 1], by supersampling."""
-    side = (across + 2) * finer
-    image = Image.new("L", (side, side))
-    points = [((x * across / 2 + side / finer / 2) * finer, (y * across / 2 + side / finer / 2) * finer)
-              for x, y in outline(shape)]  # fmt: skip
-    ImageDraw.Draw(image).polygon(points, fill=255)
+def shape_mask(shape: str, across: int, finer: int = 8, border: int = 0) -> NDArray[np.float32]:
+    """Draw the coverage of a shape of this extent as (across + 2, across + 2) in [0, 1], by supersampling.
+
+    A border widens the shape by so many pixels on every side, with round corners, and the mask with it.
+    """
+    cells = across + 2 + 2 * border
+    image = Image.new("L", (cells * finer, cells * finer))
+    middle = cells * finer / 2
+    points = [(x * across / 2 * finer + middle, y * across / 2 * finer + middle) for x, y in outline(shape)]
+    draw = ImageDraw.Draw(image)
+    draw.polygon(points, fill=255)
+    if border:
+        draw.line([*points, points[0]], fill=255, width=2 * border * finer)
+        for x, y in points:
+            draw.circle((x, y), border * finer, fill=255)
     fine = np.asarray(image, np.float32) / 255
-    mask: NDArray[np.float32] = fine.reshape(across + 2, finer, across + 2, finer).mean((1, 3))
+    mask: NDArray[np.float32] = fine.reshape(cells, finer, cells, finer).mean((1, 3))
     return mask
+
+
+@cache
+def halo_mask(shape: str, across: int, deviation: float) -> NDArray[np.float32]:
+    """Blur a shape's mask by a Gaussian of this deviation in pixels; it grows by three of them on every side."""
+    reach = math.ceil(3 * deviation)
+    kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / deviation) ** 2)
+    kernel /= kernel.sum()
+    soft = np.pad(shape_mask(shape, across), reach)
+    for axis in (0, 1):
+        soft = np.apply_along_axis(np.convolve, axis, soft, kernel, "same")
+    return soft.astype(np.float32)
 
 
 def outline(shape: str) -> list[tuple[float, float]]:

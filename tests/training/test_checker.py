@@ -7,7 +7,8 @@ import pytest
 from numpy.typing import NDArray
 
 from nodegraph.training import checker
-from nodegraph.training.scenes import PALETTE, SHAPES, SIZES, Item, Scene, draw_scene, render, shape_mask
+from nodegraph.training.scenes import SHAPES, SIZES, Item, Scene, draw_scene, render, shape_mask
+from nodegraph.training.styles import PALETTE
 
 PAIR = Scene((Item("circle", "red", "small"), Item("square", "blue", "large")), "above", "yellow")
 LONE = Scene((Item("heart", "white", "small"),), "bottom right", "purple")

@@ -6,6 +6,7 @@ import pytest
 from nodegraph.training import scenes
 from nodegraph.training.latents import draw_scenes
 from nodegraph.training.scenes import SIDE, Item, Scene
+from nodegraph.training.styles import PALETTE
 
 PAIR = Scene((Item("circle", "red", "small"), Item("square", "blue", "large")), "above", "yellow")
 
@@ -53,9 +54,9 @@ def test_objects_differ_from_the_background_and_keep_clear_of_each_other_and_the
 def test_pixels_show_the_palette() -> None:
     picture = scenes.render(PAIR, np.random.default_rng(0))
     assert picture.shape == (SIDE, SIDE, 3)
-    assert tuple(picture[0, 0]) == scenes.PALETTE["yellow"]
-    assert tuple(picture[SIDE // 4, SIDE // 2]) == scenes.PALETTE["red"]
-    assert tuple(picture[3 * SIDE // 4, SIDE // 2]) == scenes.PALETTE["blue"]
+    assert tuple(picture[0, 0]) == PALETTE["yellow"]
+    assert tuple(picture[SIDE // 4, SIDE // 2]) == PALETTE["red"]
+    assert tuple(picture[3 * SIDE // 4, SIDE // 2]) == PALETTE["blue"]
 
 
 @pytest.mark.parametrize("shape", scenes.SHAPES)
