@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nodegraph.cli.exits import CommandError, Exit
 
@@ -12,15 +12,16 @@ if TYPE_CHECKING:
     from nodegraph.collection.setup import Collection
 
 
-def fill_folders(parser: argparse.ArgumentParser) -> None:
-    """Add the options that tell where models are."""
+def fill_folders(parser: argparse.ArgumentParser, *, again: bool = False) -> None:
+    """Add the options that tell where models are; `again` where they may stand before an action and after it."""
+    default: dict[str, Any] = {"default": argparse.SUPPRESS} if again else {}
     group = parser.add_argument_group("models")
     group.add_argument(
         "--models",
         metavar="DIR",
         type=Path,
         action="append",
-        default=[],
+        **{"default": [], **default},
         help="a folder of models, with one folder a kind in it (checkpoints, vae, loras); may be given several times",
     )
     group.add_argument(
@@ -28,11 +29,15 @@ def fill_folders(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         type=Path,
         action="append",
-        default=[],
+        **{"default": [], **default},
         help="ComfyUI's extra_model_paths.yaml, whose folders are searched too; may be given several times",
     )
     group.add_argument(
-        "--config", metavar="FILE", type=Path, help="a configuration in place of the user's own nodegraph.toml"
+        "--config",
+        metavar="FILE",
+        type=Path,
+        help="a configuration in place of the user's own nodegraph.toml",
+        **default,
     )
 
 

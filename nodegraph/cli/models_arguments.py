@@ -6,6 +6,7 @@ import argparse
 import re
 from pathlib import Path
 
+from nodegraph.cli.folders import fill_folders
 from nodegraph.cli.operating_arguments import size_of
 
 EXAMPLES = """examples:
@@ -31,6 +32,7 @@ def fill_models(parser: argparse.ArgumentParser) -> None:
             name, help=summary, description=f"{summary[0].upper()}{summary[1:]}.", argument_default=argparse.SUPPRESS
         )
         fill(action)
+        fill_folders(action, again=True)
 
 
 def _list(parser: argparse.ArgumentParser) -> None:
