@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
+from nodegraph.cli.author_arguments import fill_new_plugin
 from nodegraph.cli.exits import MEANINGS, Exit
 from nodegraph.cli.folders import fill_folders
 from nodegraph.cli.models_arguments import fill_models
@@ -90,6 +91,7 @@ def _commands() -> Sequence[tuple[str, str, list[Parser], Callable[[argparse.Arg
         ("nodes", "list the node types, or tell all about one", folders, _nodes),
         ("plugins", "list the plugins: loaded, or set aside and why", [], _plugins),
         ("models", "list the model files and what they are; convert and fetch some", [models], fill_models),
+        ("new-plugin", "write a package to start a plugin from: a node, its tests, its settings", [], fill_new_plugin),
         ("info", "tell what a checkpoint is: family, precision, parameters, what is missing", [models], _info),
         ("schema", "write the JSON Schema of workflow files, or of a node type", folders, _schema),
         ("serve", "serve the API and the pages, and run jobs, until told to stop", folders, fill_serve),

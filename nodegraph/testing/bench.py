@@ -242,7 +242,8 @@ def _others(spec: NodeSpec, subgraphs: Mapping[str, Json]) -> list[NodeSpec]:
     """Return the built-in nodes where a subgraph may need them."""
     if not subgraphs:
         return []
-    from nodegraph.runtime import SPECS, load_plugins
+    from nodegraph.engine.plugins import load_plugins
+    from nodegraph.runtime import SPECS
 
     registry = load_plugins(builtin=["nodegraph.nodes"], specs=SPECS, entry_points=False).registry
     return [other for other in registry.values() if other.id != spec.id]

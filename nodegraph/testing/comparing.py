@@ -51,18 +51,20 @@ def _parts(value: Any) -> dict[str, Any] | None:
     if callable(value) and hasattr(value, "__code__"):
         cells = [cell.cell_contents for cell in value.__closure__ or ()]
         return {".code": value.__code__, ".closure": cells, ".defaults": value.__defaults__}
-    if type(value).__eq__ is object.__eq__ and hasattr(value, "__dict__") and not hasattr(value, "named_parameters"):
+    if not _has_equality(value) and hasattr(value, "__dict__") and not hasattr(value, "named_parameters"):
         return {f".{name}": part for name, part in vars(value).items()} or None
     return None
 
 
 def _whole(first: Any, second: Any, where: str) -> str | None:
     """Compare what has no parts: by its own equality, networks by their weights."""
-    if type(first).__eq__ is object.__eq__:
-        same = fingerprint(first) == fingerprint(second)
-    else:
-        same = bool(first == second)
+    same = bool(first == second) if _has_equality(first) else fingerprint(first) == fingerprint(second)
     return None if same else f"{where} is {_brief(first)} once and {_brief(second)} once"
+
+
+def _has_equality(value: object) -> bool:
+    """Tell whether a class says itself what is equal to it."""
+    return "__eq__" in {name for kind in type(value).__mro__[:-1] for name in vars(kind)}
 
 
 def _numbers(first: Any, second: Any, where: str) -> str | None:

@@ -102,9 +102,14 @@ def _declared(spec: NodeSpec) -> str:
     return ", ".join(f"{name}: {port.type.name}" for name, port in spec.outputs.items())
 
 
+def _frozen(kind: type) -> bool:
+    """Tell whether instances of a dataclass cannot be changed."""
+    return bool(kind.__dict__["__dataclass_params__"].frozen if "__dataclass_params__" in kind.__dict__ else True)
+
+
 def misfit(kind: PortType, value: Any) -> str | None:
     """Return why a value is not of a type; None where it is."""
-    if is_dataclass(value) and not isinstance(value, type) and not value.__dataclass_params__.frozen:
+    if is_dataclass(value) and not isinstance(value, type) and not _frozen(type(value)):
         name = type(value).__name__
         return f"is a {name}, which can be changed though it may sit in the cache: @dataclass(frozen=True)"
     if kind.item is not None and isinstance(value, (list, tuple)):

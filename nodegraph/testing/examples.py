@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from nodegraph.engine.spec import MISSING, InputPort, Json
@@ -49,7 +50,12 @@ def _noise(shape: tuple[int, ...], seed: int) -> Tensor:
     return torch.rand(shape, generator=torch.Generator().manual_seed(seed))
 
 
-_MAKERS = {"Image": image, "Mask": mask, "Latent": latent, "Conditioning": conditioning}
+_MAKERS: dict[str, Callable[[], object]] = {
+    "Image": image,
+    "Mask": mask,
+    "Latent": latent,
+    "Conditioning": conditioning,
+}
 
 
 def example(port: InputPort) -> Any:
@@ -62,7 +68,8 @@ def example(port: InputPort) -> Any:
         names = {getattr(member, "__name__", "") for member in members(port.type.annotation)}
         home = {getattr(member, "__module__", "") for member in members(port.type.annotation)}
         maker = next((make for name, make in _MAKERS.items() if name in names), None)
-        return maker() if maker is not None and "nodegraph.diffusion.values" in home else MISSING
+        known = maker is not None and "nodegraph.diffusion.values" in home
+        return MISSING if maker is None or not known else maker()
     schema = port.type.schema or {}
     plain: dict[str, Json] = {"string": "a text", "boolean": True, "integer": 1, "number": 0.5, "None": 1}
     value = plain.get(str(schema.get("type")), MISSING)

@@ -78,11 +78,13 @@ def mapped_input(spec: NodeSpec) -> str | None:
 def lists(bench: Bench) -> None:
     """Check that a list runs the node once an item, and that each item gives what it gives alone."""
     name = mapped_input(bench.spec)
-    value = MISSING if name is None else bench.inputs().get(name, bench.spec.inputs[name].default)
-    if name is None or value is MISSING or value is None:
+    if name is None:
+        return
+    value: Any = bench.inputs().get(name, bench.spec.inputs[name].default)
+    if value is MISSING or value is None:
         return
     second = _other(bench, name, bench.spec.inputs[name])
-    items = [value, value if second is MISSING else second]
+    items: list[Any] = [value, value if second is MISSING else second]
     try:
         alone = [bench.run(**{name: item}) for item in items]
     except ContractError:

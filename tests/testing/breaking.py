@@ -4,10 +4,11 @@ import os
 import random
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 import torch
 from pydantic import Field, GetCoreSchemaHandler
@@ -215,7 +216,7 @@ def remembers(number: int, times: int = 1) -> int:
 
 
 @cache
-def _product(number: int) -> Any:
+def _product(number: int) -> Callable[[int], int]:
     kept: list[int] = []
 
     def multiplied(times: int) -> int:

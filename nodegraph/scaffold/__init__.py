@@ -1,0 +1,1 @@
+"""Writes packages for plugin authors to start from: `nodegraph new-plugin`."""
