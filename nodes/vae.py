@@ -6,12 +6,13 @@ from nodegraph.diffusion.values import Image, Latent, Vae
 
 @node("VAEDecode", title="VAE Decode", category="latent")
 def vae_decode(context: Context, samples: Latent, vae: Vae) -> Image:
-    """Turn latents into pictures."""
-    from nodegraph.diffusion.autoencoding import decode
+    """Turn latents into pictures; where memory runs out, in tiles."""
     from nodegraph.diffusion.flaws import picture_flaw
     from nodegraph.diffusion.interruption import Watch
+    from nodegraph.diffusion.tiled_autoencoding import decode_within_memory
 
-    pixels = decode(vae, samples.samples, Watch(context))
+    watch = Watch(context)
+    pixels = decode_within_memory(vae, samples.samples, watch, watch.said)
     flaw = picture_flaw(pixels, context.check_cancelled)
     if flaw is not None:
         context.warn(flaw)
@@ -20,8 +21,12 @@ def vae_decode(context: Context, samples: Latent, vae: Vae) -> Image:
 
 @node("VAEEncode", title="VAE Encode", category="latent")
 def vae_encode(context: Context, pixels: Image, vae: Vae) -> Latent:
-    """Turn pictures into latents; sides are cut at the middle to whole cells (multiples of 8 pixels)."""
-    from nodegraph.diffusion.autoencoding import encode
-    from nodegraph.diffusion.interruption import Watch
+    """Turn pictures into latents; sides are cut at the middle to whole cells (multiples of 8 pixels).
 
-    return Latent(encode(vae, pixels.pixels, Watch(context)))
+    Where memory runs out it is done in tiles.
+    """
+    from nodegraph.diffusion.interruption import Watch
+    from nodegraph.diffusion.tiled_autoencoding import encode_within_memory
+
+    watch = Watch(context)
+    return Latent(encode_within_memory(vae, pixels.pixels, watch, watch.said))

@@ -38,6 +38,10 @@ class Watch:
         """Hear how far the weights are; raise to stop."""
         self.listener.progress(done, total, "bytes")
 
+    def said(self, message: str) -> None:
+        """Hear what is done instead, as memory ran out."""
+        self.listener.progress(0, 1, message)
+
 
 def bringing(check: Callable[[], object]) -> Callable[[int, int], object]:
     """Return what to call while weights are brought, for a check that may be a `Watch`."""

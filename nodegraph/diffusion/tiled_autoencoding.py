@@ -7,8 +7,12 @@ from collections.abc import Callable
 from torch import Tensor
 
 from nodegraph.diffusion.autoencoding import decode, encode
-from nodegraph.diffusion.tiling import Grid, Tell, tiled
+from nodegraph.diffusion.memory.shortage import first_that_fits
+from nodegraph.diffusion.tiling import Grid, Tell, tile_attempts, tiled
 from nodegraph.diffusion.values import Vae
+
+TILE, SMALLEST, OVERLAP = 512, 128, 64
+"""Pixels a side of the first tiles and of the smallest, where memory ran out, and of what they share."""
 
 
 def encode_tiled(
@@ -46,6 +50,27 @@ def decode_tiled(
     grid = _grid(tile, overlap, cell, 1, cell)
     planes = tiled(lambda part: decode(vae, part, check).movedim(-1, 1), samples, grid, tell=tell)
     return planes.movedim(1, -1).contiguous()
+
+
+def encode_within_memory(
+    vae: Vae, pixels: Tensor, check: Callable[[], object] = lambda: None, said: Callable[[str], object] = lambda _: None
+) -> Tensor:
+    """Return latents as `encode` does, in tiles where memory runs out; `said` hears of it."""
+    smaller = tile_attempts(lambda side: encode_tiled(vae, pixels, side, OVERLAP, check=check), TILE, SMALLEST)
+    attempts = [("in one piece", lambda: encode(vae, pixels, check)), *smaller]
+    return first_that_fits("encoding the picture", vae.network.device, attempts, said)
+
+
+def decode_within_memory(
+    vae: Vae,
+    samples: Tensor,
+    check: Callable[[], object] = lambda: None,
+    said: Callable[[str], object] = lambda _: None,
+) -> Tensor:
+    """Return pixels as `decode` does, in tiles where memory runs out; `said` hears of it."""
+    smaller = tile_attempts(lambda side: decode_tiled(vae, samples, side, OVERLAP, check=check), TILE, SMALLEST)
+    attempts = [("in one piece", lambda: decode(vae, samples, check)), *smaller]
+    return first_that_fits("decoding the latent", vae.network.device, attempts, said)
 
 
 def _grid(tile: int, overlap: int, cell: int, inner: int, outer: int) -> Grid:

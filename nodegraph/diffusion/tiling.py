@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from itertools import product
 from typing import TypeVar
 
@@ -11,6 +12,7 @@ import torch
 from torch import Tensor
 
 from nodegraph.diffusion.blending import faded
+from nodegraph.diffusion.memory.shortage import Attempt
 
 ResultT = TypeVar("ResultT")
 Tell = Callable[[int, int], object]
@@ -82,22 +84,7 @@ def _span(start: int, grid: Grid, length: int, places: int) -> slice:
     return slice(start * places, min(start + grid.tile, length) * places)
 
 
-def in_smaller_tiles(run: Callable[[int], ResultT], tile: int, least: int, told: Callable[[str], object]) -> ResultT:
-    """Return `run(tile)`, with half the tile each time that memory runs out, down to `least`; `told` hears of it."""
-    while True:
-        try:
-            return run(tile)
-        except RuntimeError as error:
-            if not is_out_of_memory(error) or tile // 2 < least:
-                raise
-        if torch.cuda.is_initialized():
-            torch.cuda.empty_cache()
-        told(f"tiles of {tile} took more memory than there is: going on with {tile // 2}")
-        tile //= 2
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Tell whether an error means that a device or the machine has no memory left."""
-    if isinstance(error, torch.OutOfMemoryError):
-        return True
-    return isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
+def tile_attempts(run: Callable[[int], ResultT], tile: int, least: int) -> list[Attempt[ResultT]]:
+    """Return attempts at work in tiles: of `tile`, then of half as much a side each time, down to `least`."""
+    halvings = range(max(tile // least, 1).bit_length())
+    return [(f"in tiles of {tile >> times}", partial(run, tile >> times)) for times in halvings]

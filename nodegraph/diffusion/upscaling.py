@@ -11,10 +11,11 @@ from torch import Tensor
 
 from nodegraph.diffusion.interruption import bringing, interruptible
 from nodegraph.diffusion.memory.filling import Tell as Loading
+from nodegraph.diffusion.memory.shortage import first_that_fits
 from nodegraph.diffusion.models.span import Span
 from nodegraph.diffusion.models.upscaling import CompactConfig, RrdbConfig, SpanConfig
 from nodegraph.diffusion.pixels import with_channels
-from nodegraph.diffusion.tiling import Grid, Tell, in_smaller_tiles, tiled
+from nodegraph.diffusion.tiling import Grid, Tell, tile_attempts, tiled
 from nodegraph.diffusion.values import Placed, UpscaleModel
 from nodegraph.diffusion.weights.layouts.upscalers import PART, UPSCALERS
 from nodegraph.diffusion.weights.load import load_checkpoint
@@ -59,5 +60,6 @@ def upscaled(
         def run(side: int) -> Tensor:
             return tiled(larger, planes, Grid(side, min(OVERLAP, side // 4), 1, model.scale), tell=tell)
 
-        out = in_smaller_tiles(run, tile, SMALLEST, told)
+        attempts = tile_attempts(run, tile, SMALLEST)
+        out = first_that_fits("making the picture larger", weight.device, attempts, told)
     return out.clamp_(0.0, 1.0).movedim(1, -1).contiguous()

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from nodegraph.diffusion import tiling
 from nodegraph.diffusion.autoencoding import decode, encode
 from nodegraph.diffusion.loading import Loaded, load
+from nodegraph.diffusion.memory.shortage import OutOfMemoryError, first_that_fits, is_out_of_memory
 from nodegraph.diffusion.tiled_autoencoding import decode_tiled, encode_tiled
-from nodegraph.diffusion.tiling import Grid, in_smaller_tiles, tiled
+from nodegraph.diffusion.tiling import Grid, tile_attempts, tiled
+from nodegraph.diffusion.values import Placed
+
+HALVES = ("in tiles of 256", "in tiles of 128")
 
 
 def planes(batch: int = 1, height: int = 40, width: int = 56, channels: int = 3) -> Tensor:
@@ -94,24 +99,27 @@ def test_memory_that_runs_out_halves_the_tiles(error: RuntimeError) -> None:
             raise error
         return tile
 
-    assert in_smaller_tiles(run, 512, 128, told.append) == 128
-    assert tried == [512, 256, 128]
-    assert told[0] == "tiles of 512 took more memory than there is: going on with 256"
+    assert first_that_fits("it", "cpu", tile_attempts(run, 512, 128), told.append) == 128
+    assert tried == [512, 512, 256, 128], "at first once more, as others were let go"
+    assert told == [f"it took more memory than there is: going on {how}" for how in ("once more", *HALVES)]
 
 
 def test_the_smallest_tiles_and_other_errors_are_the_last_word() -> None:
     def never(tile: int) -> int:
         raise torch.OutOfMemoryError(f"at {tile}")
 
-    with pytest.raises(torch.OutOfMemoryError, match="at 128"):
-        in_smaller_tiles(never, 512, 128, print)
+    with pytest.raises(
+        OutOfMemoryError, match=r"it takes more memory than there is on cpu; tried: .*tiles of 128"
+    ) as told:
+        first_that_fits("it", "cpu", tile_attempts(never, 512, 128))
+    assert "at 128" in str(told.value.__cause__)
 
     def broken(tile: int) -> int:
         raise RuntimeError(f"broken at {tile}")
 
     with pytest.raises(RuntimeError, match="broken at 512"):
-        in_smaller_tiles(broken, 512, 128, print)
-    assert not tiling.is_out_of_memory(ValueError("can't allocate memory"))
+        first_that_fits("it", "cpu", tile_attempts(broken, 512, 128))
+    assert not is_out_of_memory(ValueError("can't allocate memory"))
 
 
 def test_one_tile_is_what_the_autoencoder_gives(tiny: Loaded) -> None:
@@ -148,11 +156,12 @@ def test_tiles_need_a_fraction_of_the_memory(tiny: Loaded) -> None:
 
     with tiny.vae.network.lend() as network:
         hooks = [module.register_forward_hook(look) for module in network.modules()]
+        vae = replace(tiny.vae, network=Placed(network))
         try:
-            decode(tiny.vae, latent)
+            decode(vae, latent)
             whole = max(largest)
             largest.clear()
-            decode_tiled(tiny.vae, latent, 64, 16)
+            decode_tiled(vae, latent, 64, 16)
         finally:
             for hook in hooks:
                 hook.remove()

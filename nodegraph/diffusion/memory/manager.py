@@ -108,6 +108,8 @@ class Memory:
     def __init__(self, budgets: Mapping[str, int | None] | None = None) -> None:
         self.budgets = dict(budgets or {})
         self._bases: dict[tuple[str, str, torch.dtype], _Base] = {}
+        self._caps: dict[tuple[str, str, torch.dtype], int] = {}
+        """What networks may take at most, as memory ran out while they were used."""
         self._clock = itertools.count(1)
         self._lock = threading.RLock()
 
@@ -143,6 +145,25 @@ class Memory:
                     freed += self._drop(base)
         return freed
 
+    def shrink(self, blueprint: Blueprint) -> int | None:
+        """Have a network that nobody uses take half of the memory that it takes from now on; return the bytes.
+
+        None where it is in use, or takes as little as it can already.
+        """
+        with self._lock:
+            base = self._bases.get(blueprint.key)
+            room = (self._caps.get(blueprint.key, blueprint.size) if base is None else base.planned) // 2
+            if base is not None and base.lent > 0:
+                return None
+            try:
+                resident_names(blueprint.empty(), blueprint.sizes, room)
+            except ValueError:
+                return None
+            if base is not None:
+                self._drop(base)
+            self._caps[blueprint.key] = room
+            return room
+
     def _drop(self, base: _Base) -> int:
         del self._bases[base.blueprint.key]
         logger.info("let go of %s: %s", base.blueprint.title, told(base.planned))
@@ -168,7 +189,7 @@ class Memory:
 
     def _bring(self, base: _Base, tell: Tell | None) -> None:
         tried: list[str] = []
-        self._plan(base, base.blueprint.size, tried)
+        self._plan(base, self._caps.get(base.blueprint.key, base.blueprint.size), tried)
         try:
             base.fill(tell)
         except (torch.OutOfMemoryError, MemoryError):

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
-from nodegraph.diffusion.interruption import bringing, interruptible
+from nodegraph.diffusion.interruption import Watch, bringing, interruptible
 from nodegraph.diffusion.options.scene import Scene, staged
 from nodegraph.diffusion.registry import Sampler
 from nodegraph.diffusion.sampling.concat import with_concat
@@ -21,6 +21,7 @@ from nodegraph.diffusion.sampling.guidance import Guided
 from nodegraph.diffusion.sampling.inpaint import Inpainting, mask_by_level
 from nodegraph.diffusion.sampling.noise import SEEDS, BrownianNoise, GaussianNoise, generator, noise_for
 from nodegraph.diffusion.sampling.regions import resized_mask, to_batch
+from nodegraph.diffusion.sampling.relief import Relieved
 from nodegraph.diffusion.sampling.tables import table_of
 from nodegraph.diffusion.values import Conditioning, Guider, Latent, LatentFormat, Model, Noise, Origin
 
@@ -131,9 +132,8 @@ def _run(task: _Task, latent: Latent) -> Generator[Step, None, Latent]:
     noise = noise_for(task.noise, latent).to(device, torch.float32)
     x = noised_latent(path, table_of(model.schedule), clean, noise, task.levels[0])
     if len(task.levels) > 1:
-        with ExitStack() as stack:
-            module = _lent(stack, model, task.check)
-            for step in _steps(task, _denoiser(task, module, path, latent, clean, noise), x, path):
+        with _lent(model, task.check) as network:
+            for step in _steps(task, _denoiser(task, network, path, latent, clean, noise), x, path):
                 x = step.x
                 yield step
     x = x / path.alpha(task.levels[-1])  # not 1 only where a flow model stops early
@@ -143,12 +143,17 @@ def _run(task: _Task, latent: Latent) -> Generator[Step, None, Latent]:
     return replace(latent, samples=samples, origins=origins)
 
 
-def _lent(stack: ExitStack, model: Model, check: Check | None) -> nn.Module | Scene:
-    """Return the model's network for as long as `stack` lasts, as a scene where options act in it."""
-    module = stack.enter_context(model.network.lend(None if check is None else bringing(check)))
-    if check is not None:
-        stack.enter_context(interruptible(module, check))
-    return stack.enter_context(staged(module, model.options, table_of(model.schedule))) if model.options else module
+def _lent(model: Model, check: Check | None) -> Relieved:
+    """Return the model's network, to be entered, as a scene where options act in it."""
+
+    def lend(stack: ExitStack) -> nn.Module | Scene:
+        module = stack.enter_context(model.network.lend(None if check is None else bringing(check)))
+        if check is not None:
+            stack.enter_context(interruptible(module, check))
+        return stack.enter_context(staged(module, model.options, table_of(model.schedule))) if model.options else module
+
+    said = check.said if isinstance(check, Watch) else lambda _: None
+    return Relieved(model.network, lend, whole=bool(model.options), said=said)
 
 
 def _steps(task: _Task, denoise: Guided | Inpainting, x: Tensor, path: Path) -> Iterator[Step]:
@@ -182,7 +187,7 @@ def _noise_source(task: _Task, x: Tensor) -> NoiseSource:
 
 
 def _denoiser(
-    task: _Task, module: nn.Module | Scene, path: Path, latent: Latent, clean: Tensor, noise: Tensor
+    task: _Task, module: Relieved, path: Path, latent: Latent, clean: Tensor, noise: Tensor
 ) -> Guided | Inpainting:
     guider = task.guider
     model = guider.model
