@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import pytest
 from pydantic import Field
@@ -15,19 +13,7 @@ from nodegraph import Body, Context, Expansion, Given, Lazy, Ref, Use, node
 from nodegraph.diffusion.values import Image
 from nodegraph.testing import Case, Check, ContractError, case, check_node, contract, image, mask
 from nodegraph.testing.contract import PROMISES
-
-
-def _load() -> Any:
-    spec = importlib.util.spec_from_file_location("breaking", Path(__file__).with_name("breaking.py"))
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["breaking"] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-bad = _load()
+from tests.testing import breaking as bad
 
 BROKEN: list[tuple[str, Case, str]] = [
     ("schema", case(bad.no_doc), "no docstring"),
