@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 LARGEST: Final = 512
 """Pixels of a preview's longer edge."""
-USUAL: Final = LatentFormat(colors=SD1.colors)
+USUAL: Final = SD1.latent
 """What a latent of which nobody tells the format is taken for."""
 
 

@@ -109,3 +109,28 @@ def check_groups(channels: int, groups: int, widths: tuple[int, ...]) -> None:
     for width in (channels, *widths):
         if groups < 1 or width < 1 or width % groups:
             raise ValueError(f"groups={groups} does not divide the width {width}")
+
+
+@dataclass(frozen=True, slots=True)
+class TaesdConfig:
+    """Say how a tiny autoencoder is built, and of which latents it is: it works on `(z - shift) * scale` of them.
+
+    A half that is not there cannot be asked for: one that only decodes is enough for previews.
+    """
+
+    latent_channels: int = 4
+    channels: int = 64
+    scale_factor: float = 0.18215
+    shift_factor: float = 0.0
+    encodes: bool = True
+    decodes: bool = True
+
+    def __post_init__(self) -> None:
+        """Refuse one of neither half."""
+        if not (self.encodes or self.decodes):
+            raise ValueError("a tiny autoencoder without encoder and decoder: expected at least one of them")
+
+    @property
+    def downscale(self) -> int:
+        """Pixels per latent cell along one side."""
+        return 8
