@@ -74,7 +74,7 @@ def _lines(report: Report) -> list[str]:
     else:
         head, rest = f"{report.verdict}: {told}", []
     if report.verdict == "differs" and report.pixels is not None and report.pixels.same:
-        head += ", but not what made it"
+        head += " is the same, but not what made it"
     if report.node is not None and report.saved > 1 and report.index is not None:
         rest.append(f"picture {report.index + 1} of {report.saved} that {report.node} saved")
     rest += [str(difference) for difference in report.differences]

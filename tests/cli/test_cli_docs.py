@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from nodegraph.cli.arguments import build_parser
-from nodegraph.cli.exits import MEANINGS
+from nodegraph.cli.exits import MEANINGS, VERIFY_MEANINGS
 from nodegraph.engine import events
 
 
@@ -50,7 +50,14 @@ def test_each_exit_code_is_told_with_its_meaning(root: Path) -> None:
 @pytest.mark.parametrize("parser", [build_parser(), *commands().values()], ids=lambda parser: parser.prog)
 def test_each_help_tells_the_exit_codes(parser: argparse.ArgumentParser) -> None:
     text = parser.format_help()
-    assert all(f"  {code.value} " in text for code in MEANINGS)
+    meanings = VERIFY_MEANINGS if parser.prog.endswith("verify") else MEANINGS
+    assert all(re.search(rf"^  {code.value} +{meaning}$", text, re.MULTILINE) for code, meaning in meanings.items())
+    assert ("the workflow is invalid" in text) == (meanings is MEANINGS)
+
+
+def test_the_exit_codes_of_verify_are_told_with_their_meanings(root: Path) -> None:
+    section = sections(root)["verify"]
+    assert all(f"| {code.value} | {meaning}" in section for code, meaning in VERIFY_MEANINGS.items())
 
 
 def test_each_event_is_told(root: Path) -> None:
