@@ -77,13 +77,14 @@ def crops_in(draws: Draws, config: ReconstructionConfig, styles: Sequence[Style]
         scene = draw_scene(rng)
         items = place(scene, rng)
         target = place(scene, rng)[int(rng.integers(len(scene.items)))]
-        left, top = (_start(centre, config.crop, rng) for centre in (target.x, target.y))
+        left, top = (about(centre, config.crop, rng) for centre in (target.x, target.y))
         for crop, style in zip(taken, styles, strict=True):
             crop.append(paint(scene, items, style)[top : top + config.crop, left : left + config.crop])
     return [to_tensor(np.stack(crop)) for crop in taken]
 
 
-def _start(centre: int, crop: int, rng: np.random.Generator) -> int:
+def about(centre: int, crop: int, rng: np.random.Generator) -> int:
+    """Draw where a crop of this size begins along a side, so that an object's centre lies within it."""
     start = centre - crop // 2 + int(rng.integers(-crop // 2, crop // 2 + 1))
     return int(np.clip(start, 0, SIDE - crop))
 

@@ -133,17 +133,18 @@ def render(scene: Scene, rng: np.random.Generator, style: Style = FLAT) -> Pixel
     return paint(scene, place(scene, rng), style)
 
 
-def paint(scene: Scene, items: tuple[Placed, ...], style: Style = FLAT) -> Pixels:
-    """Draw a scene whose items have their pixels, as (128, 128, 3) uint8."""
-    canvas = np.empty((SIDE, SIDE, 3), np.float32)
+def paint(scene: Scene, items: tuple[Placed, ...], style: Style = FLAT, scale: int = 1) -> Pixels:
+    """Draw a scene whose items have their pixels, as (128, 128, 3) uint8, or `scale` times as large."""
+    canvas = np.empty((SIDE * scale, SIDE * scale, 3), np.float32)
     canvas[:] = style.backgrounds[scene.background]
-    for placed in items:
+    larger = [Placed(one.item, one.x * scale, one.y * scale, one.across * scale) for one in items]
+    for placed in larger:
         if style.halo:
-            light = halo_mask(placed.item.shape, placed.across, style.reach)
+            light = halo_mask(placed.item.shape, placed.across, style.reach * scale)
             _lay(canvas, placed, style.halo * light, style.light(placed.item.colour))
-    for placed in items:
+    for placed in larger:
         if style.border:
-            rim = shape_mask(placed.item.shape, placed.across, border=style.border)
+            rim = shape_mask(placed.item.shape, placed.across, border=style.border * scale)
             _lay(canvas, placed, rim, style.rim(placed.item.colour, scene.background))
         _lay(canvas, placed, shape_mask(placed.item.shape, placed.across), style.objects[placed.item.colour])
     return np.rint(canvas).astype(np.uint8)

@@ -19,6 +19,7 @@ from nodegraph.training.lora import LoraRecipe, export_lora, train_lora
 from nodegraph.training.recipe import Recipe, load_polished, load_text, load_unet, train
 from nodegraph.training.restyling import RestyleRecipe, restyle
 from nodegraph.training.styles import FLAT, NIGHT, STICKERS, STYLES
+from nodegraph.training.upscaler import UpscalerRecipe, UpscalingTask, export_upscaler, gain, train_upscaler
 
 BASE = Path(__file__).resolve().parent.parent / "models" / "checkpoints" / "shapes.safetensors"
 LICENCE = "Apache-2.0"
@@ -46,6 +47,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             restyled(options.base, options.output, replace(RestyleRecipe(), style=STYLES[options.style]))
         case "lora":
             adapted(options.base, options.output, replace(LoraRecipe(), style=STYLES[options.style]))
+        case "upscaler":
+            network = train_upscaler(options.output, UpscalerRecipe())
+            export_upscaler(options.output / f"shapes_{network.config.scale}x.safetensors", network)
+            better = gain(network, UpscalingTask(UpscalerRecipe()))
+            console.print(f"{better:.1f} dB nearer to pictures drawn large than bicubic enlargement is")
         case "evaluate":
             trials = _trials(options.file, options.count, options)
             _show(console, trials)
@@ -136,13 +142,17 @@ def _parser() -> argparse.ArgumentParser:
     exporting = commands.add_parser("export", help="write a training folder's networks as one checkpoint")
     exporting.add_argument("--output", type=Path, required=True, metavar="DIR", help="folder of checkpoints")
     exporting.add_argument("file", type=Path, help="the .safetensors file to write")
+    command = commands.add_parser("upscaler", help="train a network that makes pictures larger; run again to go on")
+    command.add_argument("--output", type=Path, required=True, metavar="DIR", help="folder of checkpoints")
     for name, style, text in (
         ("restyle", NIGHT, "teach a model another style, and export; run again to go on"),
         ("lora", STICKERS, "train a LoRA of a style; run again to go on"),
     ):
         command = commands.add_parser(name, help=text)
         command.add_argument("--output", type=Path, required=True, metavar="DIR", help="folder of checkpoints")
-        command.add_argument("--base", type=Path, default=BASE, metavar="FILE", help="the model (default: the bundled one)")
+        command.add_argument(
+            "--base", type=Path, default=BASE, metavar="FILE", help="the model (default: the bundled one)"
+        )
         command.add_argument("--style", choices=STYLES, default=style.name, help="(default: %(default)s)")
     for name, count, text in (("evaluate", 200, "score"), ("sheet", 48, "draw a contact sheet of")):
         command = commands.add_parser(name, help=f"{text} prompts that training never saw")
