@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -36,16 +37,18 @@ NODE = "node"
 class Token(CancelToken):
     """Counts how often a node looks whether it shall go on, and cancels when it has looked `at` times."""
 
-    __slots__ = ("at", "looks", "told")
+    __slots__ = ("at", "looks", "told", "when")
 
     def __init__(self, at: int | None = None) -> None:
         super().__init__()
         self.at, self.looks, self.told = at, 0, False
+        self.when: list[float] = []
 
     @property
     def cancelled(self) -> bool:
         """Tell whether the run shall stop."""
         self.looks += 1
+        self.when.append(time.perf_counter())
         if self.at is not None and self.looks >= self.at:
             self.cancel()
         self.told = self.told or self._cancelled
@@ -92,11 +95,18 @@ class Called:
     """What a call of the function came to."""
 
     result: Any
+    started: float
     seconds: float
     settings: Settings
     folders: Watched
     token: Token
     events: list[Event] = field(default_factory=list)
+
+    @property
+    def longest(self) -> float:
+        """Return the longest time that the node worked without looking whether to go on."""
+        moments = [self.started, *self.token.when, self.started + self.seconds]
+        return max(later - earlier for earlier, later in pairwise(moments))
 
     @property
     def written(self) -> list[Path]:
@@ -133,7 +143,7 @@ class Bench:
     def call(self, token: Token | None = None, **overrides: Any) -> Called:
         """Call the function; what it raises goes on to the caller."""
         folders, settings = Watched(folders_of(self.case, self.base)), Settings(self._settings())
-        called = Called(None, 0.0, settings, folders, token or Token())
+        called = Called(None, time.perf_counter(), 0.0, settings, folders, token or Token())
         inputs = self.inputs(**overrides)
         for name, port in self.spec.inputs.items():
             if port.lazy and name in inputs:
@@ -148,11 +158,11 @@ class Bench:
                 emit=called.events.append,
                 answers=answers,
             )
-        started = time.perf_counter()
+        called.started = time.perf_counter()
         try:
             called.result = _await(self.spec, inputs) if self.spec.is_async else self.spec.function(**inputs)
         finally:
-            called.seconds = time.perf_counter() - started
+            called.seconds = time.perf_counter() - called.started
         return called
 
     def give(self, **overrides: Any) -> Any:

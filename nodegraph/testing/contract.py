@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from nodegraph.engine.nearest import nearest
 from nodegraph.engine.spec import NodeSpec
-from nodegraph.testing import behaviour, declared, running
+from nodegraph.testing import behaviour, cancelling, declared, running
 from nodegraph.testing.bench import Bench
 from nodegraph.testing.cases import Case
 from nodegraph.testing.errors import ContractError
@@ -40,7 +40,7 @@ PROMISES: Final[dict[str, Promise]] = {
     "changes": Promise(behaviour.changes, lambda spec: bool(spec.outputs)),
     "inputs": Promise(behaviour.inputs_unchanged, lambda spec: _called(spec) and bool(spec.inputs)),
     "surroundings": Promise(behaviour.surroundings_unchanged, _called),
-    "cancel": Promise(behaviour.cancel, _called),
+    "cancel": Promise(cancelling.cancel, _called),
     "hidden": Promise(behaviour.hidden, lambda spec: _called(spec) and _kept(spec)),
     "workflow": Promise(running.workflow),
     "cache": Promise(running.cache, _kept),

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import random
 import sys
-import tempfile
+import sysconfig
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,8 @@ _ACTS = {
     "subprocess.Popen": "starts",
     "os.system": "starts",
 }
-_watching: list[list[str]] = []
+_SYSTEM = ("/proc", "/sys", "/dev", "/etc", "/usr")
+_watching: list[Seen] = []
 """Where what happens is noted, while somebody watches."""
 _hooked = False
 
@@ -80,34 +82,54 @@ def scrambled(seed: int) -> Iterator[None]:
             restore(state)
 
 
+@dataclass
+class Seen:
+    """What happened while somebody watched."""
+
+    acts: list[str] = field(default_factory=list)
+    """What was written, started or connected to, in words."""
+    reads: list[str] = field(default_factory=list)
+    """The files that were opened to be read."""
+
+
 @contextmanager
-def watched(allowed: Path | None = None) -> Iterator[list[str]]:
-    """Note which files the block writes outside of `allowed`, and what it starts or connects to."""
+def watched(own: Path) -> Iterator[Seen]:
+    """Note what the block does to files outside of `own`, and what it starts or connects to."""
     global _hooked
     if not _hooked:
         sys.addaudithook(_audit)  # which cannot be taken off: it does nothing while nobody watches
         _hooked = True
-    noted: list[str] = []
-    _watching.append(noted)
+    seen = Seen()
+    _watching.append(seen)
     try:
-        yield noted
+        yield seen
     finally:
-        _watching.remove(noted)
-        spared = [] if allowed is None else [str(allowed)]
-        noted[:] = [told for told in dict.fromkeys(noted) if not any(place in told for place in spared)]
+        _watching.remove(seen)
+        seen.acts = [told for told in dict.fromkeys(seen.acts) if str(own) not in told]
+        seen.reads = [told for told in dict.fromkeys(seen.reads) if str(own) not in told]
 
 
 def _audit(event: str, arguments: tuple[Any, ...]) -> None:
-    if not _watching:
-        return
-    writes = event == "open" and isinstance(arguments[2], int) and arguments[2] & _WRITES
-    if not writes and event not in _ACTS:
+    if not _watching or (event != "open" and event not in _ACTS):
         return
     subject = str(arguments[1] if event.startswith("socket") else arguments[0])
     if "__pycache__" in subject or subject in (os.devnull, "") or subject.isdecimal():
         return
-    for noted in _watching:
-        noted.append(f"{'writes' if writes else _ACTS[event]} {subject}")
+    writes = event == "open" and isinstance(arguments[2], int) and arguments[2] & _WRITES
+    for seen in _watching:
+        if event == "open" and not writes:
+            seen.reads.append(subject)
+        else:
+            seen.acts.append(f"{'writes' if writes else _ACTS[event]} {subject}")
+
+
+def foreign(reads: list[str], known: list[Path]) -> list[str]:
+    """Return the files that are neither Python's own, nor the system's, nor below one of those that are known."""
+    own = [sys.prefix, sys.base_prefix, sysconfig.get_path("purelib"), sysconfig.get_path("stdlib"), *_SYSTEM]
+    package = Path(__file__).resolve().parent.parent
+    places = [Path(place).resolve() for place in own] + [path.resolve() for path in known] + [package]
+    paths = [(text, Path(text).resolve()) for text in reads]
+    return [text for text, path in paths if not any(path.is_relative_to(place) for place in places)]
 
 
 def changed(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
@@ -121,8 +143,3 @@ def left_behind(base: Path, told: list[Path]) -> list[Path]:
     """Return the files below `base` that nobody was told of."""
     known = {path.resolve() for path in told}
     return [path for path in sorted(base.rglob("*")) if path.is_file() and path.resolve() not in known]
-
-
-def in_temporary(told: str) -> bool:
-    """Tell whether what was done was done in the folder for temporary files."""
-    return tempfile.gettempdir() in told

@@ -114,6 +114,8 @@ class Verifier:
         now = read_record(read_embedded(match.picture.path).record)
         differences = () if old.record is None or now is None else compare_records(old.record, now)
         alike = match.pixels.within(self.wish.tolerance) and not (self.wish.strict and differences)
+        if old.record is not None and not match.pixels.same and not differences:
+            notes += (_unexplained(old.record),)
         return Report(
             old.path,
             "same" if alike else "differs",
@@ -184,6 +186,15 @@ def _nearest(then: Array, made: Made) -> _Match | None:
 
 def _unlike(match: _Match) -> tuple[bool, float]:
     return bool(match.pixels.other), match.pixels.mean
+
+
+def _unexplained(record: Record) -> str:
+    """Say what may be behind pixels that differ though nothing that is recorded does."""
+    if record.device.get("device", "cpu").partition(":")[0] == "cpu":
+        return "nothing that is recorded differs: the picture was changed since, or a node does not give the same twice"
+    return (
+        "nothing that is recorded differs: a GPU may add in another order each time, which shows in small differences"
+    )
 
 
 def _gone(record: Record | None, made: Made) -> str:

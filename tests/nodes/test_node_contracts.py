@@ -20,7 +20,7 @@ from nodegraph.engine.types import members
 from nodegraph.nodes import register_nodes
 from nodegraph.testing import Case, check_node, image, latent, mask
 
-MODELS = {"Model", "Clip", "Vae", "UpscaleModel", "Guider"}
+MODELS = {"Model", "Clip", "Vae", "UpscaleModel", "Guider", "Lora"}
 """Types of values that hold networks: their nodes are tested with tiny models, elsewhere."""
 
 MORE = {"more": {"type": "LatentMultiply", "params": {"multiplier": 2.0}}}

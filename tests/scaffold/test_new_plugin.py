@@ -66,7 +66,7 @@ def test_installed_it_is_found_by_its_entry_point_and_its_workflow_runs(plugin: 
     for path in files_of(Names("soft_focus")):  # pip builds beside the sources
         (copy / path).parent.mkdir(parents=True, exist_ok=True)
         (copy / path).write_bytes((plugin / path).read_bytes())
-    pip = [
+    pip: list[str | Path] = [
         "-m",
         "pip",
         "install",

@@ -156,6 +156,25 @@ def deaf(number: int) -> int:
     return number
 
 
+@node("bad.Seldom", category="bad")
+def seldom(context: Context, number: int) -> int:
+    """Look whether to go on at its beginning alone."""
+    context.check_cancelled()
+    time.sleep(0.3)
+    return number
+
+
+@node("bad.Linger", category="bad")
+def lingers(context: Context, number: int) -> int:
+    """Take its time to stop."""
+    try:
+        context.check_cancelled()
+    finally:
+        if context.cancelled:
+            time.sleep(0.3)
+    return number
+
+
 @node("bad.Swallow", category="bad")
 def swallows(context: Context, number: int) -> int:
     """Catch what shall stop it."""
@@ -207,6 +226,12 @@ def undeclared_setting(context: Context, number: int) -> str:
 def undeclared_file(context: Context, number: int) -> int:
     """Read a file that no input names."""
     return number + len(context.folders.path("input", "hidden.txt").read_text(encoding="utf-8"))
+
+
+@node("bad.Path", category="bad")
+def reads_path(number: int, path: str) -> str:
+    """Read a file by a text that is no file to nodegraph."""
+    return Path(path).read_text(encoding="utf-8") * number
 
 
 @node("bad.Memo", category="bad")

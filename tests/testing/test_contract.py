@@ -35,7 +35,9 @@ BROKEN: list[tuple[str, Case, str]] = [
     ("surroundings", case(bad.global_seed), "random state (`random`)"),
     ("surroundings", case(bad.environment), "the environment"),
     ("surroundings", case(bad.leaves_thread), "'forgotten'"),
-    ("cancel", Case(bad.deaf, deadline=0.1), "never looked whether to go on"),
+    ("cancel", Case(bad.deaf, deadline=0.1), "without looking whether to go on"),
+    ("cancel", Case(bad.seldom, deadline=0.1), "without looking whether to go on"),
+    ("cancel", Case(bad.lingers, deadline=0.1), "after it was told to"),
     ("cancel", case(bad.swallows), "do not catch Cancelled"),
     ("cancel", case(bad.wraps), "let Cancelled through"),
     ("cancel", case(bad.leaves_changed), "when it was cancelled it had changed its input `image`"),
@@ -67,6 +69,12 @@ def test_a_file_that_no_input_names_is_found(tmp_path: Path) -> None:
     broken = Case(bad.undeclared_file, files={"input": tmp_path})
     with pytest.raises(ContractError, match="reads a file of 'input' that no input names"):
         Check("hidden", broken)()
+
+
+def test_a_file_that_is_read_by_its_path_is_found(tmp_path: Path) -> None:
+    (tmp_path / "lut.txt").write_text("abc", encoding="utf-8")
+    with pytest.raises(ContractError, match=r"it reads .*lut.txt, which no input names as a file"):
+        Check("hidden", case(bad.reads_path, path=str(tmp_path / "lut.txt")))()
 
 
 def test_a_file_that_is_written_beside_the_result_is_found(tmp_path: Path) -> None:

@@ -42,6 +42,9 @@ def test_pixels_that_differ_are_counted_and_placed(make: Make, verify: Verify) -
     assert told.pixels.mean == pytest.approx(told.pixels.largest / (8 * 6 * 3))
     assert told.pixels.psnr is not None
     assert "1 of 48 pixels (2.08 %) differ" in str(told.pixels)
+    assert told.notes == (
+        "nothing that is recorded differs: the picture was changed since, or a node does not give the same twice",
+    )
 
 
 def test_a_tolerance_lets_small_differences_pass(make: Make, verify: Verify) -> None:
