@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
@@ -50,19 +50,22 @@ def main(options: argparse.Namespace) -> Exit:
 
 def _kinds(asked: list[str] | None, found: Collection) -> set[str] | None:
     """Return the kinds that are asked for under their own names, None for all."""
-    from nodegraph.collection.kinds import KINDS, NAMES
+    from nodegraph.collection.kinds import NAMES
 
     if asked is None:
         return None
     known = {**NAMES, **{place.kind: place.kind for place in found.places}}
-    for kind in asked:
-        if kind not in known:
-            near = nearest(kind, known)
-            hint = f" (did you mean {near!r}?)" if near else ""
-            others = [kind for kind in dict.fromkeys(known.values()) if kind not in KINDS]
-            names = ", ".join([*KINDS, *others])
-            raise CommandError(f"--kind: there is no kind {kind!r}{hint}; the kinds are {names}", Exit.USAGE)
-    return {known[kind] for kind in asked}
+    return {own_kind(kind, known) for kind in asked}
+
+
+def own_kind(name: str, known: Mapping[str, str]) -> str:
+    """Return a kind's own name, by one of those that it is known under."""
+    if name not in known:
+        near = nearest(name, known)
+        hint = f" (did you mean {near!r}?)" if near else ""
+        names = ", ".join(dict.fromkeys(known.values()))
+        raise CommandError(f"--kind: there is no kind {name!r}{hint}; the kinds are {names}", Exit.USAGE)
+    return known[name]
 
 
 def _hashed(entry: Entry, listing: Listing, tick: Tick) -> Entry:

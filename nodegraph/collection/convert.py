@@ -101,7 +101,7 @@ def convert(
         if len(header.tensors) != told["tensors"]:
             raise ConvertError(f"{target}: {len(header.tensors)} tensors were written, {told['tensors']} were read")
         check_target(target, force)
-        part.chmod(0o666 & ~_umask())
+        part.chmod(0o666 & ~umask())
         part.replace(target)
     except WeightsError as error:
         raise ConvertError(f"{target}: what was written cannot be read: {error.problem}") from error
@@ -240,7 +240,7 @@ def _no_memory(memory: int) -> str:
     return f"reading it takes more than {memory / 2**30:.1f} GiB of memory; --memory allows more"
 
 
-def _umask() -> int:
+def umask() -> int:
     """Return which rights new files shall not have."""
     mask = os.umask(0o077)
     os.umask(mask)

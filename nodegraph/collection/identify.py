@@ -17,6 +17,7 @@ from nodegraph.diffusion.weights.describe import PRECISIONS
 from nodegraph.diffusion.weights.detect import Detected, detect
 from nodegraph.diffusion.weights.errors import IncompleteModelError, UnknownModelError, WeightsError, shortened
 from nodegraph.diffusion.weights.family import Family, Tensors
+from nodegraph.diffusion.weights.header import Header
 from nodegraph.diffusion.weights.hints import Hints
 from nodegraph.diffusion.weights.layouts.upscalers import UPSCALERS
 from nodegraph.diffusion.weights.source import Source, open_source
@@ -57,7 +58,18 @@ class _Found:
 def identify(path: Path, families: Iterable[Family] | None = None) -> Identity:
     """Say what a safetensors file, or a diffusers folder, is; raise a WeightsError for what is damaged or none."""
     known = known_families() if families is None else list(families)
-    source = open_source(path, known) if path.is_file() else _folder(path, known)
+    return identify_source(open_source(path, known) if path.is_file() else _folder(path, known), known)
+
+
+def identify_header(header: Header, families: Iterable[Family] | None = None) -> Identity:
+    """Say what a safetensors file is whose header is here already; raise a WeightsError for one that makes no sense."""
+    known = known_families() if families is None else list(families)
+    hints = Hints.from_metadata(header.file, header.metadata)
+    return identify_source(Source(header.file, False, header.tensors, hints), known)
+
+
+def identify_source(source: Source, known: list[Family]) -> Identity:
+    """Say what weights are, by families that are known."""
     found = _identified(source, known)
     tensors = source.tensors.values()
     return Identity(
@@ -265,5 +277,5 @@ def _unknown(source: Source, known: list[Family]) -> _Found:
         detect(source, [*known, *UPSCALERS])
     except (UnknownModelError, IncompleteModelError) as error:
         why = "; ".join(part for part in error.problem.split("; ")[1:] if not part.startswith("and "))
-        return _Found(None, "unknown", None, why or f"it holds {names}")
+        return _Found(None, "unknown", None, "; ".join(filter(None, (f"it holds {names}", why))))
     return _Found(None, "unknown", None, f"it holds {names}")

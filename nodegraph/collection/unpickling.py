@@ -14,6 +14,7 @@ import pickletools
 import re
 import sys
 import threading
+import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from itertools import zip_longest
@@ -36,7 +37,7 @@ _STEP: Final = 64 * 2**20
 """Bytes written between two words of how far it is."""
 
 
-class _RefusalError(Exception):
+class RefusalError(Exception):
     """Why there is no conversion: a word for the reason, and a text."""
 
     def __init__(self, code: str, message: str) -> None:
@@ -57,6 +58,16 @@ class _Inert:
         pass
 
 
+class _Table(dict[Any, Any]):
+    """Stands in for a table of another kind, and is one."""
+
+    def __init__(self, *_: Any) -> None:
+        super().__init__()
+
+
+TABLES: Final = {"collections.defaultdict": _Table}
+
+
 def main() -> int:
     """Convert a file as stdin tells."""
     job = json.loads(sys.stdin.buffer.readline())
@@ -64,8 +75,11 @@ def main() -> int:
     threading.Thread(target=_follow_parent, args=(part,), daemon=True).start()
     try:
         _limit(job["memory"])
-        _tell(done=_convert(Path(job["source"]), part, job["dtype"]))
-    except _RefusalError as error:
+        import torch
+
+        torch.set_num_threads(1)
+        _tell(done=rewrite(Path(job["source"]), part, job["dtype"]))
+    except RefusalError as error:
         _tell(refused=error.code, message=str(error))
     except MemoryError:
         _tell(refused="memory", message="out of memory")
@@ -97,14 +111,14 @@ def _limit(memory: int) -> None:
         resource.setrlimit(kind, (limit, limit))
 
 
-def _convert(source: Path, part: Path, dtype: str | None) -> dict[str, Any]:
+def rewrite(source: Path, part: Path, dtype: str | None) -> dict[str, Any]:
+    """Write the tensors of a pickled file to another, verify it and say what came of it; raise `RefusalError`."""
     import torch
 
-    torch.set_num_threads(1)
     try:
         contents = unwrap(_load(source))
     except NoWeightsError as error:
-        raise _RefusalError("contents", str(error)) from error
+        raise RefusalError("contents", str(error)) from error
     precisions = {None: None, "fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
     stored = {name: _stored(name, tensor, precisions[dtype]) for name, tensor in contents.tensors.items()}
     with part.open("xb") as stream:
@@ -119,20 +133,34 @@ def _load(source: Path) -> Any:
     """Return what a file holds, with stand-ins for what training tools leave in it."""
     import torch
 
-    zipped = source.open("rb").read(4) == b"PK\x03\x04"
+    zipped, mapped = _archive(source)
     stand_ins: list[Any] = []
     while True:
         try:
             with torch.serialization.safe_globals(stand_ins):
-                return torch.load(source, map_location="cpu", weights_only=True, mmap=zipped)
+                return torch.load(source, map_location="cpu", weights_only=True, mmap=mapped)
         except pickle.UnpicklingError as error:
             name = _asked_for(str(error))
             again = any(known == name for _, known in stand_ins) or len(stand_ins) >= MOST_STAND_INS
             if name is None or not _is_harmless(name) or again:
                 raise _refused(error, name or _named_in(source)) from error
-            stand_ins.append((_Inert, name))
-        except (RuntimeError, EOFError, ValueError, KeyError, AttributeError, TypeError, IndexError) as error:
+            stand_ins.append((TABLES.get(name, _Inert), name))
+        except MemoryError:
+            raise
+        except Exception as error:  # what is damaged, or hostile, may make the loader raise anything
             raise _unreadable(error, zipped) from error
+
+
+def _archive(source: Path) -> tuple[bool, bool]:
+    """Tell whether a file is a zip archive, and whether what is in it is stored as it is, so that it can be mapped."""
+    with source.open("rb") as stream:
+        if stream.read(4) != b"PK\x03\x04":
+            return False, False
+    try:
+        with zipfile.ZipFile(source) as archive:
+            return True, all(entry.compress_type == zipfile.ZIP_STORED for entry in archive.infolist())
+    except (zipfile.BadZipFile, ValueError, OSError) as error:
+        raise _unreadable(error, True) from error
 
 
 def _asked_for(message: str) -> str | None:
@@ -142,14 +170,14 @@ def _asked_for(message: str) -> str | None:
 
 
 def _is_harmless(name: str) -> bool:
-    return name in SETTINGS or name.startswith(HARMLESS)
+    return name in TABLES or name in SETTINGS or name.startswith(HARMLESS)
 
 
-def _refused(error: Exception, name: str | None) -> _RefusalError:
+def _refused(error: Exception, name: str | None) -> RefusalError:
     if name is not None:
-        return _RefusalError("global", name)
+        return RefusalError("global", name)
     reason = str(error).partition("WeightsUnpickler error:")[2].partition("Check the documentation")[0]
-    return _RefusalError("pickle", " ".join(reason.split())[:300] or "torch's loader does not take it")
+    return RefusalError("pickle", " ".join(reason.split())[:300] or "torch's loader does not take it")
 
 
 def _named_in(source: Path) -> str | None:
@@ -169,17 +197,17 @@ def _named_in(source: Path) -> str | None:
     return None
 
 
-def _unreadable(error: Exception, zipped: bool) -> _RefusalError:
+def _unreadable(error: Exception, zipped: bool) -> RefusalError:
     text = str(error)
     if "TorchScript" in text:
-        return _RefusalError("script", "a TorchScript archive, which holds a program")
+        return RefusalError("script", "a TorchScript archive, which holds a program")
     if "alloc" in text and "memory" in text:
-        return _RefusalError("memory", "out of memory")
-    if zipped and any(word in text for word in ("central directory", "PytorchStreamReader", "zip")):
-        return _RefusalError("damaged", "the archive is cut short or damaged, or holds no weights")
+        return RefusalError("memory", "out of memory")
+    if zipped and (isinstance(error, (zipfile.BadZipFile, OSError)) or "PytorchStreamReader" in text):
+        return RefusalError("damaged", "the archive is cut short or damaged, or holds no weights")
     if isinstance(error, EOFError) or "unexpected EOF" in text or "Ran out of input" in text:
-        return _RefusalError("damaged", "the file ends before its weights do")
-    return _RefusalError("damaged", f"it cannot be read as weights ({type(error).__name__}: {text[:300]})")
+        return RefusalError("damaged", "the file ends before its weights do")
+    return RefusalError("damaged", f"it cannot be read as weights ({type(error).__name__}: {text[:300]})")
 
 
 def _stored(name: str, tensor: Tensor, dtype: torch.dtype | None) -> torch.dtype:
@@ -187,12 +215,10 @@ def _stored(name: str, tensor: Tensor, dtype: torch.dtype | None) -> torch.dtype
     import torch
 
     if tensor.layout is not torch.strided or tensor.is_quantized or tensor.device.type != "cpu":
-        raise _RefusalError(
-            "contents", f"{name!r} is a tensor of a kind that safetensors cannot hold ({tensor.layout})"
-        )
+        raise RefusalError("contents", f"{name!r} is a tensor of a kind that safetensors cannot hold ({tensor.layout})")
     found = dtype if dtype is not None and tensor.is_floating_point() else tensor.dtype
     if found not in _spellings():
-        raise _RefusalError("contents", f"{name!r} has the type {found}, which safetensors cannot hold")
+        raise RefusalError("contents", f"{name!r} has the type {found}, which safetensors cannot hold")
     return found
 
 
@@ -211,7 +237,7 @@ def _write(stream: BinaryIO, contents: Contents, stored: Mapping[str, torch.dtyp
     """Write a safetensors file, wide elements first, so that each lies where its width wants it."""
     table: dict[str, Any] = {"__metadata__": contents.notes} if contents.notes else {}
     if "__metadata__" in stored:
-        raise _RefusalError("contents", "a tensor is named '__metadata__'")
+        raise RefusalError("contents", "a tensor is named '__metadata__'")
     begin, spellings = 0, _spellings()
     names = sorted(stored, key=lambda name: -stored[name].itemsize)
     for name in names:
@@ -226,7 +252,7 @@ def _write(stream: BinaryIO, contents: Contents, stored: Mapping[str, torch.dtyp
     for name in names:
         for piece in _pieces(name, contents.tensors[name], stored[name]):
             done += stream.write(piece)
-            if done - told >= _STEP:
+            if done - told >= _STEP or done == begin:
                 told = done
                 _tell(written=done, total=begin)
 
@@ -240,7 +266,7 @@ def _pieces(name: str, tensor: Tensor, dtype: torch.dtype) -> Iterator[memoryvie
         piece = part.to(dtype).contiguous()
         if piece.dtype != part.dtype and bool((part.isfinite() & ~piece.isfinite()).any()):
             other = "bf16" if dtype == torch.float16 else "fp32"
-            raise _RefusalError(
+            raise RefusalError(
                 "contents", f"{name!r} has values that {str(dtype)[6:]} cannot hold; --dtype {other} can"
             )
         yield memoryview(piece.view(torch.uint8).numpy())
@@ -255,12 +281,12 @@ def _verify(part: Path, contents: Contents, stored: Mapping[str, torch.dtype]) -
             names = set(file.keys())
             for name, tensor in contents.tensors.items():
                 if name not in names:
-                    raise _RefusalError("written", f"{name!r} is not in the file that was written")
+                    raise RefusalError("written", f"{name!r} is not in the file that was written")
                 written = _pieces(name, file.get_tensor(name), stored[name])
                 if any(one != other for one, other in zip_longest(_pieces(name, tensor, stored[name]), written)):
-                    raise _RefusalError("written", f"{name!r} is not in the file as it was written")
+                    raise RefusalError("written", f"{name!r} is not in the file as it was written")
     except SafetensorError as error:
-        raise _RefusalError("written", f"the file that was written cannot be read: {error}") from error
+        raise RefusalError("written", f"the file that was written cannot be read: {error}") from error
 
 
 def _tell(**said: Any) -> None:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from nodegraph.diffusion.adapters.read import AdapterError
 from nodegraph.diffusion.text.learned_words import WordFiles
-from nodegraph.diffusion.weights.errors import CorruptFileError, PickledFileError, shortened
+from nodegraph.diffusion.weights.errors import CorruptFileError, shortened
 from nodegraph.diffusion.weights.header import Header, TensorInfo, read_header
 from nodegraph.diffusion.weights.store import DTYPES
 
@@ -27,15 +27,6 @@ LEAST_WIDTH = 8
 
 _NETWORK = re.compile(r"\.(?:weight|alpha|bias)\Z")
 
-CONVERT = """python -c "
-import torch
-from safetensors.torch import save_file
-vectors = torch.load({source!r}, map_location='cpu', weights_only=True)
-vectors = vectors.get('string_to_param', vectors)
-names = ['emb_params'] if len(vectors) == 1 else list(vectors)
-save_file({{k: v.detach().clone().contiguous() for k, v in zip(names, vectors.values())}}, {target!r})
-" """
-
 
 def read_embedding(path: Path) -> Embedding:
     """Read a learned word's vectors, by the width of the text encoder that they are for.
@@ -43,11 +34,7 @@ def read_embedding(path: Path) -> Embedding:
     It is 768 for SD1, 1024 for SD2, and SDXL has one of 768 and one of 1280. Raises a WeightsError for
     what is no safetensors file, AdapterError for one that holds something else.
     """
-    try:
-        header = read_header(path)
-    except PickledFileError as error:
-        raise PickledFileError(path, CONVERT) from error
-    chosen = _chosen(header)
+    chosen = _chosen(read_header(path))
     vectors: dict[int, Tensor] = {}
     try:
         with safe_open(path, framework="pt") as file:

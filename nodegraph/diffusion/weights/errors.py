@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
 SHOWN = 5
 """Names listed in a message before the rest is counted."""
 
-CONVERT = """python -c "
-import torch
-from safetensors.torch import save_file
-weights = torch.load({source!r}, map_location='cpu', weights_only=True)
-weights = weights.get('state_dict', weights)
-save_file({{k: v.clone().contiguous() for k, v in weights.items() if torch.is_tensor(v)}}, {target!r})
-" """
+CONVERT = "nodegraph models convert {source}"
 
 
 class WeightsError(Exception):
@@ -35,15 +30,14 @@ class NotSafetensorsError(WeightsError):
 
 
 class PickledFileError(NotSafetensorsError):
-    """A pickled file, which could run any code when opened and is never read; `convert` is a command that turns it."""
+    """A pickled file, which could run any code when it is opened the usual way and is never read."""
 
-    def __init__(self, path: Path, convert: str = CONVERT) -> None:
-        target = str(path.with_suffix(".safetensors"))
+    def __init__(self, path: Path) -> None:
         super().__init__(
             path,
             "pickled weights, which can run any code when they are opened, so they are never read here. "
-            "If you trust where the file comes from, convert it to safetensors once:\n"
-            + convert.format(source=str(path), target=target).strip(),
+            "Convert it to safetensors once, in a process of its own that runs none of it:\n"
+            + CONVERT.format(source=shlex.quote(str(path))),
         )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
-from typing import Any, BinaryIO, TypeGuard
+from typing import Any, TypeGuard
 
 from nodegraph.diffusion.weights.errors import (
     CorruptFileError,
@@ -20,6 +20,8 @@ from nodegraph.diffusion.weights.errors import (
 MAX_HEADER = 25_000_000
 """Bytes; the largest headers known (thousands of tensors) take less than a tenth."""
 
+FIRST = 64
+"""Bytes of a file's start by which files of other kinds are known."""
 MAX_RANK = 16
 
 BITS = {
@@ -89,11 +91,31 @@ def read_header(path: Path) -> Header:
         with path.open("rb") as stream:
             size = stream.seek(0, 2)
             stream.seek(0)
-            text = _header_text(path, stream, size)
+            length = header_length(path, stream.read(FIRST), size)
+            stream.seek(8)
+            text = stream.read(length)
     except FileNotFoundError as error:
         raise MissingFileError(path, "no such file") from error
     except OSError as error:
         raise NotSafetensorsError(path, f"cannot be read: {error.strerror}") from error
+    return parse_header(path, text, size)
+
+
+def header_length(path: Path, start: bytes, size: int) -> int:
+    """Return how long the header after the first eight bytes is, by a file's `FIRST` bytes and how many it has in all.
+
+    Raises what `read_header` does for a file that is none; it need not be here.
+    """
+    length = int.from_bytes(start[:8], "little")
+    if start[8:9] != b"{" or length > MAX_HEADER:
+        _refuse(path, start[:FIRST])
+    if length > size - 8:
+        raise TruncatedFileError(path, f"the file ends inside its header: got {size} bytes, expected over {length + 8}")
+    return length
+
+
+def parse_header(path: Path, text: bytes, size: int) -> Header:
+    """Read the header of a file of `size` bytes, which need not be here, and check it as `read_header` does."""
     entries = _parse(path, text)
     metadata = entries.pop("__metadata__", {})
     if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
@@ -101,17 +123,6 @@ def read_header(path: Path) -> Header:
     data_size = size - 8 - len(text)
     tensors = {name: _tensor(path, name, entry, 8 + len(text), data_size) for name, entry in entries.items()}
     return Header(path, tensors, metadata)
-
-
-def _header_text(path: Path, stream: BinaryIO, size: int) -> bytes:
-    start = stream.read(64)
-    length = int.from_bytes(start[:8], "little")
-    if start[8:9] != b"{" or length > MAX_HEADER:
-        _refuse(path, start)
-    if length > size - 8:
-        raise TruncatedFileError(path, f"the file ends inside its header: got {size} bytes, expected over {length + 8}")
-    stream.seek(8)
-    return stream.read(length)
 
 
 def _refuse(path: Path, start: bytes) -> None:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import logging
-import subprocess
-import sys
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from nodegraph.cli import main
 from nodegraph.diffusion.adapters.embeddings import EmbeddingFiles, read_embedding
 from nodegraph.diffusion.adapters.read import AdapterError
 from nodegraph.diffusion.weights.errors import PickledFileError
@@ -67,11 +67,10 @@ def test_other_files_are_refused(write: Write, tensors: dict[str, Tensor]) -> No
 def test_a_pickled_one_is_refused_with_a_command_that_converts_it(tmp_path: Path, content: dict[str, Tensor]) -> None:
     path = tmp_path / "cat.pt"
     torch.save(content, path)
-    with pytest.raises(PickledFileError, match="convert it to safetensors once") as caught:
+    with pytest.raises(PickledFileError, match="Convert it to safetensors once") as caught:
         read_embedding(path)
-    command = caught.value.problem.partition("\n")[2]
-    code = command.removeprefix('python -c "').removesuffix('"')
-    subprocess.run([sys.executable, "-c", code], check=True)
+    program, *command = shlex.split(caught.value.problem.partition("\n")[2])
+    assert (program, main(command)) == ("nodegraph", 0)
     assert 768 in read_embedding(tmp_path / "cat.safetensors")
 
 
