@@ -25,6 +25,7 @@ from nodegraph.workers.memory import free_words, release
 from nodegraph.workers.previews import Previews
 from nodegraph.workers.setup import input_folders, open_runtime, redactor
 from nodegraph.workers.telling import Teller
+from nodegraph.workers.tiny_previews import TinyPreviews
 
 log = logging.getLogger(__name__)
 Json = Any
@@ -42,7 +43,8 @@ class Jobs:
         self._runtime = open_runtime(config, channel)
         self._limits = Limits(nodes=config["nodes"], depth=config["depth"])
         self._redact = redactor(config)
-        self.previews = Previews(channel, self._runtime.plugins.manager.hook.encode_preview)
+        tiny = TinyPreviews(self._runtime.folders, config["device"], config.get("preview", "auto"))
+        self.previews = Previews(channel, self._runtime.plugins.manager.hook.encode_preview, tiny)
         self.histories = Histories()
 
     def run(self, params: Mapping[str, Any], document: bytes, cancel: CancelToken) -> dict[str, Json]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
+import math
 import sys
 import threading
 import time
@@ -14,6 +15,7 @@ from nodegraph.diffusion.values import Image, Latent, LatentFormat, LatentPrevie
 from nodegraph.diffusion.weights.layouts.sd1 import SD1
 from nodegraph.workers.channel import INTERVAL, Channel
 from nodegraph.workers.hooks import Encoded
+from nodegraph.workers.tiny_previews import TinyPreviews
 
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
@@ -24,13 +26,19 @@ LARGEST: Final = 512
 """Pixels of a preview's longer edge."""
 USUAL: Final = SD1.latent
 """What a latent of which nobody tells the format is taken for."""
+SHARE: Final = 0.02
+"""Of the time that passes, what decoding previews may take."""
+LONGEST_PAUSE: Final = 60.0
+"""Seconds between two previews at most."""
 
 
 def encode(value: object) -> Encoded | None:
     """Encode a picture, mask, latent or Pillow image; None for anything else."""
     picture = _picture(value)
-    if picture is None:
-        return None
+    return None if picture is None else _encoded(picture)
+
+
+def _encoded(picture: Picture) -> Encoded:
     if max(picture.size) > LARGEST:
         picture.thumbnail((LARGEST, LARGEST))
     target = io.BytesIO()
@@ -82,25 +90,32 @@ def _of_pixels(pixels: Tensor) -> Picture:
 
 
 class Previews:
-    """Encodes the newest value of each node in a thread and sends it, at most once an interval; off at first."""
+    """Encodes the newest value of each node in a thread and sends it, at most once an interval; off at first.
 
-    def __init__(self, channel: Channel, hook: Callable[..., Encoded | None]) -> None:
-        self._channel, self._hook = channel, hook
+    Latents are shown as `tiny` decodes them, so rarely that it takes no more than `SHARE` of the time.
+    """
+
+    def __init__(self, channel: Channel, hook: Callable[..., Encoded | None], tiny: TinyPreviews | None = None) -> None:
+        self._channel, self._hook, self._tiny = channel, hook, tiny
         self._change = threading.Condition()
         self._values: dict[tuple[str, str], Any] = {}
         self._shown: dict[tuple[str, str], float] = {}
+        self._pause = INTERVAL
+        self._never = tiny is not None and tiny.kind == "none"
         self.on = False
         threading.Thread(target=self._work, name="previews", daemon=True).start()
 
     def show(self, job: str, node: str, value: Any) -> None:
         """Show a value soon, unless a newer one comes before."""
-        if self.on:
+        if self.on and not self._never:
             with self._change:
                 self._values[job, node] = value
                 self._change.notify()
 
     def forget(self, job: str, node: str | None = None) -> None:
         """Show nothing more of a node, or of a whole job."""
+        if node is None and self._tiny is not None:
+            self._tiny.forget()
         with self._change:
             for key in [key for key in (*self._values, *self._shown) if key[0] == job and node in (None, key[1])]:
                 self._values.pop(key, None)
@@ -123,7 +138,7 @@ class Previews:
                 self._channel.latest(("preview", job, node), {**header, **size}, encoded.data)
 
     def _encoded(self, node: str, value: Any) -> Encoded | None:
-        encoders: tuple[Callable[..., Encoded | None], ...] = (self._hook, encode)
+        encoders: tuple[Callable[..., Encoded | None], ...] = (self._hook, self._decoded, encode)
         for encoder in encoders:
             try:
                 found = encoder(value=value)
@@ -134,11 +149,20 @@ class Previews:
                 return found
         return None
 
+    def _decoded(self, value: Any) -> Encoded | None:
+        """Encode what the tiny autoencoder makes of a latent, and keep it from taking too much of the time."""
+        self._pause = INTERVAL
+        decoded = None if self._tiny is None else self._tiny.decoded(value)
+        if decoded is None:
+            return None
+        self._pause = min(max(INTERVAL, decoded.seconds / SHARE), LONGEST_PAUSE)
+        return _encoded(_of_pixels(decoded.pixels))
+
     def _next(self) -> tuple[tuple[str, str], Any]:
         with self._change:
             while True:
                 now = time.monotonic()
-                waits = {key: self._shown.get(key, 0.0) + INTERVAL - now for key in self._values}
+                waits = {key: self._shown.get(key, -math.inf) + self._pause - now for key in self._values}
                 key = min(waits, key=waits.__getitem__, default=None)
                 if key is not None and waits[key] <= 0:
                     self._shown[key] = now

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import PurePath
 
 from nodegraph.diffusion.models.configs import TaesdConfig
@@ -22,6 +23,7 @@ FORMATS: Mapping[str, LatentFormat] = {
     "taef1": LatentFormat(16, 0.3611, 0.1159),
 }
 """The latents that a tiny autoencoder is of, by the beginning of its file's name: its weights do not tell."""
+LONGEST_FIRST = sorted(FORMATS, key=len, reverse=True)
 FAMILIES = {"xl": "taesdxl", "sd3": "taesd3", "f1": "taef1", "flux": "taef1"}
 """Parts of other names that tell the same."""
 BY_CHANNELS = {4: "taesd", 16: "taef1"}
@@ -85,7 +87,7 @@ def latent_channels(found: Mapping[str, Tensors]) -> int:
 def latent_format(name: str, channels: int) -> LatentFormat:
     """Return the latents that a tiny autoencoder is of, by its file's or folder's name and their channels."""
     stem = PurePath(name).name.lower()
-    known = [key for key in sorted(FORMATS, key=len, reverse=True) if stem.startswith(key)]
+    known = [key for key in LONGEST_FIRST if stem.startswith(key)]
     known += [key for part, key in FAMILIES.items() if part in stem]
     fitting = [key for key in known if FORMATS[key].channels == channels]
     key = fitting[0] if fitting else BY_CHANNELS.get(channels)
@@ -105,8 +107,7 @@ def decoder_name(latent: LatentFormat, names: tuple[str, ...]) -> str | None:
     """Return which of some files has the decoder for such latents, by names such as `taesd_decoder`; None: none."""
     for name in names:
         stem = PurePath(name).name.lower()
-        if stem.startswith("tae") and ENCODER not in stem:
-            format = latent_format(stem, latent.channels)
-            if (format.channels, format.scale, format.shift) == (latent.channels, latent.scale, latent.shift):
-                return name
+        key = next((key for key in LONGEST_FIRST if stem.startswith(key)), None)
+        if key is not None and ENCODER not in stem and replace(latent, colors=()) == FORMATS[key]:
+            return name
     return None
