@@ -11,7 +11,7 @@ from nodegraph.testing.bench import Bench, Called
 from nodegraph.testing.comparing import difference
 from nodegraph.testing.errors import ContractError
 from nodegraph.testing.examples import other
-from nodegraph.testing.surroundings import changed, foreign, scrambled, surroundings, threads, watched
+from nodegraph.testing.surroundings import changed, foreign, paths_in, scrambled, surroundings, threads, watched
 
 SEEDS = ("seed", "noise_seed")
 
@@ -138,7 +138,8 @@ def hidden(bench: Bench) -> None:
             f'name it by an input, Annotated[str, File("{undeclared[0]}")], or mark the node cache=False'
         )
     declared = [called.folders.path(kind, name) for kind, name in called.folders.asked]
-    read = foreign(seen.reads, [*declared, Path(bench.spec.function.__code__.co_filename).parent])
+    code = Path(bench.spec.function.__code__.co_filename).parent
+    read = foreign(seen.reads, [*declared, *paths_in(bench.inputs()), code])
     if read:
         raise ContractError(
             f"{bench.case}: it reads {read[0]}, which no input names as a file: when that file changes, the old result "

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,8 @@ _ACTS = {
     "os.system": "starts",
 }
 _SYSTEM = ("/proc", "/sys", "/dev", "/etc", "/usr")
+MOST_PARTS = 20_000
+"""Parts of a value that are looked at for files."""
 _watching: list[Seen] = []
 """Where what happens is noted, while somebody watches."""
 _hooked = False
@@ -130,6 +133,38 @@ def foreign(reads: list[str], known: list[Path]) -> list[str]:
     places = [Path(place).resolve() for place in own] + [path.resolve() for path in known] + [package]
     paths = [(text, Path(text).resolve()) for text in reads]
     return [text for text, path in paths if not any(path.is_relative_to(place) for place in places)]
+
+
+def paths_in(value: object) -> list[Path]:
+    """Return the files that a value names, as one does that stands for what is read when it is needed."""
+    found: list[Path] = []
+    seen: set[int] = set()
+    stack = [value]
+    while stack and len(seen) < MOST_PARTS:
+        item = stack.pop()
+        if id(item) in seen or isinstance(item, (str, bytes, int, float, type)):
+            continue
+        seen.add(id(item))
+        if isinstance(item, Path):
+            found.append(item)
+        elif isinstance(item, Mapping):
+            stack.extend(item.values())
+        elif isinstance(item, (list, tuple, set, frozenset)):
+            stack.extend(item)
+        elif isinstance(item, partial):
+            stack += [item.func, item.args, item.keywords]
+        elif callable(getattr(item, "__func__", None)):
+            stack.append(getattr(item, "__self__", None))
+        else:
+            stack.extend(getattr(item, name, None) for name in _names_of(item))
+    return found
+
+
+def _names_of(item: object) -> list[str]:
+    """Return the names of what an object holds, in slots or in its own dictionary."""
+    slots = (getattr(kind, "__slots__", ()) for kind in type(item).__mro__)
+    named = [name for names in slots for name in ([names] if isinstance(names, str) else names)]
+    return [*getattr(item, "__dict__", {}), *named]
 
 
 def changed(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
