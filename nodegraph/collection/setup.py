@@ -49,9 +49,14 @@ class Collection:
         if self.download is not None:
             asked += [place for place in below(self.download, "") if place.kind == kind]
         asked += sorted(ours, key=lambda place: not place.default)
-        there = (place.path for place in asked if place.path.is_dir() or place.path.parent.is_dir())
+        there = (place.path for place in asked if self._can_hold(place))
         own = self.download if self.download is not None else user_data() / "models"
         return next(there, own / kind)
+
+    def _can_hold(self, place: Place) -> bool:
+        """Tell whether new files can go to a place: it or its root is there, or it is the user's wish."""
+        wished = self.download is not None and place.path.is_relative_to(self.download)
+        return wished or place.path.is_dir() or place.path.parent.is_dir()
 
 
 def collect(
@@ -99,6 +104,8 @@ def _configured(settings: Config | None) -> Iterator[Place]:
         yield from (Place(kind, path, origin) for path in paths)
     for path in settings.extra_model_paths:
         yield from read_extra_paths(path)
+    if settings.download is not None:
+        yield from below(settings.download, origin)
 
 
 def _told(places: list[Place]) -> list[Place]:

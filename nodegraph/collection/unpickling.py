@@ -58,14 +58,19 @@ class _Inert:
         pass
 
 
-class _Table(dict[Any, Any]):
-    """Stands in for a table of another kind, and is one."""
+class _Table:
+    """Stands in for a table of another kind: it makes a plain one, the only kind that torch's loader fills."""
 
-    def __init__(self, *_: Any) -> None:
-        super().__init__()
+    def __new__(cls, *_: Any) -> Any:
+        return {}
 
 
-TABLES: Final = {"collections.defaultdict": _Table}
+TABLES: Final = {
+    "collections.defaultdict": _Table,
+    "pytorch_lightning.utilities.parsing.AttributeDict": _Table,
+    "lightning_fabric.utilities.data.AttributeDict": _Table,
+    "lightning.fabric.utilities.data.AttributeDict": _Table,
+}
 
 
 def main() -> int:
@@ -166,7 +171,9 @@ def _archive(source: Path) -> tuple[bool, bool]:
 def _asked_for(message: str) -> str | None:
     """Return the name of what a pickle asks for beyond weights, None where the message names nothing."""
     found = _GLOBAL.search(message)
-    return found[1] if found else None
+    if found is None:
+        return None
+    return found[1] if "." in found[1] else f"builtins.{found[1]}"  # torch leaves that out
 
 
 def _is_harmless(name: str) -> bool:
