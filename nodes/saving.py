@@ -66,10 +66,10 @@ def _chunks(context: Context, record: dict[str, Any], index: int, origin: Origin
 
 
 def _record(context: Context) -> dict[str, Any]:
-    from nodegraph.diffusion.record import library_versions, placement
+    from nodegraph.diffusion.record import extensions, library_versions, placement
     from nodegraph.diffusion.weights.source import digest
 
-    nodes, files, sizes = [], {}, {}
+    nodes, files, sizes, names = [], {}, {}, set[str]()
     for ancestor in context.upstream():
         nodes.append(
             {
@@ -79,6 +79,7 @@ def _record(context: Context) -> dict[str, Any]:
                 "plugin": f"{ancestor.plugin} {ancestor.plugin_version}".strip(),
             }
         )
+        names.update(value for value in ancestor.params.values() if isinstance(value, str))
         for kind, name in ancestor.files.values():
             path = context.folders.path(kind, name)
             weights = sorted(path.rglob("*.safetensors")) if path.is_dir() else [path]
@@ -92,5 +93,6 @@ def _record(context: Context) -> dict[str, Any]:
         **placement(settings.get("device"), settings.get("dtype")),
         "files": files,
         "file_sizes": sizes,
+        "extensions": extensions(names),
         "nodes": nodes,
     }

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import platform
-from importlib.metadata import PackageNotFoundError, version
+from collections.abc import Collection
+from importlib.metadata import PackageNotFoundError, entry_points, version
 from typing import Any
 
 LIBRARIES = ("torch", "numpy", "safetensors", "pillow")
@@ -19,6 +20,23 @@ def _version(name: str) -> str:
         return version(name)
     except PackageNotFoundError:
         return "unknown"
+
+
+def extensions(names: Collection[str]) -> dict[str, str]:
+    """Return the plugins, with their versions, that brought the samplers and schedulers among `names`."""
+    from nodegraph.diffusion.registry import BUILT_IN, active
+
+    return {
+        f"{kind.removesuffix('s')} {name}": f"{plugin} {_version_of(plugin)}".strip()
+        for (kind, name), plugin in active().owners.items()
+        if name in names and kind in ("samplers", "schedulers") and (kind, name) not in BUILT_IN.owners
+    }
+
+
+def _version_of(plugin: str) -> str:
+    """Return the version of the distribution that a plugin comes from, known by its entry point."""
+    found = (entry.dist for entry in entry_points(group="nodegraph", name=plugin))
+    return next((dist.version for dist in found if dist is not None), "")
 
 
 def placement(device: str | None, dtype: str | None) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from nodegraph.engine.spec import Json
 from nodegraph.verification.report import Difference
 
 DEVICE: Final = ("device", "device_name", "dtype", "platform")
-_READ: Final = frozenset({"engine", "libraries", "files", "file_sizes", "nodes", "picture", *DEVICE})
+_READ: Final = frozenset({"engine", "libraries", "files", "file_sizes", "extensions", "nodes", "picture", *DEVICE})
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,8 @@ class Record:
     files: Mapping[str, str] = field(default_factory=dict)
     """`kind/name` -> sha256."""
     sizes: Mapping[str, int] = field(default_factory=dict)
+    extensions: Mapping[str, str] = field(default_factory=dict)
+    """Samplers and schedulers of plugins -> the plugin's name and version."""
     nodes: tuple[Node, ...] = ()
     index: int = 0
     """The picture's place among those that its node saved."""
@@ -63,6 +65,7 @@ def read_record(value: Json) -> Record | None:
         device={name: str(value[name]) for name in DEVICE if name in value},
         files=_texts(value.get("files")),
         sizes={k: v for k, v in sizes.items() if type(v) is int} if isinstance(sizes, Mapping) else {},
+        extensions=_texts(value.get("extensions")),
         nodes=tuple(_node(entry) for entry in entries if isinstance(entry, Mapping)),
         index=index if type(index) is int and index >= 0 else 0,
         origin=picture.get("origin"),
@@ -100,8 +103,8 @@ def _bare(engine: str) -> str:
 
 
 def _plugins(record: Record) -> dict[str, str]:
-    """Return the versions of the plugins whose nodes took part; our own nodes have nodegraph's."""
-    pairs = (node.plugin.partition(" ") for node in record.nodes)
+    """Return the versions of the plugins whose nodes or samplers took part; our own have nodegraph's."""
+    pairs = (told.partition(" ") for told in (*(node.plugin for node in record.nodes), *record.extensions.values()))
     return {name: version for name, _, version in pairs if name and name != "nodegraph.nodes"}
 
 

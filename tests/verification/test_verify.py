@@ -9,10 +9,12 @@ import pytest
 import torch
 from PIL import Image as Pillow
 
+from nodegraph import Cancelled
 from nodegraph.diffusion.images import write_png
+from nodegraph.engine.context import CancelToken
 from nodegraph.engine.spec import Json
-from nodegraph.runtime import Options
-from nodegraph.verification.verify import Wish
+from nodegraph.runtime import Options, Runtime
+from nodegraph.verification.verify import Verifier, Wish
 from tests.verification.pictures import NOISE, Make, Verify, edit
 
 
@@ -62,6 +64,7 @@ def older(texts: dict[str, Any]) -> None:
     record["nodes"][0]["plugin"] = "soft 1.0"
     record["device_name"] = "another processor"
     record["precise"] = True
+    record["extensions"] = {"sampler drift": "soft 1.0"}
 
 
 def test_versions_devices_nodes_and_settings_that_differ_are_told(make: Make, verify: Verify) -> None:
@@ -236,3 +239,38 @@ def test_a_picture_made_of_an_earlier_output_finds_it(make: Make, verify: Verify
     load = {"type": "LoadImageOutput", "params": {"image": earlier}}
     (saved,) = make({**PHOTO, "photo": load})
     assert verify(saved)[0].verdict == "same"
+
+
+ASKING: dict[str, Json] = {
+    **NOISE,
+    "gate": {"type": "Gate", "links": {"value": "noise.out"}},
+    "save": {**NOISE["save"], "links": {"images": "gate.out"}},
+}
+
+
+def test_a_question_is_answered_or_told(options: Options) -> None:
+    outputs = Runtime(options).run({"format": 1, "nodes": ASKING}, answers={"gate": "go on"})
+    saved = next(picture.path for picture in outputs.pictures if picture.node == "save")
+    (report,) = Verifier(options).verify([saved])
+    assert report.verdict == "cannot"
+    assert "gate asks: Go on?" in report.reason
+    assert "--answer gate=" in report.reason
+    (report,) = Verifier(options, answers={"gate": "go on"}).verify([saved])
+    assert report.verdict == "same"
+
+
+def test_a_cancel_ends_it_at_once(make: Make, options: Options) -> None:
+    token = CancelToken()
+    token.cancel()
+    with pytest.raises(Cancelled):
+        list(Verifier(options, cancel=token).verify(make(NOISE)))
+
+
+def test_nothing_of_it_is_left_in_the_temporary_folder(
+    make: Make, verify: Verify, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = make(NOISE)
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
+    assert verify(*old)[0].verdict == "same"
+    assert list((tmp_path / "temporary").iterdir()) == []
