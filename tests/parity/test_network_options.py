@@ -72,7 +72,7 @@ def inputs(batch: int = 2, height: int = 16, width: int = 24) -> Looked:
 def played(network: UNet, option: NetworkOption, call: Call, notes: dict[str, Any] | None = None) -> Tensor:
     x, timestep, context = inputs()
     with staged(network, [option], table_of(DiffusionSchedule())) as scene:
-        scene.call = call
+        scene.stage.call = call
         output = scene(x, timestep, context=context)
         (notes if notes is not None else {}).update(scene.notes)
     return output

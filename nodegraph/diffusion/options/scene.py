@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -42,17 +42,26 @@ def with_option(model: Model, option: NetworkOption, *, beside: bool = False) ->
     return replace(model, options=(*kept, option))
 
 
+@dataclass
+class Stage:
+    """What guidance and the options of a run tell one another, however often the network is lent for it.
+
+    `call` is what the present call is for; `notes` are what options leave for rules, cleared at each noise level.
+    """
+
+    call: Call = field(default_factory=Call)
+    notes: dict[str, Any] = field(default_factory=dict)
+
+
 class Scene:
     """A network that is lent, to be called as itself; what is hooked to it acts within these calls alone.
 
-    `call` is what the present call is for, `size` the sides (h, w) of its sample in latent cells. `notes` are what
-    options leave for the rules of guidance; they are cleared at each noise level.
+    `size` has the sides (h, w) of the present call's sample in latent cells.
     """
 
-    def __init__(self, module: nn.Module, table: Table) -> None:
-        self.module, self.table = module, table
-        self.call, self.size = Call(), (0, 0)
-        self.notes: dict[str, Any] = {}
+    def __init__(self, module: nn.Module, table: Table, stage: Stage) -> None:
+        self.module, self.table, self.stage = module, table, stage
+        self.size = (0, 0)
         self._handles: list[RemovableHandle] = []
         self._thread: int | None = None
 
@@ -65,6 +74,16 @@ class Scene:
         finally:
             self._thread = None
         return output
+
+    @property
+    def call(self) -> Call:
+        """What the present call is for."""
+        return self.stage.call
+
+    @property
+    def notes(self) -> dict[str, Any]:
+        """What is left for the rules of guidance."""
+        return self.stage.notes
 
     @property
     def here(self) -> bool:
@@ -126,9 +145,11 @@ class Scene:
 
 
 @contextmanager
-def staged(module: nn.Module, options: Sequence[NetworkOption], table: Table) -> Iterator[Scene]:
-    """Put options on a network, and take them off again."""
-    scene = Scene(module, table)
+def staged(
+    module: nn.Module, options: Sequence[NetworkOption], table: Table, stage: Stage | None = None
+) -> Iterator[Scene]:
+    """Put options on a network, and take them off again; None: they are told nothing but what the network is given."""
+    scene = Scene(module, table, stage or Stage())
     try:
         for option in sorted(options, key=lambda option: option.rank):
             option.put_on(scene)

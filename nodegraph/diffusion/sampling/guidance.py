@@ -20,7 +20,7 @@ from nodegraph.diffusion.sampling.regions import Box, box_of, crop, on_grid, to_
 from nodegraph.diffusion.values import Conditioning, ConditioningEntry
 
 if TYPE_CHECKING:
-    from nodegraph.diffusion.options.scene import Scene
+    from nodegraph.diffusion.options.scene import Stage
 
 MOST_REPEATS = 4
 """Embeddings of different length share a call if repeating the shortest so often suffices."""
@@ -61,7 +61,7 @@ class Sides:
     """The clean samples that several conditionings, the sides, lead to, by name.
 
     Built for samples like `like` (B, C, h, w); embeddings are moved to its device in the precision `dtype`. The areas
-    of the sides are matched, so that what is compared is the same crop. `scene` is told what each call is for.
+    of the sides are matched, so that what is compared is the same crop. `stage` is told what each call is for.
     """
 
     def __init__(
@@ -72,9 +72,9 @@ class Sides:
         table: Table,
         like: Tensor,
         dtype: torch.dtype = torch.float32,
-        scene: Scene | None = None,
+        stage: Stage | None = None,
     ) -> None:
-        self._denoise, self._like, self._scene = denoise, like, scene
+        self._denoise, self._like, self._stage = denoise, like, stage
         height, width = like.shape[-2:]
         placed = {
             name: tuple(on_grid(entry, height, width) for entry in conditioning.entries)
@@ -100,8 +100,8 @@ class Sides:
             crops = [crop(x, share.box) for share in call.shares]
             several = sigma.repeat(len(crops)) if isinstance(sigma, Tensor) and sigma.ndim else sigma
             joined = torch.cat(crops) if len(crops) > 1 else crops[0]
-            if self._scene is not None:
-                self._scene.call = Call(highest(sigma), tuple((one.side, one.box) for one in call.shares), purpose)
+            if self._stage is not None:
+                self._stage.call = Call(highest(sigma), tuple((one.side, one.box) for one in call.shares), purpose)
             cleans = self._denoise(joined, several, **call.inputs, **inputs)
             for share, clean in zip(call.shares, cleans.chunk(len(crops)), strict=True):
                 sums[share.side] = _added(sums.get(share.side), clean, share, x)
@@ -128,8 +128,8 @@ class Guided:
 
     Built for samples like `like` (B, C, h, w). At cfg 1 the negative conditioning is not computed unless it is asked
     for. `rules` change what guidance leads to, one after the other; `start` and `end` are the shares of sampling
-    between which there is guidance at all. `prepare` is given each conditioning, those of the rules too. `scene` is the
-    network where something acts inside it.
+    between which there is guidance at all. `prepare` is given each conditioning, those of the rules too. `stage` tells
+    the options inside of the network what its calls are for.
     """
 
     def __init__(
@@ -146,14 +146,14 @@ class Guided:
         start: float = 0.0,
         end: float = 1.0,
         prepare: Callable[[Conditioning], Conditioning] = lambda conditioning: conditioning,
-        scene: Scene | None = None,
+        stage: Stage | None = None,
     ) -> None:
-        self._cfg, self._rules, self._scene = cfg, tuple(rules), scene
+        self._cfg, self._rules, self._stage = cfg, tuple(rules), stage
         self._memory: dict[type, Any] = {}
         self._further = {name: prompt for rule in rules for name, prompt in rule.prompts.items()}
         sides = {POSITIVE: positive, NEGATIVE: negative, **self._further}
         ready = {name: prepare(conditioning) for name, conditioning in sides.items()}
-        self._sides = Sides(denoise, ready, table=table, like=like, dtype=dtype, scene=scene)
+        self._sides = Sides(denoise, ready, table=table, like=like, dtype=dtype, stage=stage)
         self._highest, self._lowest = table.percent_to_sigma(start), table.percent_to_sigma(end)
 
     def __call__(self, x: Tensor, sigma: float | Tensor, /) -> Tensor:
@@ -172,15 +172,15 @@ class Guided:
         one_sided = math.isclose(cfg, 1.0)
         if not one_sided or any(rule.two_sided for rule in rules):
             wanted = (NEGATIVE,)
-        if self._scene is not None:
-            self._scene.notes.clear()
+        if self._stage is not None:
+            self._stage.notes.clear()
         sides: Mapping[str, Tensor]
         sides = self._sides(x, sigma, (POSITIVE, *wanted, *(self._further if guided else ())))
 
         def again(x: Tensor, side: str, purpose: str = "", **inputs: Any) -> Tensor:
             return self._sides(x, sigma, (side,), purpose, **inputs)[side]
 
-        notes = {} if self._scene is None else self._scene.notes
+        notes = {} if self._stage is None else self._stage.notes
         for rule in rules:
             if isinstance(rule, SidesRule) and NEGATIVE in sides:
                 moment = Moment(x, sigma, cfg, sides[POSITIVE], sides, again, notes, self._memory)

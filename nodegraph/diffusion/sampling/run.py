@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from nodegraph.diffusion.interruption import Watch, bringing, interruptible
-from nodegraph.diffusion.options.scene import Scene, staged
+from nodegraph.diffusion.options.scene import Scene, Stage, staged
 from nodegraph.diffusion.registry import Sampler
 from nodegraph.diffusion.sampling.concat import with_concat
 from nodegraph.diffusion.sampling.contract import FlowPath, NoiseSource, Path, Step, Table
@@ -132,8 +132,9 @@ def _run(task: _Task, latent: Latent) -> Generator[Step, None, Latent]:
     noise = noise_for(task.noise, latent).to(device, torch.float32)
     x = noised_latent(path, table_of(model.schedule), clean, noise, task.levels[0])
     if len(task.levels) > 1:
-        with _lent(model, task.check) as network:
-            for step in _steps(task, _denoiser(task, network, path, latent, clean, noise), x, path):
+        stage = Stage()
+        with _lent(model, task.check, stage) as network:
+            for step in _steps(task, _denoiser(task, network, stage, latent, clean, noise), x, path):
                 x = step.x
                 yield step
     x = x / path.alpha(task.levels[-1])  # not 1 only where a flow model stops early
@@ -143,14 +144,16 @@ def _run(task: _Task, latent: Latent) -> Generator[Step, None, Latent]:
     return replace(latent, samples=samples, origins=origins)
 
 
-def _lent(model: Model, check: Check | None) -> Relieved:
+def _lent(model: Model, check: Check | None, stage: Stage) -> Relieved:
     """Return the model's network, to be entered, as a scene where options act in it."""
 
     def lend(stack: ExitStack) -> nn.Module | Scene:
         module = stack.enter_context(model.network.lend(None if check is None else bringing(check)))
         if check is not None:
             stack.enter_context(interruptible(module, check))
-        return stack.enter_context(staged(module, model.options, table_of(model.schedule))) if model.options else module
+        if not model.options:
+            return module
+        return stack.enter_context(staged(module, model.options, table_of(model.schedule), stage))
 
     said = check.said if isinstance(check, Watch) else lambda _: None
     return Relieved(model.network, lend, whole=bool(model.options), said=said)
@@ -187,7 +190,7 @@ def _noise_source(task: _Task, x: Tensor) -> NoiseSource:
 
 
 def _denoiser(
-    task: _Task, module: Relieved, path: Path, latent: Latent, clean: Tensor, noise: Tensor
+    task: _Task, module: Relieved, stage: Stage, latent: Latent, clean: Tensor, noise: Tensor
 ) -> Guided | Inpainting:
     guider = task.guider
     model = guider.model
@@ -204,7 +207,7 @@ def _denoiser(
         start=model.guidance_start,
         end=model.guidance_end,
         prepare=lambda conditioning: with_concat(conditioning, model, latent, clean),
-        scene=module if isinstance(module, Scene) else None,
+        stage=stage if model.options else None,
     )
     if latent.noise_mask is None:
         return guided
@@ -212,7 +215,7 @@ def _denoiser(
     if task.sampler.fresh_inpaint_noise:
         noise = torch.randn(noise.shape, generator=generator((task.noise.seed + 1) % SEEDS)).to(noise)
     by_level = mask_by_level(mask, model.differential, network.table, task.levels) if model.differential else None
-    return Inpainting(guided, by_level or (lambda sigma: mask), clean, noise, path)
+    return Inpainting(guided, by_level or (lambda sigma: mask), clean, noise, path_of(model))
 
 
 def noised_latent(path: Path, table: Table, clean: Tensor, noise: Tensor, sigma: float) -> Tensor:

@@ -53,7 +53,7 @@ def play() -> Play:
         count = len(parts)
         x, context = torch.randn(count, 4, *size, generator=draws), torch.randn(count, 5, 12, generator=draws)
         with staged(network, options, table_of(DiffusionSchedule())) as scene, torch.no_grad():
-            scene.call = Call(sigma, tuple((part, None) for part in parts), purpose)
+            scene.stage.call = Call(sigma, tuple((part, None) for part in parts), purpose)
             return scene(x, torch.full((count,), 300.0), context=context)
 
     return call

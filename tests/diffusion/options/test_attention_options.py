@@ -36,13 +36,13 @@ def test_the_negative_sides_attention_is_noted(network: UNet, size: tuple[int, i
     attention = network.get_submodule(MIDDLE)
     handle = attention.register_forward_pre_hook(lambda module, given: inputs.append(given[0].clone()))
     with staged(network, [NotedAttention()], table_of(DiffusionSchedule())) as scene:
-        scene.call = Call(2.0, (("positive", None), ("negative", (0, 0, *size))))
+        scene.stage.call = Call(2.0, (("positive", None), ("negative", (0, 0, *size))))
         plain, output = (
             network(x, torch.full((4,), 300.0), context=context),
             scene(x, torch.full((4,), 300.0), context=context),
         )
         noted: list[Noted] = scene.notes[ATTENTION]
-        scene.call = Call(2.0, (("positive", None), ("negative", None)), "another purpose")
+        scene.stage.call = Call(2.0, (("positive", None), ("negative", None)), "another purpose")
         scene(x, torch.full((4,), 300.0), context=context)
         assert len(scene.notes[ATTENTION]) == 1
     handle.remove()

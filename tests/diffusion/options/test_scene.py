@@ -89,7 +89,7 @@ def test_both_sides_in_one_call_are_each_by_itself(network: UNet, play: Play, si
     draws = torch.Generator().manual_seed(1)
     x, context = torch.randn(2, 4, 16, 16, generator=draws), torch.randn(2, 5, 12, generator=draws)
     with staged(network, options, TABLE) as scene:
-        scene.call = type(scene.call)(2.0, ((side, None),))
+        scene.stage.call = type(scene.call)(2.0, ((side, None),))
         alone = scene(x[place : place + 1], torch.full((1,), 300.0), context=context[place : place + 1])
     torch.testing.assert_close(both[place : place + 1], alone, rtol=1e-4, atol=1e-5)
 
@@ -141,7 +141,7 @@ def test_a_call_after_a_broken_one_is_as_any_other(network: UNet, play: Play) ->
     deep = network.output_blocks[-1][1].transformer_blocks[0].attn1.to_q  # type: ignore[index]
     handle = deep.register_forward_pre_hook(fail_once)  # within what is tiled and merged
     with staged(network, ALL, TABLE) as scene, torch.no_grad():
-        scene.call = type(scene.call)(2.0, (("positive", None), ("negative", None)))
+        scene.stage.call = type(scene.call)(2.0, (("positive", None), ("negative", None)))
         with pytest.raises(MemoryError):
             scene(x, torch.full((2,), 300.0), context=context)
         assert not scene.here
