@@ -19,6 +19,7 @@ from nodegraph.diffusion.weights.errors import IncompleteModelError, UnknownMode
 from nodegraph.diffusion.weights.family import Family, Tensors
 from nodegraph.diffusion.weights.header import Header
 from nodegraph.diffusion.weights.hints import Hints
+from nodegraph.diffusion.weights.layouts import taesd
 from nodegraph.diffusion.weights.layouts.upscalers import UPSCALERS
 from nodegraph.diffusion.weights.source import Source, open_source
 
@@ -209,26 +210,13 @@ def _unet(tensors: Tensors) -> _Found | None:
 
 
 def _taesd(tensors: Tensors) -> _Found | None:
-    """Tell a tiny autoencoder, or a half of one, by its numbered layers."""
-    found = [match for name in tensors if (match := signs.TAESD.match(name))]
-    if not found or any(tensors[match.string].shape[1:] != (64, 3, 3) for match in found):
+    """Tell a tiny autoencoder, or a half of one."""
+    found = taesd.halves(tensors)
+    if not found:
         return None
-    parts = {match["part"] for match in found}
-    start = found[0].string.removesuffix(f"{found[0]['index']}.conv.0.weight")
-    inner = {"1": True, "0": False}
-    decodes = next((inner[index] for index in inner if f"{start}{index}.weight" in tensors), None)
-    half = "" if len(parts) > 1 else next(iter(parts)) or {True: "decoder", False: "encoder", None: ""}[decodes]
-    return _Found("vae_approx", "tiny autoencoder", _tiny_family(tensors), f"{half} alone" if half else "")
-
-
-def _tiny_family(tensors: Tensors) -> str | None:
-    """Return the families whose latents a tiny autoencoder takes, by its first or last layer."""
-    for info in tensors.values():
-        if len(info.shape) == 4 and info.shape[2:] == (3, 3):
-            for channels, family in signs.LATENTS.items():
-                if channels in info.shape[:2] and 3 not in info.shape[:2]:
-                    return family
-    return None
+    half = f"{next(iter(found))} alone" if len(found) == 1 else ""
+    family = signs.LATENTS.get(taesd.latent_channels(found))
+    return _Found("vae_approx", "tiny autoencoder", family, half, True)
 
 
 def _autoencoder(tensors: Tensors) -> _Found | None:

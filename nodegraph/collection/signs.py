@@ -121,7 +121,6 @@ VARIANTS: Final = {9: "for inpainting", 8: "InstructPix2Pix", 5: "with depth", 7
 LDM_UNET: Final = "input_blocks.0.0.weight"
 DIFFUSERS_UNET: Final = ("conv_in.weight", "down_blocks.0.resnets.0.conv1.weight", "time_embedding.linear_1.weight")
 TO_KEYS: Final = re.compile(r"attn2\.to_k\.weight\Z")
-TAESD: Final = re.compile(r"(?:(?:taesd_)?(?P<part>encoder|decoder)\.(?:layers\.)?)?(?P<index>\d+)\.conv\.0\.weight\Z")
 DECODERS: Final = ("decoder.mid.block_1.conv1.weight", "decoder.mid_block.resnets.0.conv1.weight")
 LATENTS: Final = {4: "Stable Diffusion 1, 2 or XL", 16: "Stable Diffusion 3 or FLUX.1"}
 ADAPTERS: Final = ("lora", "hada_w", "lokr_w", "oft_blocks", "oft_diag", ".diff", ".on_input", "w_norm", ".a1.weight")
