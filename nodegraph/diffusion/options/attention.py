@@ -34,6 +34,7 @@ class NotedAttention:
     """Note, for the negative side, how much each token of the lowest resolution is attended to."""
 
     rank: ClassVar[int] = 0
+    whole: ClassVar[bool] = True
 
     def put_on(self, scene: Scene) -> None:
         """Act in the first self-attention of the middle."""
@@ -64,6 +65,7 @@ class PerturbedAttention:
     """Let tokens of the lowest resolution see themselves alone, in calls made for this purpose."""
 
     rank: ClassVar[int] = 0
+    whole: ClassVar[bool] = False
 
     def put_on(self, scene: Scene) -> None:
         """Act in each self-attention of the middle."""
@@ -83,6 +85,7 @@ class _Strengths:
     v: float = 1.0
     out: float = 1.0
     rank: ClassVar[int] = 2
+    whole: ClassVar[bool] = False
 
     def _scaled(self, q: Tensor, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         scales = zip((q, k, v), (self.q, self.k, self.v), strict=True)

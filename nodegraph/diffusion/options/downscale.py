@@ -29,6 +29,7 @@ class Downscale:
     down: Resampling = "bicubic"
     up: Resampling = "bicubic"
     rank: ClassVar[int] = -1
+    whole: ClassVar[bool] = False
 
     def put_on(self, scene: Scene) -> None:
         """Act at the block and where features join; raise ValueError where there is no such block."""

@@ -32,6 +32,7 @@ class FreeU:
     s2: float
     structure: bool = False
     rank: ClassVar[int] = 0
+    whole: ClassVar[bool] = False
 
     def put_on(self, scene: Scene) -> None:
         """Act where features join; raise ValueError for a network without those widths."""

@@ -32,6 +32,7 @@ class HyperTile:
     depth: int = 0
     scale_depth: bool = False
     rank: ClassVar[int] = 0
+    whole: ClassVar[bool] = False
 
     def put_on(self, scene: Scene) -> None:
         """Act about self-attention, but for that of the lowest resolution of all."""

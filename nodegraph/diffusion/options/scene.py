@@ -31,6 +31,11 @@ class NetworkOption(Protocol):
         """Return its place among others that act on the same part: the lowest goes about all others."""
         ...
 
+    @property
+    def whole(self) -> bool:
+        """Tell whether it must see all of a batch in one call, which then is not split where memory runs out."""
+        ...
+
     def put_on(self, scene: Scene, /) -> None:
         """Hook itself to the network; raise ValueError, telling what would fit, for one that it cannot act on."""
         ...

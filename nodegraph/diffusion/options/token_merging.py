@@ -26,6 +26,7 @@ class TokenMerging:
 
     ratio: float = 0.3
     rank: ClassVar[int] = 1
+    whole: ClassVar[bool] = False
 
     def put_on(self, scene: Scene) -> None:
         """Act about self-attention at full resolution; inside of tiles where there are such."""
@@ -52,7 +53,7 @@ def match(x: Tensor, grid: tuple[int, int], count: int, seed: int) -> tuple[Map,
     height, width = grid
     if count <= 0 or height < STRIDE or width < STRIDE:
         return None
-    targets, sources = (places.to(x.device) for places in _drawn(height, width, seed))
+    targets, sources = (places.to(x.device, non_blocking=True) for places in _drawn(height, width, seed))
     count = min(count, len(sources))
     likeness, nearest = _nearest(x, sources, targets)  # (B, sources)
     order = likeness.argsort(dim=1, descending=True)

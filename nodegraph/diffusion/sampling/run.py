@@ -156,7 +156,7 @@ def _lent(model: Model, check: Check | None, stage: Stage) -> Relieved:
         return stack.enter_context(staged(module, model.options, table_of(model.schedule), stage))
 
     said = check.said if isinstance(check, Watch) else lambda _: None
-    return Relieved(model.network, lend, whole=bool(model.options), said=said)
+    return Relieved(model.network, lend, whole=any(option.whole for option in model.options), said=said)
 
 
 def _steps(task: _Task, denoise: Guided | Inpainting, x: Tensor, path: Path) -> Iterator[Step]:

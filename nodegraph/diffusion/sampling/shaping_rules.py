@@ -58,9 +58,10 @@ class TangentialDamping(SidesRule):
         """Return the negative side, its noise projected onto the first singular vector of both."""
         noises = torch.stack([moment.x - moment.sides[name] for name in (POSITIVE, NEGATIVE)], dim=1)
         flat = noises.flatten(2).double()  # (B, 2, C * h * w)
-        # The singular vector by way of the 2 x 2 products: the same, without a decomposition of the whole.
-        mixture = torch.linalg.eigh(flat @ flat.mT).eigenvectors[:, :, -1:]
-        common = F.normalize((mixture.mT @ flat)[:, 0], dim=-1)  # (B, C * h * w)
+        products = flat @ flat.mT  # (B, 2, 2), whose first eigenvector mixes the noises to the singular vector
+        angle = torch.atan2(2 * products[:, 0, 1], products[:, 0, 0] - products[:, 1, 1]) / 2
+        mixture = torch.stack((angle.cos(), angle.sin()), dim=1)[:, None]  # (B, 1, 2)
+        common = F.normalize((mixture @ flat)[:, 0], dim=-1)  # (B, C * h * w)
         damped = (flat[:, 1] * common).sum(-1, keepdim=True) * common
         return {NEGATIVE: moment.x - damped.to(moment.x.dtype).view_as(moment.x)}
 

@@ -119,6 +119,56 @@ def sampled(model: Model, check: Check | None = None) -> Tensor:
     )
 
 
+class Short:
+    """Runs out of memory where a call has more samples than fit; once more where `weights` are all there."""
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self.batches: list[int] = []
+
+    def __call__(self, module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        if len(inputs[0]) > self.most:
+            raise torch.OutOfMemoryError("there is no room")
+        self.batches.append(len(inputs[0]))
+
+
+def test_options_act_on_parts_of_a_batch_where_memory_runs_out(blueprint: Blueprint, memory: Memory) -> None:
+    model = model_of(blueprint)
+    for option in (
+        FreeU(1.3, 1.4, 0.9, 0.2, structure=True),
+        HyperTile(32, 2),
+        TokenMerging(0.5),
+        Downscale(1, end=0.7),
+    ):
+        model = with_option(model, option)
+    model = with_perturbed_attention_guidance(model, 1.5)
+    expected, short = sampled(model), Short(2)
+    with memory.lend(blueprint) as module:  # the run takes another shell of the same base, or this one after it
+        pass
+    handle = module.get_submodule("middle_block.2").register_forward_pre_hook(short)
+    got = sampled(model)
+    handle.remove()
+    assert short.batches
+    assert set(short.batches) == {2}
+    torch.testing.assert_close(got, expected, rtol=1e-3, atol=1e-4)
+
+
+def test_a_batch_that_has_to_be_whole_is_not_split(
+    blueprint: Blueprint, memory: Memory, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The weights are streamed instead, which lends another module, with the options on it."""
+    model = with_all(model_of(blueprint))
+    expected = sampled(model)
+    with memory.lend(blueprint) as module:
+        pass
+    handle = module.get_submodule("middle_block.2").register_forward_pre_hook(Short(2))
+    got = sampled(model)
+    handle.remove()
+    assert "streamed weights" in caplog.text
+    assert "split" not in caplog.text
+    torch.testing.assert_close(got, expected, rtol=1e-3, atol=1e-4)
+
+
 def hooks(module: nn.Module) -> int:
     return sum(len(one._forward_hooks) + len(one._forward_pre_hooks) for one in module.modules())
 

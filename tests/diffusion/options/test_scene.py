@@ -155,6 +155,7 @@ class Failing:
     """An option that finds nothing to act on, after others have."""
 
     rank: ClassVar[int] = 9
+    whole: ClassVar[bool] = False
 
     def put_on(self, scene: Scene) -> None:
         raise ValueError("nothing here")
