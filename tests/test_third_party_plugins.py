@@ -24,6 +24,7 @@ from nodegraph.diffusion.weights.load import load_checkpoint
 from nodegraph.diffusion.weights.save import save_checkpoint
 from nodegraph.engine.plugins import Plugins
 from nodegraph.runtime import Options, Runtime
+from nodegraph.testing import check_node
 
 BROKEN = {
     "argument": "'registry'",
@@ -140,6 +141,11 @@ def test_hook_node_event(runtime: Runtime) -> None:
         2,
         3,
     ]
+
+
+@pytest.mark.parametrize("id", ["good.Divide", "good.Count", "good.Ramp", "good.Rate", "good.Show"])
+def test_nodes_that_are_installed_are_held_to_the_contract_by_their_ids(id: str) -> None:
+    check_node(id)
 
 
 def test_the_command_line_tells_what_became_of_each_plugin(tmp_path: Path) -> None:
