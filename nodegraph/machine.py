@@ -8,8 +8,10 @@ import sys
 import time
 from pathlib import Path
 
-GPU_SHARE = 0.7
-"""Part of a GPU's memory that is kept for results and models."""
+GPU_RESULTS, GPU_NETWORKS = 0.1, 0.7
+"""Parts of a GPU's memory that results and networks may take."""
+RAM_NETWORKS = 0.4
+"""Part of the RAM that networks which run on the CPU may take, pages of their files among it."""
 UNKNOWN_MEMORY = 8 * 2**30
 """Bytes assumed where the system does not tell."""
 
@@ -37,12 +39,21 @@ def calm_threads() -> None:
 
 
 def gpu_budget(device: str) -> int | None:
-    """Return the bytes of a GPU that results and models may take, the rest being for work; None for other devices."""
-    if not device.startswith("cuda"):
-        return None
+    """Return the bytes of a GPU that results may take; None for other devices."""
+    return int(_gpu_memory(device) * GPU_RESULTS) if device.startswith("cuda") else None
+
+
+def network_budget(device: str, workers: int = 1) -> int:
+    """Return the bytes of a device that networks may take, where `workers` share the RAM; the rest is for work."""
+    if device.startswith("cuda"):
+        return int(_gpu_memory(device) * GPU_NETWORKS)
+    return int(total_memory() * RAM_NETWORKS / workers)
+
+
+def _gpu_memory(device: str) -> int:
     import torch
 
-    return int(torch.cuda.mem_get_info(torch.device(device))[1] * GPU_SHARE)
+    return torch.cuda.mem_get_info(torch.device(device))[1]
 
 
 def peak_memory() -> dict[str, int]:

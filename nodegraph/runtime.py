@@ -25,7 +25,7 @@ from nodegraph.engine.questions import NO_ANSWERS, Answers
 from nodegraph.engine.spec import Json
 from nodegraph.engine.workflow import Workflow, load_workflow
 from nodegraph.interop.comfy_api import is_api, read_api, write_api
-from nodegraph.machine import calm_threads, gpu_budget, remove_old, total_memory, user_cache
+from nodegraph.machine import calm_threads, gpu_budget, network_budget, remove_old, total_memory, user_cache
 from nodegraph.workers import hooks as server
 
 if TYPE_CHECKING:
@@ -59,7 +59,8 @@ class Options:
     models and what is bundled; `folders` are the folders of models by kind, all of them, where those are known already,
     as `configured` finds them. `data` keeps results from run to run (None: the user's cache folder). `device` and
     `dtype` (`fp32`, `fp16`, `bf16`) suit the machine where they are None. `memory` is the budget of results kept in RAM
-    (None: half of it), `disk` that of results kept in `data`, in bytes. `check_mutation` finds nodes that change their
+    (None: half of it), `network_memory` that of networks on the device (None: a share of it), `disk` that of results
+    kept in `data`, in bytes. `check_mutation` finds nodes that change their
     inputs; `strict` makes a failure of whatever a node warns of. `explain` remembers what nodes were made of, so that
     plans can tell why they run again. Without `plugins` none of other distributions are loaded; `skip_plugins` names
     those to leave out, a mapping tells why.
@@ -75,6 +76,7 @@ class Options:
     cache: bool = True
     metadata: bool = True
     memory: int | None = None
+    network_memory: int | None = None
     disk: int = 4 * 2**30
     check_mutation: bool = False
     strict: bool = False
@@ -289,6 +291,7 @@ class Runtime:
         """Settle device and precision before the first network is asked for: results are named by them."""
         wanted = {name for node in graph.nodes.values() for name in node.spec.settings}
         if wanted & {"device", "dtype"}:
+            from nodegraph.diffusion.memory import manager
             from nodegraph.diffusion.record import placement
             from nodegraph.engine.memory import MemoryCache
 
@@ -296,6 +299,8 @@ class Runtime:
             self._settings.update(device=told["device"], dtype=told["dtype"])
             if isinstance(self._cache, MemoryCache):
                 self._cache.gpu_budget = gpu_budget(told["device"])
+            given = self.options.network_memory
+            manager.active().budgets[told["device"]] = network_budget(told["device"]) if given is None else given
 
 
 class Forms(Mapping[str, Json]):

@@ -146,7 +146,7 @@ def lora_extract(
 
     share = energy if 0 < energy < 1 else None
     conv = RankRule(conv_rank, energy=share) if conv_rank else None
-    how = Extraction(RankRule(rank, energy=share), conv, biases=False)
+    how = Extraction(RankRule(rank, energy=share), conv, biases=False, clamp=None)
     return extracted((model, clip), (base_model, base_clip), how, context.check_cancelled)
 
 
@@ -178,7 +178,7 @@ def lora_save(
 
     if model_diff is None and text_encoder_diff is None:
         raise ValueError("nothing to save: wire the difference of two models, of two text encoders, or both")
-    how = Extraction(RankRule(rank), RankRule(rank), biases=bias_diff, full=lora_type == "full_diff")
+    how = Extraction(RankRule(rank), RankRule(rank), biases=bias_diff, full=lora_type == "full_diff", clamp=None)
     lora = taken_whole(model_diff, text_encoder_diff, how, context.check_cancelled)
     _write(context, lora, filename_prefix)
 

@@ -182,7 +182,7 @@ def _by_block(prefixes: Sequence[str]) -> Callable[..., Model]:
     names = {prefix.replace(".", " ").strip().replace(" ", "_"): prefix for prefix in prefixes}
 
     def merge_by_block(model1: Model, model2: Model, **ratios: float) -> Model:
-        return _per_prefix(model1, model2, {names[name]: ratio for name, ratio in ratios.items()})
+        return _per_prefix(model1, model2, {prefix: ratios.get(name, 1.0) for name, prefix in names.items()})
 
     hints: dict[str, Any] = {"model1": Model, "model2": Model}
     hints |= {name: Annotated[Ratio, KnownAs(prefix)] for name, prefix in names.items()}

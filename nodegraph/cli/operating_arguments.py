@@ -74,6 +74,16 @@ def _address(group: argparse._ArgumentGroup) -> None:
     )
 
 
+def network_memory(parser: argparse.ArgumentParser | argparse._ArgumentGroup) -> None:
+    """Add the option that says how much memory networks may take."""
+    parser.add_argument(
+        "--network-memory",
+        metavar="SIZE",
+        type=size_of,
+        help="what networks may take on their device, such as 4G; larger ones are streamed (default: a share of it)",
+    )
+
+
 def _work(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--workers", metavar="N", type=_count, help="how many jobs run at once (default: one a device)")
     group.add_argument(
@@ -91,6 +101,7 @@ def _work(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--memory", metavar="SIZE", type=size_of, help="results each worker keeps in RAM, such as 8G (default: a share)"
     )
+    network_memory(group)
     group.add_argument(
         "--disk", metavar="SIZE", type=size_of, default=4 * 2**30, help="results kept on disk (default: 4G)"
     )
@@ -104,6 +115,13 @@ def _work(group: argparse._ArgumentGroup) -> None:
         help="save pictures without the workflow and the record of what made them",
     )
     add_strict(group)
+    group.add_argument(
+        "--preview",
+        choices=("auto", "colors", "taesd", "none"),
+        default="auto",
+        help="how pictures are shown while they are sampled: coarsely by their colours, or decoded by a TAESD file in "
+        "models/vae_approx (default: auto, which decodes them on a GPU)",
+    )
     group.add_argument("--no-plugins", dest="plugins", action="store_false", help="load no plugins of other packages")
     group.add_argument("--no-preload", dest="preload", action="store_false", help=argparse.SUPPRESS)
 

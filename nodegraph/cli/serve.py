@@ -50,7 +50,20 @@ def settings_of(options: argparse.Namespace, token: str | None) -> Settings:
     if options.offline and options.webhooks:
         raise CommandError("--offline and --webhooks exclude each other", Exit.USAGE)
     found = collection(options)
-    names = ("host", "port", "dtype", "workers", "devices", "memory", "disk", "metadata", "strict", "plugins")
+    names = (
+        "host",
+        "port",
+        "dtype",
+        "workers",
+        "devices",
+        "memory",
+        "network_memory",
+        "disk",
+        "metadata",
+        "strict",
+        "preview",
+        "plugins",
+    )
     return Settings(
         data=data_folder(options),
         models=tuple(folder.resolve() for folder in found.roots),

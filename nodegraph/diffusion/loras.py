@@ -83,7 +83,7 @@ def combined(loras: Sequence[tuple[Lora, float, float]], rule: RankRule | None =
     Without a `rule` the sum is exact and as large as all together; with one it is brought to its rank. Raises
     MergeError for changes that hang on the weights (DoRA, OFT ...).
     """
-    changes = combine_loras(loras, rule)
+    changes = combine_loras(loras, rule, clamp=None)
     words = {name: word for lora, *_ in loras for name, word in lora.words.items()}
     shapes = {part: names for lora, *_ in loras for part, names in lora.shapes.items()}
     told = [(lora.key, *strengths) for lora, *strengths in loras]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 
 @dataclass(frozen=True)
@@ -72,8 +73,12 @@ class Settings:
     metadata: bool = True
     strict: bool = False
     """Whether what a node warns of, such as a black picture, is a failure."""
+    preview: Literal["auto", "colors", "taesd", "none"] = "auto"
+    """How latents are shown while they are sampled (`workers.tiny_previews`)."""
     memory: int | None = None
     """Bytes of results that each worker keeps in RAM (None: its share of half of it)."""
+    network_memory: int | None = None
+    """Bytes that networks may take in each worker, on the device they run on (None: its share of what there is)."""
     disk: int = 4 * 2**30
     """Bytes of results kept on disk, shared by all workers."""
     reserve: int = 64 * 2**20

@@ -78,6 +78,9 @@ def release(cache: MutableMapping[str, Entry] | None) -> list[str]:
     if isinstance(cache, MemoryCache):
         ram, gpu = cache.free(ram=sys.maxsize // 2, gpu=sys.maxsize // 2)
         tried.append(f"emptied the cache of results ({told(ram + gpu)})")
+    manager = sys.modules.get("nodegraph.diffusion.memory.manager")
+    if manager is not None:  # not imported to learn that no network was used
+        tried.append(f"let go of networks ({told(manager.active().free())})")
     gc.collect()
     torch = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_available() and torch.cuda.is_initialized():

@@ -29,6 +29,7 @@ def open_runtime(config: Mapping[str, Any], channel: Channel) -> Runtime:
         device=config["device"],
         dtype=config["dtype"],
         memory=config["memory"],
+        network_memory=config["network_memory"],
         disk=config["disk"],
         metadata=config["metadata"],
         strict=config["strict"],
