@@ -1,6 +1,7 @@
 """Pictures written to files, with what it takes to make them again."""
 
 import json
+from collections.abc import Collection
 from functools import partial
 from typing import Annotated, Any
 
@@ -67,32 +68,37 @@ def _chunks(context: Context, record: dict[str, Any], index: int, origin: Origin
 
 def _record(context: Context) -> dict[str, Any]:
     from nodegraph.diffusion.record import extensions, library_versions, placement
-    from nodegraph.diffusion.weights.source import digest
 
-    nodes, files, sizes, names = [], {}, {}, set[str]()
-    for ancestor in context.upstream():
-        nodes.append(
-            {
-                "id": ancestor.id,
-                "type": ancestor.type,
-                "version": ancestor.version,
-                "plugin": f"{ancestor.plugin} {ancestor.plugin_version}".strip(),
-            }
-        )
-        names.update(value for value in ancestor.params.values() if isinstance(value, str))
-        for kind, name in ancestor.files.values():
-            path = context.folders.path(kind, name)
-            weights = sorted(path.rglob("*.safetensors")) if path.is_dir() else [path]
-            key = f"{kind}/{context.folders.plain(name)}"
-            files[key] = digest(weights, context.check_cancelled)
-            sizes[key] = sum(file.stat().st_size for file in weights)
-    settings = context.settings
+    upstream = context.upstream()
+    texts = {value for one in upstream for value in one.params.values() if isinstance(value, str)}
+    settings, files = context.settings, _files(context, texts)
+    nodes = [
+        {"id": one.id, "type": one.type, "version": one.version, "plugin": f"{one.plugin} {one.plugin_version}".strip()}
+        for one in upstream
+    ]
     return {
         "engine": str(settings.get("engine", "")),
         "libraries": library_versions(),
         **placement(settings.get("device"), settings.get("dtype")),
-        "files": files,
-        "file_sizes": sizes,
-        "extensions": extensions(names),
+        "files": {name: digest for name, (digest, _) in files.items()},
+        "file_sizes": {name: size for name, (_, size) in files.items()},
+        "extensions": extensions(texts),
         "nodes": nodes,
     }
+
+
+def _files(context: Context, texts: Collection[str]) -> dict[str, tuple[str, int]]:
+    """Return the digests and sizes of the files that a picture was made from, by `kind/name`."""
+    from nodegraph.diffusion.weights.source import digest
+
+    folders, upstream, found = context.folders, context.upstream(), dict[str, tuple[str, int]]()
+    named = {file for one in upstream for file in one.files.values()}
+    for mark in {mark for one in upstream for mark in one.mentions if mark.kind in folders.kinds}:
+        names = folders.names(mark.kind)
+        named |= {(mark.kind, name) for text in texts if mark.sign in text for name in mark.find(text, names)}
+    for kind, name in sorted(named):
+        path = folders.path(kind, name)
+        weights = sorted(path.rglob("*.safetensors")) if path.is_dir() else [path]
+        size = sum(file.stat().st_size for file in weights)
+        found[f"{kind}/{folders.plain(name)}"] = (digest(weights, context.check_cancelled), size)
+    return found

@@ -165,4 +165,5 @@ def _ancestor(task: Task) -> Ancestor:
         for name, port in spec.inputs.items()
         if port.file is not None and isinstance(params.get(name), str)
     }
-    return Ancestor(task.id, spec.id, spec.version, spec.plugin, spec.plugin_version, params, files)
+    mentions = tuple(port.mentions for port in spec.inputs.values() if port.mentions is not None)
+    return Ancestor(task.id, spec.id, spec.version, spec.plugin, spec.plugin_version, params, files, mentions)

@@ -15,6 +15,7 @@ from nodegraph.engine.spec import Json
 
 if TYPE_CHECKING:
     from nodegraph.engine.folders import Folders
+    from nodegraph.engine.marks import Mentions
 
 Emit = Callable[[events.Event], object]
 
@@ -72,6 +73,8 @@ class Ancestor:
     """Every parameter, defaults included; what came by wire is left out."""
     files: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     """Input name -> the file that it names, as its kind of folder and its name there."""
+    mentions: tuple[Mentions, ...] = ()
+    """How its texts name files: texts upstream of it, which came by wire, may do so too."""
 
 
 def _nothing() -> tuple[Ancestor, ...]:

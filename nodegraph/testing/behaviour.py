@@ -130,7 +130,8 @@ def hidden(bench: Bench) -> None:
             f"{bench.case}: it asks for the setting {names}, which is no part of its result's name: declare it, "
             f"@node(..., settings=({names},))"
         )
-    kinds = {port.file for port in bench.spec.inputs.values() if port.file is not None}
+    ports = bench.spec.inputs.values()
+    kinds = {port.file for port in ports} | {port.mentions.kind for port in ports if port.mentions is not None}
     undeclared = sorted({kind for kind, _ in called.folders.asked if kind not in kinds})
     if undeclared:
         raise ContractError(

@@ -116,3 +116,26 @@ def test_a_device_that_is_not_here_is_told_and_another_taken(picture: Path, veri
     assert set(told) == {"device", "device name"}
     if not torch.cuda.is_available():
         assert (report.verdict, told["device"][1]) == ("same", "cpu")
+
+
+def test_a_learned_word_is_told_and_found_like_a_model(
+    models: Path, make: Make, verify: Verify, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(models.parent.parent)
+    words = models.parent / "embeddings"
+    words.mkdir()
+    save_file(
+        {"emb_params": torch.randn(2, 16, generator=torch.Generator().manual_seed(0))}, words / "fluffy.safetensors"
+    )
+    text = {"type": "PrimitiveString", "params": {"value": "a cat, embedding:fluffy"}}
+    prompt = {"type": "CLIPTextEncode", "links": {"clip": "model.clip", "text": "text.out"}}
+    (picture,) = make({**SAMPLED, "text": text, "prompt": prompt})
+    assert [report.verdict for report in verify(picture)] == ["same"]
+    (words / "fluffy.safetensors").rename(words / "soft.safetensors")
+    (report,) = verify(picture)
+    assert report.verdict == "same"
+    assert report.notes[0].startswith("embeddings/fluffy.safetensors: no file has that name")
+    (words / "soft.safetensors").unlink()
+    (report,) = verify(picture)
+    assert report.verdict == "cannot"
+    assert "embeddings/fluffy.safetensors" in report.reason
