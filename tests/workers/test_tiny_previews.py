@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import threading
 import time
 from collections.abc import Callable
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from PIL import Image as Pillow
 from safetensors.torch import save_file
 
 from nodegraph.diffusion.models.taesd import Taesd, TaesdConfig
 from nodegraph.diffusion.values import Image, Latent, LatentFormat, LatentPreview
 from nodegraph.engine.folders import Folders
+from nodegraph.server.settings import Settings
 from nodegraph.workers import previews as previews_module
 from nodegraph.workers.hooks import Encoded
 from nodegraph.workers.previews import Previews
 from nodegraph.workers.tiny_previews import PreviewKind, TinyPreviews
+from tests.workers.conftest import started
 from tests.workers.test_channel import Ends
+from tests.workers.test_offline import TEXT_TO_IMAGE
 
 SD1, XL, OWN = LatentFormat(4, 0.18215), LatentFormat(4, 0.13025), LatentFormat(4, 0.5)
 
@@ -143,3 +149,22 @@ def test_none_at_all_are_shown_where_none_are_wanted(tmp_path: Path) -> None:
 
     previews(tmp_path, "none", ends, hook).show("job", "node", latent(SD1))
     assert not asked.wait(0.3)
+
+
+@pytest.mark.parametrize(("kind", "size"), [("taesd", 64), ("colors", 8)])
+async def test_a_worker_shows_pictures_as_it_was_told(
+    tmp_path: Path, tiny_models: Path, kind: PreviewKind, size: int
+) -> None:
+    write(tmp_path / "models" / "vae_approx", "taesd_decoder.safetensors")
+    settings = Settings(
+        data=tmp_path / "data", preload=False, preview=kind, models=(tiny_models, tmp_path / "models"), devices=("cpu",)
+    )
+    nodes: dict[str, Any] = deepcopy(TEXT_TO_IMAGE)
+    nodes["model"]["params"]["ckpt_name"] = "tiny.safetensors"
+    nodes["sample"]["params"]["steps"] = 200
+    async with started(settings, tmp_path / "stage") as worker:
+        result = await worker.run(nodes, previews=True)
+        assert result["state"] == "done", result["failure"]
+        (header, data), *_ = worker.tells("preview")
+    assert (header["node"], header["width"], header["height"]) == ("sample", size, size)
+    assert Pillow.open(io.BytesIO(data)).size == (size, size)
