@@ -108,7 +108,7 @@ def dual_cfg_guider(
     """
     from nodegraph.diffusion.sampling.rules import DualCfg, with_rule
 
-    guided = with_rule(model, DualCfg(cond2, cfg_cond2_negative, nested=style == "nested"), first=True)
+    guided = with_rule(model, DualCfg(cond2, cfg_cond2_negative, nested=style == "nested"))
     return Guider(guided, cond1, negative, cfg_conds)
 
 
@@ -127,7 +127,7 @@ def perp_neg_guider(
     """
     from nodegraph.diffusion.sampling.rules import PerpNeg, with_rule
 
-    return Guider(with_rule(model, PerpNeg(empty_conditioning, neg_scale), first=True), positive, negative, cfg)
+    return Guider(with_rule(model, PerpNeg(empty_conditioning, neg_scale)), positive, negative, cfg)
 
 
 def _sampled(

@@ -168,7 +168,7 @@ def latent_apply_operation_cfg(model: Model, operation: LatentOperation) -> Mode
     from nodegraph.diffusion.sampling.operations import Operated
     from nodegraph.diffusion.sampling.rules import with_rule
 
-    return with_rule(model, Operated(operation), first=True)
+    return with_rule(model, Operated(operation))
 
 
 @node("LatentOperationTonemapReinhard", category="latent/advanced/operations")

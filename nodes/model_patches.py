@@ -225,7 +225,7 @@ def renorm_cfg(
     from nodegraph.diffusion.sampling.rules import with_rule
     from nodegraph.diffusion.sampling.shaping_rules import Renormalised
 
-    return with_rule(model, Renormalised(cfg_trunc, renorm_cfg), first=True)
+    return with_rule(model, Renormalised(cfg_trunc, renorm_cfg))
 
 
 @node("EpsilonScaling", title="Epsilon Scaling", category=UNET)
@@ -248,7 +248,7 @@ def video_linear_cfg_guidance(model: Model, min_cfg: Least = 1.0) -> Model:
     from nodegraph.diffusion.sampling.rules import with_rule
     from nodegraph.diffusion.sampling.shaping_rules import FrameGuidance
 
-    return with_rule(model, FrameGuidance(min_cfg), first=True)
+    return with_rule(model, FrameGuidance(min_cfg))
 
 
 @node("VideoTriangleCFGGuidance", category="sampling/video_models")
@@ -257,4 +257,4 @@ def video_triangle_cfg_guidance(model: Model, min_cfg: Least = 1.0) -> Model:
     from nodegraph.diffusion.sampling.rules import with_rule
     from nodegraph.diffusion.sampling.shaping_rules import FrameGuidance
 
-    return with_rule(model, FrameGuidance(min_cfg, "triangle"), first=True)
+    return with_rule(model, FrameGuidance(min_cfg, "triangle"))

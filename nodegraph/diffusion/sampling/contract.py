@@ -89,7 +89,7 @@ class GuidanceRule(Protocol):
 class SidesRule(ABC):
     """A frozen value that changes the sides before they are put together; a model carries it among its rules.
 
-    Where the negative side was not computed, it is not asked.
+    The sample so far is the positive side; the negative one may not be there.
     """
 
     two_sided: ClassVar[bool] = False

@@ -182,7 +182,7 @@ class Guided:
 
         notes = {} if self._stage is None else self._stage.notes
         for rule in rules:
-            if isinstance(rule, SidesRule) and NEGATIVE in sides:
+            if isinstance(rule, SidesRule):
                 moment = Moment(x, sigma, cfg, sides[POSITIVE], sides, again, notes, self._memory)
                 sides = {**sides, **rule.sides(moment)}
         clean = sides[POSITIVE]

@@ -16,16 +16,22 @@ SAMPLE = (1, 2, 3)
 """The dimensions of one sample."""
 
 
-def with_rule(model: Model, rule: GuidanceRule | SidesRule, *, first: bool = False) -> Model:
-    """Return the model with a rule more, which takes the place of one of its kind; `first`: before all others."""
+REPLACING, RESHAPING, FOLLOWING = range(3)
+"""Rules that take the place of plain guidance come first, whenever they were added; then those that correct it."""
+
+
+def with_rule(model: Model, rule: GuidanceRule | SidesRule) -> Model:
+    """Return the model with a rule more, the last of its phase, which takes the place of one of its kind."""
     kept = [other for other in model.guidance if type(other) is not type(rule)]
-    return replace(model, guidance=(rule, *kept) if first else (*kept, rule))
+    ordered = sorted((*kept, rule), key=lambda rule: getattr(rule, "phase", FOLLOWING))
+    return replace(model, guidance=tuple(ordered))
 
 
 class Rule:
     """A rule that needs no further prompts, and the negative one only where it is computed anyway."""
 
     two_sided: ClassVar[bool] = False
+    phase: ClassVar[int] = FOLLOWING
 
     @property
     def prompts(self) -> Mapping[str, Conditioning]:
@@ -38,6 +44,7 @@ class Rescale(Rule):
     """Keep strong guidance from overexposing (Lin et al. 2023, equations 14 to 16); `share` says how far."""
 
     share: float
+    phase: ClassVar[int] = RESHAPING
 
     def __call__(self, moment: Moment) -> Tensor:
         """Pull the guided sample's contrast, as a velocity, towards the positive one's."""
@@ -64,6 +71,7 @@ class PerpNeg(Rule):
     empty: Conditioning
     scale: float = 1.0
     two_sided: ClassVar[bool] = True
+    phase: ClassVar[int] = REPLACING
 
     @property
     def prompts(self) -> Mapping[str, Conditioning]:
@@ -90,6 +98,7 @@ class DualCfg(Rule):
     scale: float
     nested: bool = False
     two_sided: ClassVar[bool] = True
+    phase: ClassVar[int] = REPLACING
 
     @property
     def prompts(self) -> Mapping[str, Conditioning]:

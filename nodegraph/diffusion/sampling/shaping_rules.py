@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from nodegraph.diffusion.sampling.contract import NEGATIVE, POSITIVE, Moment, SidesRule
-from nodegraph.diffusion.sampling.rules import SAMPLE, Rule, projected
+from nodegraph.diffusion.sampling.rules import REPLACING, SAMPLE, Rule, projected
 
 
 @dataclass(frozen=True)
@@ -28,9 +28,9 @@ class AdaptiveProjected(SidesRule):
 
     def sides(self, moment: Moment) -> Mapping[str, Tensor]:
         """Return the positive side that plain guidance makes it of."""
-        positive, negative = moment.sides[POSITIVE], moment.sides[NEGATIVE]
-        if not moment.cfg:
+        if NEGATIVE not in moment.sides or not moment.cfg:
             return {}
+        positive, negative = moment.sides[POSITIVE], moment.sides[NEGATIVE]
         plain = positive - negative
         guidance = self._remembered(moment, plain)
         if self.longest > 0:
@@ -56,6 +56,8 @@ class TangentialDamping(SidesRule):
 
     def sides(self, moment: Moment) -> Mapping[str, Tensor]:
         """Return the negative side, its noise projected onto the first singular vector of both."""
+        if NEGATIVE not in moment.sides:
+            return {}
         noises = torch.stack([moment.x - moment.sides[name] for name in (POSITIVE, NEGATIVE)], dim=1)
         flat = noises.flatten(2).double()  # (B, 2, C * h * w)
         products = flat @ flat.mT  # (B, 2, 2), whose first eigenvector mixes the noises to the singular vector
@@ -79,6 +81,8 @@ class ScaledFrequencies(SidesRule):
 
     def sides(self, moment: Moment) -> Mapping[str, Tensor]:
         """Return the positive side with another difference from the negative one."""
+        if NEGATIVE not in moment.sides:
+            return {}
         negative = moment.sides[NEGATIVE]
         difference = (moment.sides[POSITIVE] - negative).float()
         scales = torch.full(difference.shape[2:], self.high, device=difference.device)
@@ -113,6 +117,7 @@ class Renormalised(Rule):
 
     highest: float = 100.0
     length: float = 1.0
+    phase: ClassVar[int] = REPLACING
 
     def __call__(self, moment: Moment) -> Tensor:
         """Return the guided sample, cut to its length."""
@@ -152,6 +157,7 @@ class FrameGuidance(Rule):
 
     least: float = 1.0
     course: Literal["linear", "triangle"] = "linear"
+    phase: ClassVar[int] = REPLACING
 
     def __call__(self, moment: Moment) -> Tensor:
         """Return the guided frames."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import chain
+from itertools import chain, permutations
 
 import pytest
 import torch
@@ -104,8 +104,17 @@ def test_rules_are_applied_one_after_the_other() -> None:
 def test_a_rule_takes_the_place_of_one_of_its_kind() -> None:
     model = Model(Placed(torch.nn.Identity()))
     assert with_rule(with_rule(model, Rescale(0.5)), Rescale(0.7)).guidance == (Rescale(0.7),)
-    assert with_rule(with_rule(model, Rescale(0.5)), Norm(), first=True).guidance == (Norm(), Rescale(0.5))
+    assert with_rule(with_rule(model, Norm()), ZeroStar()).guidance == (Norm(), ZeroStar())
     assert model.guidance == ()
+
+
+@pytest.mark.parametrize("order", list(permutations(range(3))))
+def test_what_replaces_guidance_comes_first_and_then_what_corrects_it(order: tuple[int, ...]) -> None:
+    rules: list[GuidanceRule] = [PerpNeg(prompt(2)), Rescale(0.5), Norm()]
+    model = Model(Placed(torch.nn.Identity()))
+    for index in order:
+        model = with_rule(model, rules[index])
+    assert model.guidance == tuple(rules)
 
 
 def test_guidance_holds_in_its_interval_alone() -> None:
