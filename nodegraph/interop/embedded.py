@@ -43,6 +43,8 @@ class Embedded:
 
 def read_embedded(path: Path) -> Embedded:
     """Read what a picture carries; raise `EmbeddedError` for what is no picture, or holds damaged texts."""
+    if path.is_dir():
+        raise EmbeddedError(f"{path}: a folder: name the pictures in it, such as {path / '*.png'}")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # sizes are the business of who reads the pixels

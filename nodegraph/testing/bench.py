@@ -245,7 +245,7 @@ class Bench:
         if isinstance(error, ContractError):
             return error
         told = f"{type(error).__name__}: {error}"
-        return ContractError(f"{self.case}: the example fails, {told}; give inputs that work: case(..., name=value)")
+        return ContractError(f"{self.case}: the example fails, {told}; if its inputs are at fault, give others")
 
 
 def _others(spec: NodeSpec, subgraphs: Mapping[str, Json]) -> list[NodeSpec]:

@@ -64,6 +64,9 @@ def example(port: InputPort) -> Any:
         return next(iter(port.choices()), MISSING)
     if port.file is not None or port.body:
         return MISSING
+    if not port.type.data and port.type.item is not None:
+        item = example(InputPort(port.name, port.type.item))
+        return MISSING if item is MISSING else [item, item]
     if not port.type.data:
         names = {getattr(member, "__name__", "") for member in members(port.type.annotation)}
         home = {getattr(member, "__module__", "") for member in members(port.type.annotation)}

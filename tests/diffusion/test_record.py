@@ -20,8 +20,9 @@ def test_python_and_the_libraries_are_told_by_their_versions() -> None:
 
 
 def test_samplers_and_schedulers_of_plugins_are_told_with_their_plugins() -> None:
-    mine = {"samplers": [Sampler("drift", "soft:drift")], "schedulers": [Scheduler("even", "soft:even")]}
-    activate(BUILT_IN.extended("soft", **mine).extended("good", samplers=[Sampler("middle", "good:middle")]))
+    drift, even = [Sampler("drift", "soft:drift")], [Scheduler("even", "soft:even")]
+    mine = BUILT_IN.extended("soft", samplers=drift, schedulers=even)
+    activate(mine.extended("good", samplers=[Sampler("middle", "good:middle")]))
     told = extensions({"euler", "karras", "drift", "even", "middle", "a cat"})
     assert told == {
         "sampler drift": "soft",

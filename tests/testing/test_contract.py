@@ -133,7 +133,18 @@ INVERT = {
     "outputs": {"image": "invert.out"},
     "nodes": {"invert": {"type": "ImageInvert"}},
 }
+
+
+@node("good.Stack", category="image")
+def stack(images: list[Image]) -> Image:
+    """Lay pictures over one another."""
+    import torch
+
+    return Image(torch.stack([one.pixels for one in images]).mean(0))
+
+
 KEPT = [
+    case(stack),
     Case(fade, {"image": image(2), "amount": 0.25}, changes={"amount": 0.5}),
     case(later),
     case(twice, body=INVERT),

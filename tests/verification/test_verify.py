@@ -120,7 +120,7 @@ def test_a_file_that_is_no_picture_or_not_there_is_told(verify: Verify, tmp_path
     ]
     assert "not a readable picture" in reasons[0]
     assert reasons[1] == "no such file"
-    assert "not a readable picture" in reasons[2]
+    assert "a folder: name the pictures in it" in reasons[2]
 
 
 def test_a_plugin_that_is_not_here_is_named(make: Make, verify: Verify) -> None:
@@ -274,3 +274,33 @@ def test_nothing_of_it_is_left_in_the_temporary_folder(
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
     assert verify(*old)[0].verdict == "same"
     assert list((tmp_path / "temporary").iterdir()) == []
+
+
+def test_what_a_question_is_about_is_verified_without_an_answer(options: Options) -> None:
+    shown = [picture.path for picture in Runtime(options).run({"format": 1, "nodes": ASKING}).pictures]
+    reports = list(Verifier(options).verify(shown))
+    assert [(report.verdict, report.node) for report in reports] == [("same", "gate")] * 2
+
+
+INNER: dict[str, Json] = {
+    "inputs": {"item": ["turn.rotation"]},
+    "outputs": {"out": "turn.out"},
+    "nodes": {
+        "turn": {"type": "ImageRotate", "params": {"rotation": "none"}, "links": {"image": "plain.out"}},
+        "plain": {"type": "EmptyImage", "params": {"width": 4, "height": 6}},
+        "save": {"type": "SaveImage", "params": {"filename_prefix": "inner"}, "links": {"images": "turn.out"}},
+    },
+}
+
+
+def test_pictures_of_subgraphs_and_of_loops_find_their_counterparts(make: Make, verify: Verify) -> None:
+    turns = ["90 degrees", "none"]
+    each = {"type": "ForEach", "params": {"items": turns, "body": "inner"}}
+    once = {"graph": "inner", "params": {"item": "180 degrees"}}
+    old = make({"each": each, "once": once}, subgraphs={"inner": INNER}, outputs={"all": "each.out"})
+    reports = verify(*old)
+    assert len(old) == 3
+    assert {report.verdict for report in reports} == {"same"}
+    nodes = {report.node for report in reports}
+    assert "once/save" in nodes
+    assert len(nodes) == 3
