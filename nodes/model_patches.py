@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from nodegraph import Step, node
+from nodegraph import Context, Step, node
 from nodegraph.diffusion.values import Model
 
 from .model_options import Patched
@@ -258,3 +258,16 @@ def video_triangle_cfg_guidance(model: Model, min_cfg: Least = 1.0) -> Model:
     from nodegraph.diffusion.sampling.shaping_rules import FrameGuidance
 
     return with_rule(model, FrameGuidance(min_cfg, "triangle"))
+
+
+@node("ModelComputeDtype", category="advanced/debug/model", settings=("dtype",))
+def model_compute_dtype(
+    context: Context, model: Model, dtype: Literal["default", "fp32", "fp16", "bf16"] = "default"
+) -> Model:
+    """Have a model compute at another precision than the others of the run; `default` is the run's.
+
+    `fp32` is exact and slow; `fp16` and `bf16` take half the memory.
+    """
+    from nodegraph.diffusion.precision import at_precision
+
+    return at_precision(model, context.settings.get("dtype") if dtype == "default" else dtype)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from torch import Tensor
 
 from nodegraph import Context, Options, Runtime
 from nodegraph.diffusion.loading import Loaded
-from nodegraph.diffusion.values import Latent, Model
+from nodegraph.diffusion.values import Latent, Model, Placed
 from nodegraph.nodes import model_patches as nodes
 from nodegraph.nodes.conditioning import clip_text_encode
 from nodegraph.nodes.sampling import ksampler
@@ -84,6 +85,18 @@ def test_all_of_them_go_together(tiny: Loaded) -> None:
 )
 def test_no_strength_changes_no_bit(tiny: Loaded, change: Callable[[Model], Model]) -> None:
     assert torch.equal(sampled(tiny, change(tiny.model)), sampled(tiny, tiny.model))
+
+
+def test_a_model_computes_at_another_precision(tiny: Loaded) -> None:
+    half = nodes.model_compute_dtype(Context(), tiny.model, "bf16")
+    assert (half.network.dtype, tiny.model.network.dtype) == (torch.bfloat16, torch.float32)
+    exact, rough = sampled(tiny, tiny.model), sampled(tiny, half)
+    assert not torch.equal(rough, exact)
+    assert float((rough - exact).norm() / exact.norm()) < 0.1
+    back = nodes.model_compute_dtype(Context(settings={"dtype": "fp32"}), half)
+    assert torch.equal(sampled(tiny, back), exact)
+    with pytest.raises(ValueError, match="comes from no file"):
+        nodes.model_compute_dtype(Context(), replace(half, network=Placed(torch.nn.Identity())), "fp32")
 
 
 def test_a_block_that_the_model_lacks_is_told(tiny: Loaded) -> None:
