@@ -11,6 +11,9 @@ from nodegraph import Context, node
 from nodegraph.diffusion.filenames import NewFiles, file_prefix
 from nodegraph.diffusion.values import Image, Origin
 
+TOLD = {"engine", "device", "dtype", "metadata"}
+"""Settings of a run that stand in a record by themselves, or change nothing that a picture shows."""
+
 
 @node("SaveImage", title="Save Image", category="image", output=True)
 def save_image(
@@ -80,6 +83,7 @@ def _record(context: Context) -> dict[str, Any]:
         "engine": str(settings.get("engine", "")),
         "libraries": library_versions(),
         **placement(settings.get("device"), settings.get("dtype")),
+        "settings": {name: value for name, value in settings.items() if name not in TOLD and value is not None},
         "files": {name: digest for name, (digest, _) in files.items()},
         "file_sizes": {name: size for name, (_, size) in files.items()},
         "extensions": extensions(texts),

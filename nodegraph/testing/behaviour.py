@@ -140,6 +140,13 @@ def hidden(bench: Bench) -> None:
         )
     declared = [called.folders.path(kind, name) for kind, name in called.folders.asked]
     code = Path(bench.spec.function.__code__.co_filename).parent
+    package = bench.spec.function.__module__.partition(".")[0]
+    variables = sorted({name for name, module in seen.variables if module.partition(".")[0] == package})
+    if variables:
+        raise ContractError(
+            f"{bench.case}: it looks at the variable {variables[0]} of the environment, which is no part of its "
+            "result's name: make it an input, or mark the node cache=False"
+        )
     read = foreign(seen.reads, [*declared, *paths_in(bench.inputs()), code])
     if read:
         raise ContractError(

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 _WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT
@@ -28,6 +29,8 @@ _ACTS = {
 _SYSTEM = ("/proc", "/sys", "/dev", "/etc", "/usr")
 MOST_PARTS = 20_000
 """Parts of a value that are looked at for files."""
+_BETWEEN = ("os", "collections.abc", "_collections_abc")
+"""Modules through which the environment is looked at."""
 _watching: list[Seen] = []
 """Where what happens is noted, while somebody watches."""
 _hooked = False
@@ -93,6 +96,8 @@ class Seen:
     """What was written, started or connected to, in words."""
     reads: list[str] = field(default_factory=list)
     """The files that were opened to be read."""
+    variables: list[tuple[str, str]] = field(default_factory=list)
+    """The variables of the environment that were looked at, each with the module that did."""
 
 
 @contextmanager
@@ -104,12 +109,31 @@ def watched(own: Path) -> Iterator[Seen]:
         _hooked = True
     seen = Seen()
     _watching.append(seen)
+    environment = type(os.environ)
+    os.environ.__class__ = _watchful(environment)
     try:
         yield seen
     finally:
+        os.environ.__class__ = environment
         _watching.remove(seen)
         seen.acts = [told for told in dict.fromkeys(seen.acts) if str(own) not in told]
         seen.reads = [told for told in dict.fromkeys(seen.reads) if str(own) not in told]
+
+
+def _watchful(kind: Any) -> Any:
+    """Return the class of an environment that tells who looks at its variables."""
+
+    def get(environment: Any, key: str) -> str:
+        frame: FrameType | None = sys._getframe(1)
+        while frame is not None and frame.f_globals.get("__name__") in _BETWEEN:
+            frame = frame.f_back
+        module = "" if frame is None else str(frame.f_globals.get("__name__", ""))
+        for seen in _watching:
+            seen.variables.append((key, module))
+        value: str = kind.__getitem__(environment, key)
+        return value
+
+    return type(kind.__name__, (kind,), {"__getitem__": get})
 
 
 def _audit(event: str, arguments: tuple[Any, ...]) -> None:

@@ -9,8 +9,10 @@ from typing import Final
 from nodegraph.engine.spec import Json
 from nodegraph.verification.report import Difference
 
-DEVICE: Final = ("device", "device_name", "dtype", "platform")
-_READ: Final = frozenset({"engine", "libraries", "files", "file_sizes", "extensions", "nodes", "picture", *DEVICE})
+DEVICE: Final = ("device", "device_name", "dtype")
+_READ: Final = frozenset(
+    {"engine", "libraries", "files", "file_sizes", "extensions", "nodes", "picture", "settings", *DEVICE}
+)
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,7 @@ class Record:
     """The picture's place among those that its node saved."""
     origin: Json = None
     more: Mapping[str, Json] = field(default_factory=dict)
-    """What else stands in it: settings of the run."""
+    """Settings of the run, and what else stands in it."""
 
     @property
     def saver(self) -> str | None:
@@ -69,8 +71,12 @@ def read_record(value: Json) -> Record | None:
         nodes=tuple(_node(entry) for entry in entries if isinstance(entry, Mapping)),
         index=index if type(index) is int and index >= 0 else 0,
         origin=picture.get("origin"),
-        more={str(name): entry for name, entry in value.items() if name not in _READ},
+        more={**_settings(value.get("settings")), **{str(k): v for k, v in value.items() if k not in _READ}},
     )
+
+
+def _settings(value: Json) -> dict[str, Json]:
+    return {str(name): entry for name, entry in value.items()} if isinstance(value, Mapping) else {}
 
 
 def _texts(value: Json) -> dict[str, str]:

@@ -43,12 +43,14 @@ def test_each_picture_becomes_a_file_that_is_told_of(tmp_path: Path) -> None:
 
 
 def test_a_file_holds_its_workflow_and_its_seed(tmp_path: Path) -> None:
-    save_image(context(tmp_path, []), pictures(), "cat")
+    settings = {"compile": True, "dtype": None, "metadata": True}
+    save_image(context(tmp_path, [], settings), pictures(), "cat")
     with Pillow.open(tmp_path / "output" / "cat_00002_.png") as file:
         assert json.loads(file.info["nodegraph"]) == {"nodes": {}}
         record = json.loads(file.info["nodegraph_record"])
     assert record["picture"] == {"index": 1, "origin": {"seed": 7, "batch_index": 1}}
     assert "torch" in record["libraries"]
+    assert record["settings"] == {"compile": True}
 
 
 def test_metadata_can_be_left_out(tmp_path: Path) -> None:

@@ -228,6 +228,12 @@ def undeclared_file(context: Context, number: int) -> int:
     return number + len(context.folders.path("input", "hidden.txt").read_text(encoding="utf-8"))
 
 
+@node("bad.Variable", category="bad")
+def looks_at_variable(number: int) -> str:
+    """Look at a variable of the environment."""
+    return os.environ.get("NODEGRAPH_BAD", "") * number
+
+
 @node("bad.Path", category="bad")
 def reads_path(number: int, path: str) -> str:
     """Read a file by a text that is no file to nodegraph."""

@@ -43,6 +43,7 @@ BROKEN: list[tuple[str, Case, str]] = [
     ("cancel", case(bad.leaves_changed), "when it was cancelled it had changed its input `image`"),
     ("cancel", case(bad.leaves_part), "unfinished file .number.part"),
     ("hidden", case(bad.undeclared_setting), "settings=('device',)"),
+    ("hidden", case(bad.looks_at_variable), "the variable NODEGRAPH_BAD of the environment"),
     ("changes", Case(bad.remembers, {"number": 3}, changes={"times": 2}), "keep results of its own by something else"),
     ("cache", case(bad.unnamed, word=bad.Word("long")), "its result is not kept, so that it runs each time"),
 ]

@@ -23,7 +23,8 @@ WHOLE: dict[str, Any] = {
         {"id": "save", "type": "SaveImage", "version": "1", "plugin": "nodegraph.nodes 1.0"},
     ],
     "picture": {"index": 2, "origin": {"seed": 5, "batch_index": 2}},
-    "compile": True,
+    "settings": {"compile": True},
+    "newer": [1],
 }
 
 
@@ -41,7 +42,7 @@ def test_a_record_is_read_whole() -> None:
     record = read()
     assert (record.saver, record.index, record.origin) == ("save", 2, {"seed": 5, "batch_index": 2})
     assert record.sizes == {"loras/a.safetensors": 12}
-    assert record.more == {"compile": True}
+    assert record.more == {"compile": True, "newer": [1]}
     assert compare_records(record, record) == ()
 
 
@@ -77,7 +78,9 @@ def test_what_is_no_record_is_none(value: object) -> None:
         ({"dtype": "float16"}, ["dtype: was bfloat16, now float16"]),
         ({"files": {"loras/a.safetensors": "cd"}}, ["loras/a.safetensors: was sha256 ab, now sha256 cd"]),
         ({"files": {}}, ["loras/a.safetensors: was sha256 ab, now absent"]),
-        ({"extensions": {"sampler drift": "soft 1.0"}, "compile": False}, ["compile: was True, now False"]),
+        ({"extensions": {"sampler drift": "soft 1.0"}, "settings": {}}, ["compile: was True, now absent"]),
+        ({"settings": {"compile": False}}, ["compile: was True, now False"]),
+        ({"newer": [2]}, ["newer: was [1], now [2]"]),
         ({"picture": {"index": 2, "origin": None}}, ["seed and place in the batch: was {'seed': 5, 'batch_index': 2}"]),
     ],
 )
