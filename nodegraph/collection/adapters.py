@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from nodegraph.collection.signs import ADAPTERS
-from nodegraph.diffusion.adapters.keys import role_of
+from nodegraph.diffusion.adapters.keys import Role, role_of
 from nodegraph.diffusion.adapters.layouts import others, stable_diffusion
 from nodegraph.diffusion.adapters.naming import unwrapped
 from nodegraph.diffusion.weights.family import Tensors
@@ -25,6 +25,7 @@ KINDS = (
     ("LoRA", "down"),
     ("full difference", "diff"),
 )
+ALPHA = ".alpha"
 SCALES = {"scales", "alpha", "scalar"}
 TEXT = re.compile(r"^(?:lora_te|lycoris_te|text_encoder|text_encoders\.|lora_te\d)")
 
@@ -62,8 +63,9 @@ def adapter(tensors: Tensors) -> AdapterInfo | None:
         return None
     layers: dict[str, dict[str, tuple[int, ...]]] = {}
     unknown = 0
+    read = _Roles()
     for name, info in tensors.items():
-        found = role_of(name)
+        found = read(name)
         if found is None:
             unknown += 1
         else:
@@ -78,6 +80,26 @@ def adapter(tensors: Tensors) -> AdapterInfo | None:
     return AdapterInfo(_what(layers), _family(layers), len(layers), text, tuple(ranks), unknown)
 
 
+class _Roles:
+    """Reads names as `role_of` does, and remembers the endings of those that no other one ends with."""
+
+    def __init__(self) -> None:
+        self._endings: dict[str, str] = {}
+
+    def __call__(self, name: str) -> Role | None:
+        """Return what a tensor is to its layer."""
+        if name.endswith(ALPHA):
+            return Role(name.removesuffix(ALPHA), "alpha")
+        mark = name.find(".lora_")
+        ending = name[mark:] if mark > 0 else ""
+        if ending in self._endings:
+            return Role(name[:mark], self._endings[ending])
+        found = role_of(name)
+        if found is not None and ending and found.layer == name[:mark]:
+            self._endings[ending] = found.role
+        return found
+
+
 def _what(layers: Roles) -> str:
     roles = Counter(role for shapes in layers.values() for role in shapes)
     for what, sign in KINDS:
@@ -90,11 +112,15 @@ def _what(layers: Roles) -> str:
 def _family(layers: Roles) -> str | None:
     sizes = {layer: _size(shapes) for layer, shapes in layers.items()}
     for sign in SIGNS:
+        out, into = sign.size
+        fitting = [
+            layer
+            for layer, (outputs, inputs) in sizes.items()
+            if (out is None or out == outputs) and (into is None or into == inputs)
+        ]
         pattern = re.compile(sign.pattern)
-        for layer, (outputs, inputs) in sizes.items():
-            fits = all(want in (None, got) for want, got in zip(sign.size, (outputs, inputs), strict=True))
-            if fits and pattern.search(layer):
-                return sign.title
+        if any(pattern.search(layer) for layer in fitting):
+            return sign.title
     return None
 
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -17,7 +16,7 @@ from nodegraph.diffusion.weights.describe import PRECISIONS
 from nodegraph.diffusion.weights.detect import Detected, detect
 from nodegraph.diffusion.weights.errors import IncompleteModelError, UnknownModelError, WeightsError, shortened
 from nodegraph.diffusion.weights.family import Family, Tensors
-from nodegraph.diffusion.weights.header import Header
+from nodegraph.diffusion.weights.header import BITS, Header
 from nodegraph.diffusion.weights.hints import Hints
 from nodegraph.diffusion.weights.layouts import taesd
 from nodegraph.diffusion.weights.layouts.upscalers import UPSCALERS
@@ -72,26 +71,28 @@ def identify_header(header: Header, families: Iterable[Family] | None = None) ->
 def identify_source(source: Source, known: list[Family]) -> Identity:
     """Say what weights are, by families that are known."""
     found = _identified(source, known)
-    tensors = source.tensors.values()
+    counts = _counts(source.tensors)
     return Identity(
-        found.kind,
-        found.what,
-        found.family,
-        found.detail,
-        precision_of(source.tensors),
-        sum(info.count for info in tensors),
-        len(source.tensors),
-        found.loads,
+        *(found.kind, found.what, found.family, found.detail, _precision(counts)),
+        parameters=sum(counts.values()),
+        tensors=len(source.tensors),
+        loads=found.loads,
     )
 
 
-def precision_of(tensors: Tensors) -> str:
+def _precision(counts: Mapping[str, int]) -> str:
     """Return the precision of most of the elements, and that there are others."""
-    counts: Counter[str] = Counter()
-    for info in tensors.values():
-        counts[PRECISIONS.get(info.dtype, info.dtype.lower())] += info.count
-    names = [name for name, _ in counts.most_common()]
+    types = sorted(counts, key=lambda dtype: -counts[dtype])
+    names = [PRECISIONS.get(dtype, dtype.lower()) for dtype in types]
     return "-" if not names else names[0] if len(names) == 1 else f"mixed ({', '.join(names)})"
+
+
+def _counts(tensors: Tensors) -> dict[str, int]:
+    """Return how many elements there are of each type."""
+    sizes: dict[str, int] = {}
+    for info in tensors.values():
+        sizes[info.dtype] = sizes.get(info.dtype, 0) + info.size
+    return {dtype: size * 8 // BITS[dtype] for dtype, size in sizes.items()}
 
 
 def _folder(path: Path, known: list[Family]) -> Source:

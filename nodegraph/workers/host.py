@@ -13,6 +13,7 @@ from pathlib import Path
 from secrets import token_hex
 from typing import Any, Final
 
+from nodegraph.collection.kinds import WEIGHTS
 from nodegraph.engine.errors import WorkflowError
 from nodegraph.engine.fits import fits
 from nodegraph.engine.folders import FolderError
@@ -168,21 +169,23 @@ class Service:
         status = path.stat()
         told: dict[str, Json] = {"kind": kind, "name": folders.plain(name), "modified": status.st_mtime}
         told["size"] = status.st_size if path.is_file() else _size_of(path)
-        if kind == "checkpoints":
-            told |= self._describe(path)
+        if path.is_dir() or path.suffix.lower() in WEIGHTS:
+            told |= self._describe(kind, path)
         return told, b""
 
-    def _describe(self, path: Path) -> dict[str, Json]:
+    def _describe(self, kind: str, path: Path) -> dict[str, Json]:
+        """Tell what a file of weights is, by its head; of checkpoints each part too."""
+        from nodegraph.collection.identify import identify
         from nodegraph.diffusion.weights.describe import describe
         from nodegraph.diffusion.weights.errors import WeightsError
 
         try:
-            info = asdict(describe(path))
+            info = asdict(describe(path) if kind == "checkpoints" else identify(path))
         except (WeightsError, OSError) as error:
             return {"problem": self._redact(str(error))}
-        info.pop("path")
+        belongs = info.pop("path" if kind == "checkpoints" else "kind")
         plain: dict[str, Json] = json.loads(json.dumps(info, default=str))
-        return plain
+        return plain if kind == "checkpoints" else {**plain, "belongs": belongs}
 
     def call_inspect(self, params: dict[str, Any], payload: bytes) -> Answer:
         """Say what a picture is."""

@@ -77,6 +77,9 @@ class FakeHub:
     elsewhere: str | None = None
     refusal: tuple[int, str] | None = None
     moved: dict[str, str] = field(default_factory=dict)
+    stops: int = 0
+    """After how many bytes it says no more, without an end."""
+    stopped: threading.Event = field(default_factory=threading.Event)
     on_fetch: Callable[[], object] | None = None
 
     @property
@@ -143,6 +146,13 @@ class FakeHub:
             await asyncio.sleep(0.05)  # for what was sent to be on its way
             if request.transport is not None:
                 request.transport.abort()
+            return response
+        if self.stops and not looks:
+            await response.write(whole[: self.stops])
+            await asyncio.sleep(0.3)
+            self.stopped.set()
+            while request.transport is not None and not request.transport.is_closing():
+                await asyncio.sleep(0.05)
             return response
         await response.write(whole)
         return response

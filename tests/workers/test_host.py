@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from PIL import Image
+from safetensors.torch import save_file
 
 from nodegraph.server.errors import ApiError
 from nodegraph.server.host import Host, InvalidWorkflow, Refused
@@ -166,6 +168,23 @@ async def test_models_are_listed_and_described(host: Host) -> None:
         with pytest.raises(ApiError) as caught:
             await host.model(kind, name)
         assert caught.value.status == 404
+
+
+async def test_models_are_found_in_the_folders_that_are_configured(tmp_path: Path) -> None:
+    styles = tmp_path / "styles"
+    styles.mkdir()
+    save_file({"emb_params": torch.ones(2, 768)}, styles / "cat.safetensors")
+    (styles / "bad.safetensors").write_text("<html>")
+    host = Host(Settings(data=tmp_path / "data", folders={"loras": (styles,), "boxes": (styles,)}), lambda: None)
+    await host.start()
+    try:
+        assert await host.models() == {name: ["bad.safetensors", "cat.safetensors"] for name in ("loras", "boxes")}
+        told = await host.model("loras", "cat.safetensors")
+        assert (told["what"], told["belongs"], told["family"]) == ("embedding", "embeddings", "Stable Diffusion 1.x")
+        assert "a web page" in (await host.model("loras", "bad.safetensors"))["problem"]
+        assert str(tmp_path) not in json.dumps([told, await host.model("loras", "bad.safetensors")])
+    finally:
+        await host.stop()
 
 
 async def test_pictures_are_looked_at_and_made_small(host: Host, tmp_path: Path) -> None:
