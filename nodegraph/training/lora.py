@@ -121,7 +121,7 @@ class LoraRecipe:
     """Everything that decides a LoRA; the defaults are what the bundled one was trained by."""
 
     style: Style = STICKERS
-    unet: LoraConfig = field(default_factory=lambda: LoraConfig((ATTENTION, CONVOLUTIONS), rank=8, alpha=8.0))
+    unet: LoraConfig = field(default_factory=lambda: LoraConfig((ATTENTION, CONVOLUTIONS)))
     text: LoraConfig | None = None
     denoising: DenoisingConfig = field(default_factory=lambda: DenoisingConfig(batch=16))
     loop: LoopConfig = LORA_LOOP
@@ -134,6 +134,7 @@ def train_lora(directory: Path, base: Networks, recipe: LoraRecipe) -> dict[str,
 
     The networks of `base` are as before in the end.
     """
+    directory.mkdir(parents=True, exist_ok=True)
     networks = {"unet": base.unet, "clip": base.clip}
     for network in networks.values():
         network.requires_grad_(False)

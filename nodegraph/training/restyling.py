@@ -27,7 +27,7 @@ from nodegraph.training.styles import FLAT, NIGHT, Style
 
 AUTOENCODER_LOOP = LoopConfig(steps=2300, learning_rate=1.5e-3, warmup=30, decay=1150, ema=EmaConfig(highest=0.98))
 UNET_LOOP = LoopConfig(steps=1000, learning_rate=6e-4, warmup=30, decay=600, ema=EmaConfig(highest=0.99))
-POLISHING_LOOP = LoopConfig(steps=200, learning_rate=5e-4, warmup=10, decay=150, ema=EmaConfig(highest=0.97))
+POLISHING_LOOP = LoopConfig(steps=450, learning_rate=5e-4, warmup=10, decay=250, ema=EmaConfig(highest=0.97))
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from nodegraph.training.scenes import draw_scene, paint, place
 from nodegraph.training.styles import FLAT, NIGHT, STICKERS, Style
 
 UPSCALER_LOOP = LoopConfig(
-    steps=2500, learning_rate=2e-3, warmup=50, decay=1500, weight_decay=0.0, ema=EmaConfig(highest=0.99)
+    steps=1500, learning_rate=3e-3, warmup=50, decay=1000, weight_decay=0.0, ema=EmaConfig(highest=0.99)
 )
 
 
@@ -58,8 +58,9 @@ class UpscalingTask(nn.Module):
         small, large = self.pairs(draws)
         error = self.network(small) - large
         across, down = (error.diff(dim=dim).abs().mean() for dim in (-1, -2))
-        loss: Tensor = error.abs().mean() + self.recipe.squares * error.square().mean()
-        return loss + self.recipe.edges * (across + down)
+        plain = error.abs().mean() + self.recipe.squares * error.square().mean()
+        loss: Tensor = plain + self.recipe.edges * (across + down)
+        return loss
 
     def pairs(self, draws: Draws) -> tuple[Tensor, Tensor]:
         """Draw crops of scenes in [0, 1], small (B, 3, crop, crop) and not quite clean, and large."""
@@ -97,7 +98,7 @@ def blurred(images: Tensor, deviation: float) -> Tensor:
     flat = images.flatten(0, 1)[:, None]  # (B * C, 1, H, W)
     padded = F.pad(flat, (reach,) * 4, mode="replicate")
     soft = F.conv2d(F.conv2d(padded, kernel.view(1, 1, 1, -1)), kernel.view(1, 1, -1, 1))
-    return soft[:, 0].unflatten(0, images.shape[:2])
+    return soft.view(images.shape)
 
 
 def train_upscaler(directory: Path, recipe: UpscalerRecipe) -> Compact:

@@ -76,13 +76,13 @@ def test_changes_are_those_that_the_hooks_make() -> None:
 def test_training_moves_the_factors_and_nothing_else(tmp_path: Path) -> None:
     base = networks()
     before = {name: value.clone() for name, value in base.unet.state_dict().items()}
-    changes = train_lora(tmp_path, base, TINY)
+    changes = train_lora(tmp_path / "new", base, TINY)
     assert all(torch.equal(before[name], value) for name, value in base.unet.state_dict().items())
     assert changes.keys() == {"unet"}
     assert all(
         delta.up.abs().max() > 0 and delta.rank == 2 and delta.scale == 0.5 for delta in changes["unet"].values()
     )
-    again = train_lora(tmp_path, networks(), TINY)
+    again = train_lora(tmp_path / "new", networks(), TINY)
     assert all(torch.equal(delta.up, again["unet"][name].up) for name, delta in changes["unet"].items())
 
 
@@ -97,7 +97,7 @@ def test_a_text_encoder_learns_too_where_that_is_asked_for(tmp_path: Path) -> No
 
 def test_a_file_fits_the_network_and_tells_its_rank(tmp_path: Path) -> None:
     base = networks()
-    changes = train_lora(tmp_path, base, TINY)
+    changes = train_lora(tmp_path / "new", base, TINY)
     file = export_lora(tmp_path / "lora.safetensors", changes, base, {"modelspec.title": "tiny"})
     shapes_of = {"unet": {name: tuple(value.shape) for name, value in base.unet.state_dict().items()}}
     matched = match(read_adapter(file), shapes_of)
