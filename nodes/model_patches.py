@@ -271,3 +271,22 @@ def model_compute_dtype(
     from nodegraph.diffusion.precision import at_precision
 
     return at_precision(model, context.settings.get("dtype") if dtype == "default" else dtype)
+
+
+@node("EasyCache", category="advanced/debug/model")
+def easy_cache(
+    model: Model,
+    reuse_threshold: Annotated[float, Field(ge=0, le=3), Step(0.01)] = 0.2,
+    start_percent: Annotated[float, Field(ge=0, le=1), Step(0.01)] = 0.15,
+    end_percent: Annotated[float, Field(ge=0, le=1), Step(0.01)] = 0.95,
+    verbose: bool = False,
+) -> Model:
+    """Sample faster: leave the network out in steps in which it would change little (Zhou et al. 2025).
+
+    `reuse_threshold` is the share by which its output may have changed, 0 leaves everything as it is. It acts between
+    two shares of the sampling. `verbose` logs the steps that are left out.
+    """
+    from nodegraph.diffusion.options.easy_cache import EasyCache
+    from nodegraph.diffusion.options.scene import with_option
+
+    return with_option(model, EasyCache(reuse_threshold, start_percent, end_percent, verbose))

@@ -29,6 +29,7 @@ CASES: dict[str, Callable[[Model], Model | nodes.Patched]] = {
     "Deep Shrink": partial(nodes.patch_model_add_downscale, block_number=1, end_percent=1.0),
     "self-attention": partial(nodes.unet_self_attention_multiply, v=1.5),
     "cross-attention": partial(nodes.unet_cross_attention_multiply, out=0.5),
+    "EasyCache": partial(nodes.easy_cache, reuse_threshold=3.0, start_percent=0.0),
     "APG": partial(nodes.adaptive_projected_guidance, eta=0.2, norm_threshold=1.0),
     "TCFG": nodes.tangential_damping,
     "FreSca": partial(nodes.fre_sca, freq_cutoff=1),
@@ -48,7 +49,7 @@ def sampled(tiny: Loaded, model: Model) -> Tensor:
     positive, negative = (clip_text_encode(Context(), text, tiny.clip) for text in ("a red circle", "blue"))
     start = Latent(torch.zeros(3, 4, 16, 12))
     sampled = ksampler(
-        Context(), model=model, seed=3, steps=3, cfg=4.0, positive=positive, negative=negative, latent_image=start
+        Context(), model=model, seed=3, steps=4, cfg=4.0, positive=positive, negative=negative, latent_image=start
     )
     return sampled.samples  # type: ignore[no-any-return]
 
@@ -66,7 +67,7 @@ def test_all_of_them_go_together(tiny: Loaded) -> None:
     for change in CASES.values():
         model = model_of(change(model))
     assert bool(sampled(tiny, model).isfinite().all())
-    assert len(model.options) == 9
+    assert len(model.options) == 10
     assert len(model.guidance) == 9  # the two courses of frames take each other's place
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from torch import Tensor, nn
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 Inputs = tuple[Any, ...]
 Around = tuple[Inputs, Callable[[Tensor], Tensor]]
 """The inputs to go on with, and what is done to the output that they lead to."""
+Run = Callable[[Tensor], Tensor]
+Over = Callable[[Run, Tensor], Tensor]
 
 
 class NetworkOption(Protocol):
@@ -51,11 +53,13 @@ def with_option(model: Model, option: NetworkOption, *, beside: bool = False) ->
 class Stage:
     """What guidance and the options of a run tell one another, however often the network is lent for it.
 
-    `call` is what the present call is for; `notes` are what options leave for rules, cleared at each noise level.
+    `call` is what the present call is for; `notes` are what options leave for rules, cleared at each noise level, and
+    `memory` what they keep for themselves from level to level, each under its type.
     """
 
     call: Call = field(default_factory=Call)
     notes: dict[str, Any] = field(default_factory=dict)
+    memory: dict[type, Any] = field(default_factory=dict)
 
 
 class Scene:
@@ -68,11 +72,18 @@ class Scene:
         self.module, self.table, self.stage = module, table, stage
         self.size = (0, 0)
         self._handles: list[RemovableHandle] = []
+        self._over: list[Over] = []
         self._thread: int | None = None
 
     def __call__(self, x: Tensor, timestep: Tensor, **inputs: Any) -> Tensor:
         """Call the network for x (B, C, h, w)."""
         self.size = (x.shape[-2], x.shape[-1])
+        run: Run = partial(self._run, timestep, inputs)
+        for around in reversed(self._over):
+            run = partial(around, run)
+        return run(x)
+
+    def _run(self, timestep: Tensor, inputs: Mapping[str, Any], x: Tensor) -> Tensor:
         self._thread = threading.get_ident()
         try:
             output: Tensor = self.module(x, timestep, **inputs)
@@ -143,8 +154,13 @@ class Scene:
         self._handles.append(module.register_forward_pre_hook(before))
         self._handles.append(module.register_forward_hook(after, prepend=True))
 
+    def over(self, around: Over) -> None:
+        """Let `around` be called in place of the network, with what runs it for x, and x."""
+        self._over.append(around)
+
     def clear(self) -> None:
         """Leave the network as it was."""
+        self._over.clear()
         while self._handles:
             self._handles.pop().remove()
 

@@ -59,13 +59,14 @@ class Moment:
 class Call:
     """What a call of the network is for: the largest level, and whose equal shares of the batch follow each other.
 
-    A part is the name of a side and where in the sample it holds, None: everywhere. `purpose` is empty but for what a
-    rule asks again.
+    A part is the name of a side and where in the sample it holds, None: everywhere. `numbers` tell the parts from all
+    others of the run. `purpose` is empty but for what a rule asks again.
     """
 
     sigma: float = 0.0
     parts: tuple[tuple[str, Box | None], ...] = ()
     purpose: str = ""
+    numbers: tuple[int, ...] = ()
 
 
 class GuidanceRule(Protocol):

@@ -51,9 +51,10 @@ class _Share:
 
 @dataclass(frozen=True)
 class _Call:
-    """A call of the network for several parts at once."""
+    """A call of the network for several parts at once; `numbers` are their places among all of them."""
 
     shares: tuple[_Share, ...]
+    numbers: tuple[int, ...]
     inputs: Mapping[str, Tensor]
 
 
@@ -101,7 +102,8 @@ class Sides:
             several = sigma.repeat(len(crops)) if isinstance(sigma, Tensor) and sigma.ndim else sigma
             joined = torch.cat(crops) if len(crops) > 1 else crops[0]
             if self._stage is not None:
-                self._stage.call = Call(highest(sigma), tuple((one.side, one.box) for one in call.shares), purpose)
+                whose = tuple((share.side, share.box) for share in call.shares)
+                self._stage.call = Call(highest(sigma), whose, purpose, call.numbers)
             cleans = self._denoise(joined, several, **call.inputs, **inputs)
             for share, clean in zip(call.shares, cleans.chunk(len(crops)), strict=True):
                 sums[share.side] = _added(sums.get(share.side), clean, share, x)
@@ -117,7 +119,11 @@ class Sides:
             sides = [[part for part in parts if part.side == name] for name in dict.fromkeys(p.side for p in parts)]
             shares = [share for side in sides for share in _shares(side, self._like)]
             self._plans[active] = [
-                _Call(tuple(shares[i] for i in group), _joined([parts[i].inputs for i in group]))
+                _Call(
+                    tuple(shares[i] for i in group),
+                    tuple(active[i] for i in group),
+                    _joined([parts[i].inputs for i in group]),
+                )
                 for group in _groups(parts)
             ]
         return self._plans[active]
