@@ -26,16 +26,20 @@ class Yuv(NamedTuple):
 
 @node("ImageBlur", category="image/postprocessing")
 def image_blur(
-    image: Image, blur_radius: Radius = 1, sigma: Annotated[float, Field(ge=0.1, le=10), Step(0.1)] = 1.0
+    context: Context,
+    image: Image,
+    blur_radius: Radius = 1,
+    sigma: Annotated[float, Field(ge=0.1, le=10), Step(0.1)] = 1.0,
 ) -> Image:
     """Blur pictures; `sigma` is told in radii: 0.5 fades out within `blur_radius`, 10 weighs all of it alike."""
     from nodegraph.diffusion.filters import blur
 
-    return _filtered(image, lambda planes: blur(planes, blur_radius, sigma))
+    return _filtered(context, image, lambda planes: blur(planes, blur_radius, sigma))
 
 
 @node("ImageSharpen", category="image/postprocessing")
 def image_sharpen(
+    context: Context,
     image: Image,
     sharpen_radius: Radius = 1,
     sigma: Annotated[float, Field(ge=0.1, le=10), Step(0.01)] = 1.0,
@@ -44,7 +48,7 @@ def image_sharpen(
     """Sharpen pictures by what a blur of this radius takes away; `alpha` is how strongly, 0 changes nothing."""
     from nodegraph.diffusion.filters import sharpen
 
-    return _filtered(image, lambda planes: sharpen(planes, sharpen_radius, sigma, alpha))
+    return _filtered(context, image, lambda planes: sharpen(planes, sharpen_radius, sigma, alpha))
 
 
 @node("ImageQuantize", category="image/postprocessing")
@@ -69,6 +73,7 @@ def image_quantize(
 
 @node("Morphology", title="ImageMorphology", category="image/postprocessing")
 def morphology(
+    context: Context,
     image: Image,
     operation: Literal["erode", "dilate", "open", "close", "gradient", "bottom_hat", "top_hat"],
     kernel_size: Annotated[int, Field(ge=3, le=999)] = 3,
@@ -80,19 +85,22 @@ def morphology(
     """
     from nodegraph.diffusion.filters import morphology
 
-    return _filtered(image, lambda planes: morphology(planes, operation, kernel_size))
+    return _filtered(context, image, lambda planes: morphology(planes, operation, kernel_size))
 
 
 @node("Canny", category="image/preprocessors")
-def canny(image: Image, low_threshold: Threshold = 0.4, high_threshold: Threshold = 0.8) -> Image:
+def canny(context: Context, image: Image, low_threshold: Threshold = 0.4, high_threshold: Threshold = 0.8) -> Image:
     """Draw the edges of pictures in white on black.
 
     What is steeper than `high_threshold` is an edge, and so is what is steeper than `low_threshold` and joined to one.
     """
     from nodegraph.diffusion.edges import canny
 
-    edges = canny(image.pixels.movedim(-1, 1)[:, :3], low_threshold, high_threshold)
-    return replace(image, pixels=edges.movedim(1, -1).expand(-1, -1, -1, 3).contiguous())
+    def drawn(planes: "Tensor") -> "Tensor":
+        edges = canny(planes[:, :3], low_threshold, high_threshold, context.check_cancelled)
+        return edges.expand(-1, 3, -1, -1)
+
+    return _filtered(context, image, drawn)
 
 
 @node("ImageAddNoise", title="ImageAddNoise", category="image")
@@ -133,6 +141,13 @@ def image_yuv_to_rgb(Y: Image, U: Image, V: Image) -> Image:  # noqa: N803 - the
     return replace(Y, pixels=from_yuv(torch.stack(planes, 1)).movedim(1, -1).contiguous(), origins=())
 
 
-def _filtered(image: Image, change: "Callable[[Tensor], Tensor]") -> Image:
-    planes = change(image.pixels.movedim(-1, 1))
-    return replace(image, pixels=planes.movedim(1, -1).clamp(0.0, 1.0).contiguous())
+def _filtered(context: Context, image: Image, change: "Callable[[Tensor], Tensor]") -> Image:
+    """Change pictures one by one, which takes less memory than all at once, and can be stopped between them."""
+    import torch
+
+    changed = []
+    for index in range(len(image.pixels)):
+        context.progress(index, len(image.pixels))
+        planes = change(image.pixels[index : index + 1].movedim(-1, 1))
+        changed.append(planes.movedim(1, -1).clamp(0.0, 1.0))
+    return replace(image, pixels=torch.cat(changed) if changed else image.pixels)

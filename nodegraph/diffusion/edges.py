@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -14,11 +15,11 @@ NEIGHBOURS = ((0, 1), (1, 1), (1, 0), (1, -1), (0, -1), (-1, -1), (-1, 0), (-1, 
 """Rows and columns to the neighbour in each direction, a turn of 45 degrees apart, beginning at the right."""
 
 
-def canny(planes: Tensor, low: float, high: float) -> Tensor:
+def canny(planes: Tensor, low: float, high: float, check: Callable[[], object] | None = None) -> Tensor:
     """Return the edges (B, 1, H, W), 0 or 1, of pictures (B, 1 or 3, H, W) in [0, 1].
 
-    Slopes above `high` are edges, and so is what is above `low` and hangs together with one. Raises ValueError where
-    `low` is above `high`.
+    Slopes above `high` are edges, and so is what is above `low` and hangs together with one. `check` is called now and
+    then; what it raises stops the work. Raises ValueError where `low` is above `high`.
     """
     if low > high:
         raise ValueError(f"low_threshold is {low}, expected at most high_threshold, which is {high}")
@@ -27,7 +28,7 @@ def canny(planes: Tensor, low: float, high: float) -> Tensor:
     across, down = _slopes(smooth)
     size = (across**2 + down**2 + 1e-6).sqrt()
     ridge = size * _is_ridge(size, torch.atan2(down, across))
-    return _connected(ridge > low, ridge > high).to(planes.dtype)
+    return _connected(ridge > low, ridge > high, check).to(planes.dtype)
 
 
 def _slopes(grey: Tensor) -> tuple[Tensor, Tensor]:
@@ -48,10 +49,20 @@ def _is_ridge(size: Tensor, angle: Tensor) -> Tensor:
     return (differences.gather(1, ahead) > 0) & (differences.gather(1, (ahead + 4) % 8) > 0)
 
 
-def _connected(weak: Tensor, strong: Tensor) -> Tensor:
+def _connected(weak: Tensor, strong: Tensor, check: Callable[[], object] | None) -> Tensor:
     """Return what of `weak` is joined to `strong` by a path of neighbours."""
     while True:
-        grown = functional.max_pool2d(strong.float(), 3, 1, padding=1).bool() & weak | strong
+        if check is not None:
+            check()
+        grown = _spread(_spread(strong, -1), -2) & weak | strong
         if torch.equal(grown, strong):
             return strong
         strong = grown
+
+
+def _spread(marks: Tensor, dim: int) -> Tensor:
+    """Return marks that have reached the neighbours on both sides."""
+    spread, count = marks.clone(), marks.shape[dim] - 1
+    spread.narrow(dim, 0, count).logical_or_(marks.narrow(dim, 1, count))
+    spread.narrow(dim, 1, count).logical_or_(marks.narrow(dim, 0, count))
+    return spread

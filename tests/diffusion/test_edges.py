@@ -60,3 +60,18 @@ def test_a_plain_picture_has_no_edges_and_a_box_has_its_outline() -> None:
 def test_thresholds_in_the_wrong_order_are_told() -> None:
     with pytest.raises(ValueError, match=r"low_threshold is 0\.8, expected at most"):
         canny(torch.zeros(1, 3, 8, 8), 0.8, 0.4)
+
+
+def test_the_search_for_what_hangs_together_can_be_stopped() -> None:
+    told: list[int] = []
+
+    def check() -> None:
+        told.append(len(told))
+        if len(told) == 3:
+            raise InterruptedError
+
+    line = torch.zeros(1, 1, 9, 60)
+    line[..., 4:, :] = torch.linspace(0.3, 1.0, 60)
+    with pytest.raises(InterruptedError):
+        canny(line, 0.05, 0.9, check)
+    assert len(told) == 3

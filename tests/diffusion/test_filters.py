@@ -45,7 +45,7 @@ def test_a_radius_larger_than_the_picture_is_told() -> None:
         filters.blur(planes(), 9, 1.0)
 
 
-@pytest.mark.parametrize("size", [3, 4, 5])
+@pytest.mark.parametrize("size", [3, 4, 5, 6, 8, 9, 13, 31, 100])
 def test_morphology_is_scipys(size: int) -> None:
     plane = planes()[0, 0].numpy()
     largest = ndimage.maximum_filter(plane, size, mode="constant", cval=-np.inf)

@@ -86,16 +86,45 @@ def test_rebatching_takes_a_batch_or_a_list_by_wire(tmp_path: Path) -> None:
 def test_filters_keep_shape_origins_and_range() -> None:
     image = picture(2, 12, 12)
     for changed in (
-        filters.image_blur(image, 3, 1.0),
-        filters.image_sharpen(image, 2, 1.0, 5.0),
-        filters.morphology(image, "gradient", 4),
-        filters.canny(image, 0.1, 0.2),
+        filters.image_blur(Context(), image, 3, 1.0),
+        filters.image_sharpen(Context(), image, 2, 1.0, 5.0),
+        filters.morphology(Context(), image, "gradient", 4),
+        filters.canny(Context(), image, 0.1, 0.2),
         filters.image_add_noise(image, 3, 1.0),
         filters.image_quantize(Context(), image, 8, dither="bayer-4"),
     ):
         assert changed.pixels.shape == image.pixels.shape
         assert changed.origins == image.origins
         assert 0 <= changed.pixels.min() <= changed.pixels.max() <= 1
+
+
+@pytest.mark.parametrize("id", ["ImageBlur", "ImageSharpen", "Morphology", "Canny", "ImageQuantize"])
+def test_a_filter_is_stopped_between_the_pictures_of_a_batch(id: str) -> None:
+    told: list[Event] = []
+    token = CancelToken()
+
+    def tell(event: Event) -> None:
+        told.append(event)
+        if isinstance(event, Progress) and event.value == 2:
+            token.cancel()
+
+    runtime = Runtime(Options(plugins=False, cache=False))
+    function = runtime.registry[id].function
+    first = {name: port.choices()[0] for name, port in runtime.registry[id].inputs.items() if port.choices is not None}
+    with pytest.raises(Cancelled):
+        function(context=Context("filter", emit=tell, cancel=token), image=picture(5, 9, 9), **first)
+    assert [event.value for event in told if isinstance(event, Progress)] == [0, 1, 2]
+
+
+def test_a_batch_gives_what_its_pictures_give_alone() -> None:
+    image = picture(3, 12, 12, 4)
+    singles = [Image(image.pixels[index : index + 1]) for index in range(3)]
+    for change in (
+        lambda one: filters.image_blur(Context(), one, 3, 1.0),
+        lambda one: filters.morphology(Context(), one, "close", 5),
+        lambda one: filters.canny(Context(), one, 0.1, 0.3),
+    ):
+        assert torch.equal(change(image).pixels, torch.cat([change(one).pixels for one in singles]))
 
 
 def test_brightness_and_differences_of_colour_make_the_picture_again() -> None:
