@@ -100,3 +100,37 @@ def test_wrong_usage_is_told(command: Command, picture: Path) -> None:
     code, _, err = command("verify", picture, "--device", "abacus")
     assert code == 2
     assert "--device: the device 'abacus' cannot be used" in err
+
+
+def test_answers_are_given_again(command: Command, write: Write) -> None:
+    nodes = {
+        "plain": {"type": "EmptyImage", "params": {"width": 4, "height": 4}},
+        "gate": {"type": "Gate", "links": {"value": "plain.out"}},
+        "save": {"type": "SaveImage", "links": {"images": "gate.out"}},
+    }
+    _, out, _ = command("run", write(nodes), "--answer", "gate=go on")
+    saved = next(line for line in out.splitlines() if "ComfyUI" in line)
+    code, out, _ = command("verify", saved)
+    assert code == 2
+    assert "gate asks: Go on?" in out
+    assert command("verify", saved, "--answer", "gate=go on")[0] == 0
+
+
+def test_models_of_another_folder_are_used(command: Command, write: Write, tiny_models: Path, tmp_path: Path) -> None:
+    nodes = {
+        "model": {"type": "CheckpointLoaderSimple", "params": {"ckpt_name": "tiny.safetensors"}},
+        "empty": {"type": "EmptyLatentImage", "params": {"width": 16, "height": 16}},
+        "decode": {"type": "VAEDecode", "links": {"samples": "empty.out", "vae": "model.vae"}},
+        "save": {"type": "SaveImage", "links": {"images": "decode.out"}},
+    }
+    _, saved, _ = command("run", write(nodes), "--models", tiny_models)
+    code, out, _ = command("verify", saved.strip())
+    assert code == 2
+    assert "checkpoints/tiny.safetensors (sha256 " in out
+    other = tmp_path / "other" / "checkpoints"
+    other.mkdir(parents=True)
+    shutil.copyfile(tiny_models / "checkpoints" / "tiny.safetensors", other / "renamed.safetensors")
+    code, out, err = command("verify", saved.strip(), "--models", other.parent)
+    assert code == 0
+    assert "checkpoints/renamed.safetensors has the same content and was taken" in out
+    assert "looking among the checkpoints" in err

@@ -12,6 +12,7 @@ from PIL import Image as Pillow
 from nodegraph import Cancelled
 from nodegraph.diffusion.images import write_png
 from nodegraph.engine.context import CancelToken
+from nodegraph.engine.events import Cached, Event, Running
 from nodegraph.engine.spec import Json
 from nodegraph.runtime import Options, Runtime
 from nodegraph.verification.verify import Verifier, Wish
@@ -304,3 +305,11 @@ def test_pictures_of_subgraphs_and_of_loops_find_their_counterparts(make: Make, 
     nodes = {report.node for report in reports}
     assert "once/save" in nodes
     assert len(nodes) == 3
+
+
+def test_everything_is_run_and_nothing_taken_from_earlier_results(make: Make, options: Options) -> None:
+    old = make(NOISE)
+    told: list[Event] = []
+    assert [report.verdict for report in Verifier(options, emit=told.append).verify(old)] == ["same", "same"]
+    assert [event.node for event in told if isinstance(event, Running) and event.node] == ["plain", "noise", "save"]
+    assert [event for event in told if isinstance(event, Cached)] == []
