@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from nodegraph.diffusion.memory.blueprint import Blueprint
 from nodegraph.diffusion.memory.filling import Tell, filled
+from nodegraph.diffusion.memory.packing import pack
 from nodegraph.diffusion.memory.patches import Patch
 from nodegraph.diffusion.memory.shell import Shell
 from nodegraph.diffusion.memory.streaming import resident_names
@@ -55,6 +56,8 @@ class _Base:
     def __init__(self, blueprint: Blueprint) -> None:
         self.blueprint = blueprint
         self.tensors: dict[str, Tensor] = {}
+        self.packed: dict[str, Tensor] = {}
+        """Weights as they are multiplied; `tensors` has placeholders for them."""
         self.staying: frozenset[str] | None = None
         """The names of the tensors that stay, None: all do."""
         self.window = 0
@@ -87,6 +90,9 @@ class _Base:
         """Bring the tensors that stay."""
         streamed = self.staying is not None
         self.tensors.update(filled(self.blueprint, self.staying, tell, mapped=not streamed))
+        if not streamed:
+            size = self.blueprint.size
+            self.packed = pack(self.blueprint.empty(), self.tensors, lambda: tell and tell(size, size))
 
     def _take(self, wanted: tuple[tuple[str, float], ...]) -> Shell:
         with self._lock:
@@ -96,7 +102,7 @@ class _Base:
                     return shell
             if self._idle:
                 return self._idle.pop(0)
-        return Shell(self.blueprint, self.tensors)
+        return Shell(self.blueprint, self.tensors, self.packed)
 
 
 class Memory:
@@ -194,6 +200,7 @@ class Memory:
             base.fill(tell)
         except (torch.OutOfMemoryError, MemoryError):
             base.tensors.clear()
+            base.packed.clear()
             tried.append(f"let go of other networks ({told(self.free(base.blueprint.device))})")
             if base.blueprint.device.type == "cuda":
                 torch.cuda.empty_cache()

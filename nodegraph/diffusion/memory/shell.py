@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from types import MappingProxyType
 from typing import Final
 
 from torch import Tensor, nn
 
 from nodegraph.diffusion.memory.blueprint import Blueprint
+from nodegraph.diffusion.memory.filling import filled
+from nodegraph.diffusion.memory.packing import use
 from nodegraph.diffusion.memory.patches import Patch, Worn
 from nodegraph.diffusion.memory.streaming import Stream, put
 from nodegraph.diffusion.weights.store import Reader
@@ -17,14 +20,19 @@ NO_PATCHES: Final[tuple[Patch, ...]] = ()
 
 
 class Shell:
-    """A module of a blueprint; `tensors` are those of the base that are there, the rest comes and goes as it runs."""
+    """A module of a blueprint; `tensors` are those of the base that are there, the rest comes and goes as it runs.
 
-    def __init__(self, blueprint: Blueprint, tensors: Mapping[str, Tensor]) -> None:
+    Layers whose weight is `packed` use that.
+    """
+
+    def __init__(
+        self, blueprint: Blueprint, tensors: Mapping[str, Tensor], packed: Mapping[str, Tensor] = MappingProxyType({})
+    ) -> None:
         self.module = blueprint.empty()
-        self._blueprint, self._tensors = blueprint, tensors
+        self._blueprint, self._tensors, self._packed = blueprint, tensors, packed
         self._worn = self._wear(NO_PATCHES)
-        for name, tensor in tensors.items():
-            _place(self.module, name, tensor)
+        for name in tensors:
+            self._restore(name)
 
     @property
     def patches(self) -> tuple[tuple[str, float], ...]:
@@ -38,12 +46,16 @@ class Shell:
         self._worn.off()
         for name in self._worn.changed:
             if name in self._tensors:
-                _place(self.module, name, self._tensors[name])
+                self._restore(name)
         self._worn = self._wear(NO_PATCHES)
         self._worn = self._wear(patches)
-        for name in self._worn.changed:
-            if name in self._tensors:
-                _place(self.module, name, self._worn.tensor(name, self._tensors[name]))
+        changed = [name for name in self._worn.changed if name in self._tensors]
+        packed = [name for name in changed if name in self._packed]
+        plain = filled(self._blueprint, packed) if packed else {}
+        for name in changed:
+            owner = _place(self.module, name, self._worn.tensor(name, plain.get(name, self._tensors[name])))
+            if name in plain:
+                use(owner, None)
 
     @contextmanager
     def running(self, reader: Reader | None, window: int) -> Iterator[nn.Module]:
@@ -55,10 +67,19 @@ class Shell:
         with Stream(self.module, blueprint, self._tensors.keys(), reader, window, self._worn.tensor):
             yield self.module
 
+    def _restore(self, name: str) -> None:
+        """Put the base's tensor into its place."""
+        owner = _place(self.module, name, self._tensors[name])
+        if name in self._packed:
+            use(owner, self._packed[name])
+
     def _wear(self, patches: Sequence[Patch]) -> Worn:
         return Worn(self.module, patches, self._blueprint.device, self._blueprint.dtype)
 
 
-def _place(module: nn.Module, name: str, tensor: Tensor) -> None:
+def _place(module: nn.Module, name: str, tensor: Tensor) -> nn.Module:
+    """Put a tensor into its place; return the module that owns it."""
     path, _, leaf = name.rpartition(".")
-    put(module.get_submodule(path), leaf, tensor)
+    owner = module.get_submodule(path)
+    put(owner, leaf, tensor)
+    return owner

@@ -1,0 +1,94 @@
+"""Packed weights: a network gives what it gives without, with patches on and off, in the memory of its weights."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from nodegraph.diffusion.memory import packing
+from nodegraph.diffusion.memory.blueprint import Blueprint
+from nodegraph.diffusion.memory.manager import Memory
+from nodegraph.diffusion.memory.patches import Patch
+from tests.diffusion.memory.conftest import Draw, blueprint, write
+
+pytestmark = pytest.mark.skipif(not packing.available(), reason="this build of torch packs no weights")
+
+
+class Half:
+    """Adds a number to all of a tensor."""
+
+    def apply(self, weight: Tensor, strength: float) -> Tensor:
+        return weight + 0.5 * strength
+
+    def factors(self, strength: float) -> None:
+        return None
+
+
+@pytest.fixture(autouse=True)
+def small_ones_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the weights of tiny networks packed: only their size keeps them from it."""
+    monkeypatch.setattr(packing, "LEAST", 1)
+
+
+@pytest.fixture
+def half(tmp_path: Path) -> Blueprint:
+    return blueprint(write(tmp_path / "half.safetensors"), torch.bfloat16)
+
+
+def plain(found: Blueprint) -> nn.Module:
+    """Return the network with its weights as they are stored."""
+    from nodegraph.diffusion.memory.filling import filled
+
+    network = found.empty()
+    network.load_state_dict(filled(found), strict=True, assign=True)
+    return network
+
+
+def test_a_packed_network_gives_what_the_plain_one_gives(half: Blueprint, draw: Draw) -> None:
+    with Memory().lend(half) as network:
+        layers = [layer for _, layer in packing.packable(network)]
+        assert len(layers) > 20
+        assert all("forward" in vars(layer) for layer in layers)
+        torch.testing.assert_close(draw(network), draw(plain(half)), rtol=3e-2, atol=2e-3)
+        first = next(network.parameters())
+        assert (first.device.type, first.dtype) == ("cpu", torch.bfloat16), "what is put in is made like it"
+
+
+@pytest.mark.parametrize("name", ["out.2.weight", "out.2.bias"])
+def test_patches_that_replace_tensors_are_put_on_packed_ones_and_taken_off(
+    half: Blueprint, draw: Draw, name: str
+) -> None:
+    memory, expected = Memory(), plain(half)
+    with memory.lend(half) as network:
+        before = draw(network)
+    expected.get_parameter(name).data.add_(0.5)
+    with memory.lend(half, [Patch("half", {name: Half()})]) as network:
+        torch.testing.assert_close(draw(network), draw(expected), rtol=3e-2, atol=1e-2)
+        assert not torch.allclose(draw(network), before, atol=0.1)
+    with memory.lend(half) as network:
+        torch.testing.assert_close(draw(network), before, rtol=0, atol=0)
+
+
+def test_other_precisions_and_streamed_networks_are_left_as_they_are(stored: Blueprint, half: Blueprint) -> None:
+    with Memory().lend(stored) as network:
+        assert not any("forward" in vars(layer) for layer in network.modules())
+    with Memory({"cpu": half.size * 3 // 4}).lend(half) as network:
+        assert not any("forward" in vars(layer) for layer in network.modules())
+
+
+def test_a_packing_that_is_stopped_leaves_nothing(half: Blueprint) -> None:
+    calls = 0
+
+    def tell(done: int, total: int) -> None:
+        nonlocal calls
+        calls += done == total
+        if calls > 5:
+            raise KeyboardInterrupt
+
+    memory = Memory()
+    with pytest.raises(KeyboardInterrupt), memory.lend(half, (), tell):
+        pass
+    assert memory.holdings() == []
