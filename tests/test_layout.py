@@ -21,6 +21,7 @@ ARROWS: dict[str, set[str]] = {
     "diffusion": set(),
     "training": {"diffusion"},
     "interop": {"engine"},
+    "collection": {"engine", "diffusion", "resources", "machine"},
     "nodes": {"nodegraph", "diffusion", "training"},
     "resources": set(),
     "server": {"engine", "interop", "resources"},
@@ -31,6 +32,7 @@ LIBRARIES: dict[str, set[str]] = {
     "engine": {"networkx", "pydantic", "pydantic_core", "pluggy"},
     "diffusion": {"torch", "safetensors", "pluggy", "numpy", "PIL", "tokenizers", "instant_clip_tokenizer"},
     "interop": {"networkx", "pydantic", "PIL"},
+    "collection": {"torch", "safetensors", "aiohttp", "yarl", "yaml"},
     "server": {"aiohttp", "multidict", "prometheus_client", "pydantic", "yarl"},
 }
 """What of others' each layer may import, beside the standard library."""

@@ -170,6 +170,9 @@ def _plugins(runtime: Runtime) -> Iterator[Finding]:
 
 
 def _models(runtime: Runtime) -> Iterator[Finding]:
+    for root in runtime.options.models:
+        if not root.is_dir():
+            yield Finding("models", "warning", f"{root} is named as a folder of models and is not there")
     folders = runtime.folders
     counts = {kind: len(folders.names(kind)) for kind in folders.kinds if kind not in ("input", "output", "temp")}
     told = ", ".join(f"{number} {kind.replace('_', ' ')}" for kind, number in counts.items() if number)

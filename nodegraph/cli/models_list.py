@@ -134,6 +134,9 @@ def _as_json(entries: Sequence[Entry], found: Collection, kinds: set[str] | None
 
 def _tell(entries: Sequence[Entry], found: Collection, kinds: set[str] | None) -> None:
     """Say on stderr how much there is, and where was looked where that is nothing."""
+    for root in found.roots:
+        if not root.is_dir():
+            sys.stderr.write(f"{root}: no such folder, though it is named as one of models\n")
     if entries:
         bad = sum(1 for entry in entries if entry.problem and not entry.convertible)
         total = sum(entry.size for entry in entries)

@@ -40,6 +40,7 @@ class AdapterInfo:
     what: str
     family: str | None
     layers: int
+    keys: int
     text_layers: int
     ranks: tuple[int, ...]
     unknown: int
@@ -47,7 +48,8 @@ class AdapterInfo:
     @property
     def detail(self) -> str:
         """Say how large it is."""
-        parts = [f"{self.layers} layers" if self.layers != 1 else "1 layer"]
+        layers = f"{self.layers} layers" if self.layers != 1 else "1 layer"
+        parts = [f"{layers} ({self.keys} {'keys' if self.keys != 1 else 'key'})"]
         parts += [f"{self.text_layers} of them of the text encoder"] * bool(self.text_layers)
         if self.ranks:
             low, high = self.ranks[0], self.ranks[-1]
@@ -77,7 +79,7 @@ def adapter(tensors: Tensors) -> AdapterInfo | None:
         return None
     ranks = sorted({shapes["down"][0] for shapes in layers.values() if shapes.get("down")})
     text = sum(TEXT.match(layer) is not None for layer in layers)
-    return AdapterInfo(_what(layers), _family(layers), len(layers), text, tuple(ranks), unknown)
+    return AdapterInfo(_what(layers), _family(layers), len(layers), len(tensors) - unknown, text, tuple(ranks), unknown)
 
 
 class _Roles:

@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import IO, Any, Final, cast
 from uuid import uuid4
 
-import nodegraph
 from nodegraph.diffusion.weights.errors import WeightsError
 from nodegraph.diffusion.weights.header import OTHER_KINDS, PICKLE_SUFFIXES, read_header
 from nodegraph.engine.errors import NodegraphError
@@ -184,7 +183,7 @@ def _run(source: Path, job: Mapping[str, Any], seconds: float, tell: Tell | None
 @contextmanager
 def _process(errors: IO[bytes]) -> Iterator[subprocess.Popen[bytes]]:
     """Start the process that reads pickles; it ends with the block, whatever it is at."""
-    home = str(Path(nodegraph.__file__).resolve().parent.parent)
+    home = str(Path(__file__).resolve().parents[2])
     environment = {name: os.environ[name] for name in KEPT if name in os.environ}
     environment |= {"PYTHONPATH": home, "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-P", "-m", "nodegraph.collection.unpickling"]

@@ -121,13 +121,16 @@ class Downloader:
         url = self._hub.url(remote.address.at(remote.commit))
         until = "" if count is None else str(start + count - 1)
         span = {"Range": f"bytes={start}-{until}"} if start or until else {}
+        sent = False
         for _ in range(MOST_REDIRECTS):
             headers = {**self._hub.headers(url), **span}
             async with self._session.get(url, headers=headers, allow_redirects=False) as answer:
                 if answer.status in REDIRECTS and "Location" in answer.headers:
-                    url = self._hub.followed(url, answer.headers["Location"])
+                    target = self._hub.followed(url, answer.headers["Location"])
+                    sent = sent or target.origin() != url.origin()
+                    url = target
                     continue
-                check(answer, remote.address)
+                check(answer, remote.address, stored=sent)
                 _check_span(answer, remote, start)
                 yield answer
                 return

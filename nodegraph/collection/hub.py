@@ -150,11 +150,16 @@ def parse_address(text: str) -> Address:
     return Address(parts[0], parts[1], "/".join(parts[2:]), revision or "main")
 
 
-def check(answer: aiohttp.ClientResponse, address: Address) -> None:
-    """Raise `HubError` for an answer that is a refusal, with what would help."""
+def check(answer: aiohttp.ClientResponse, address: Address, *, stored: bool = False) -> None:
+    """Raise `HubError` for an answer that is a refusal, with what would help.
+
+    `stored` tells that it is not the hub's but that of where it sent on to, for a while: the hub is asked again then.
+    """
     status, code = answer.status, answer.headers.get("X-Error-Code", "")
     if status < 300:
         return
+    if stored:
+        raise HubError(f"{address}: {answer.url.host} answers {status} {answer.reason or ''}".rstrip(), again=True)
     page = f"{answer.url.origin()}/{address.owner}/{address.repo}"
     if code == "GatedRepo" or (status == 403 and not code):
         how = f"accept its terms at {page} and set HF_TOKEN to a token of that account"

@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final
@@ -17,6 +16,8 @@ SCHEMA: Final = 1
 TABLE: Final = """CREATE TABLE IF NOT EXISTS files (
     path TEXT PRIMARY KEY, identity TEXT NOT NULL, sha256 TEXT, reader TEXT, about TEXT
 ) WITHOUT ROWID"""
+TOGETHER: Final = 200
+"""Facts that are written at once; another process that writes never waits long."""
 PATIENCE: Final = 5.0
 """Seconds to wait for another process that writes."""
 
@@ -31,6 +32,7 @@ class Index:
     def __init__(self, folder: Path) -> None:
         self._path = folder / FILE
         self._base: sqlite3.Connection | None = None
+        self._waiting: list[tuple[str, str, Mapping[str, str]]] = []
 
     def __enter__(self) -> Index:
         """Open the database, anew where it is damaged."""
@@ -40,9 +42,8 @@ class Index:
                 return self
             except sqlite3.DatabaseError as error:
                 self._give_up("cannot be used", error)
-                if isinstance(error, sqlite3.OperationalError):  # locked, read-only, no room: it may be good
+                if isinstance(error, sqlite3.OperationalError):
                     break
-                self._path.unlink(missing_ok=True)
             except OSError as error:
                 self._give_up("cannot be made", error)
                 break
@@ -51,7 +52,8 @@ class Index:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Close it."""
+        """Write what is not yet written, and close it."""
+        self.flush()
         if self._base is not None:
             self._base.close()
             self._base = None
@@ -79,19 +81,16 @@ class Index:
         """Remember what a reader found in a file."""
         self._put(path, identity, reader=reader, about=json.dumps(about))
 
-    @contextmanager
-    def together(self) -> Iterator[None]:
-        """Write what is put within the block at once."""
-        if self._base is None:
-            yield
+    def flush(self) -> None:
+        """Write what was put and is not on the disk yet."""
+        waiting, self._waiting = self._waiting, []
+        if self._base is None or not waiting:
             return
         try:
-            self._base.execute("BEGIN")
-            try:
-                yield
-            finally:
-                if self._base is not None and self._base.in_transaction:
-                    self._base.execute("COMMIT")
+            self._base.execute("BEGIN IMMEDIATE")
+            for path, identity, values in waiting:
+                self._write(self._base, path, identity, values)
+            self._base.execute("COMMIT")
         except sqlite3.DatabaseError as error:
             self._give_up("cannot be written", error)
 
@@ -112,35 +111,41 @@ class Index:
         return base
 
     def _row(self, query: str, path: Path, identity: str) -> Any:
+        key = _key(path)
+        if any(waiting[0] == key for waiting in self._waiting):
+            self.flush()
         if self._base is None:
             return None
         try:
-            return self._base.execute(query, (_key(path), identity)).fetchone()
+            return self._base.execute(query, (key, identity)).fetchone()
         except sqlite3.DatabaseError as error:
             self._give_up("cannot be read", error)
             return None
 
     def _put(self, path: Path, identity: str, **values: str) -> None:
+        self._waiting.append((_key(path), identity, values))
+        if len(self._waiting) >= TOGETHER:
+            self.flush()
+
+    @staticmethod
+    def _write(base: sqlite3.Connection, path: str, identity: str, values: Mapping[str, str]) -> None:
         """Add facts to those of the file as it is now; those of what it was before go."""
-        if self._base is None:
-            return
         names = ", ".join(values)
         updates = ", ".join(f"{name} = excluded.{name}" for name in values)
-        try:
-            self._base.execute("DELETE FROM files WHERE path = ? AND identity <> ?", (_key(path), identity))
-            self._base.execute(
-                f"INSERT INTO files (path, identity, {names}) VALUES (?, ?, {', '.join('?' * len(values))}) "
-                f"ON CONFLICT (path) DO UPDATE SET {updates}",
-                (_key(path), identity, *values.values()),
-            )
-        except sqlite3.DatabaseError as error:
-            self._give_up("cannot be written", error)
+        base.execute("DELETE FROM files WHERE path = ? AND identity <> ?", (path, identity))
+        base.execute(
+            f"INSERT INTO files (path, identity, {names}) VALUES (?, ?, {', '.join('?' * len(values))}) "
+            f"ON CONFLICT (path) DO UPDATE SET {updates}",
+            (path, identity, *values.values()),
+        )
 
     def _give_up(self, what: str, error: Exception) -> None:
         log.warning("%s %s, what is found is not kept for next time: %s", self._path, what, error)
         if self._base is not None:
             self._base.close()
             self._base = None
+        if isinstance(error, sqlite3.DatabaseError) and not isinstance(error, sqlite3.OperationalError):
+            self._path.unlink(missing_ok=True)  # damaged; where it is locked, or there is no room, it may be good
 
 
 def _key(path: Path) -> str:

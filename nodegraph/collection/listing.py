@@ -66,9 +66,9 @@ class Listing:
     def entries(self) -> Iterator[Entry]:
         """Give the files by kind, and within a kind as they are found: what hides another comes before it."""
         kinds = [*KINDS, *{place.kind: None for place in self._places if place.kind not in KINDS}]
-        with self._index.together():
-            for kind in kinds:
-                yield from self._of_kind(kind)
+        for kind in kinds:
+            yield from self._of_kind(kind)
+        self._index.flush()
 
     def hashed(self, entry: Entry, tick: Tick) -> str | None:
         """Return the sha256 of an entry, read if it is not known; None for a file that cannot be read."""

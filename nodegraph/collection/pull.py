@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import Final
 from uuid import uuid4
 
-from nodegraph.collection.convert import Bounds, check_torch, convert, umask
+from nodegraph.collection.convert import Converted, ConvertError, check_torch, convert, umask
 from nodegraph.collection.download import Downloader, Tell, downloading, part_of
 from nodegraph.collection.hub import Address, Hub, HubError, Remote
 from nodegraph.collection.identify import Identity, identify, identify_header
@@ -96,7 +96,7 @@ class Puller:
         await downloader.fetch(remote, part, self._tell)
         made = folder / f".{uuid4().hex}{WEIGHTS[0]}"
         try:
-            done = convert(part, made, bounds=Bounds())
+            done = self._made(part, made, wish)
             identity = identify(made)
             target = self._target(wish, identity, name)
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -107,6 +107,14 @@ class Puller:
         sha256, kind = self._remember(target), self._kind(wish, identity)
         return Pulled(target, kind, name, identity, sha256, remote.commit, True, done.left_out)
 
+    def _made(self, part: Path, made: Path, wish: Wish) -> Converted:
+        """Make safetensors of a pickled file that came; where that cannot be, what came goes."""
+        try:
+            return convert(part, made)
+        except ConvertError as error:
+            part.unlink(missing_ok=True)
+            raise ConvertError(str(error).replace(str(part), str(wish.address))) from error
+
     def _kind(self, wish: Wish, identity: Identity) -> str:
         kind = wish.kind or identity.kind
         if kind is None:
@@ -115,7 +123,10 @@ class Puller:
         return kind
 
     def _target(self, wish: Wish, identity: Identity, name: str) -> Path:
-        target = self._collection.destination(self._kind(wish, identity)) / Folders({}).plain(name)
+        plain = Folders({}).plain(name)
+        if any(part.startswith(".") for part in plain.split("/")):
+            raise HubError(f"{plain!r} begins with a dot: such files are hidden, --name chooses another name")
+        target = self._collection.destination(self._kind(wish, identity)) / plain
         if target.suffix.lower() not in WEIGHTS:
             raise HubError(f"--name: got {name!r}, expected a name that ends in {WEIGHTS[0]}")
         return target

@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 HARMLESS: Final = ("pytorch_lightning.", "lightning.", "lightning_fabric.", "omegaconf.", "numpy.", "_codecs.encode")
 """What training tools leave beside weights: an inert thing stands in for each, and nothing of it is kept."""
 SETTINGS: Final = frozenset({"typing.Any", "argparse.Namespace", "builtins.dict", "builtins.list", "builtins.set"})
+LARGEST_GROWTH: Final = 8
+"""How many times as long as the source the result may be: precisions differ by 4, and some tensors are there twice."""
+GROWTH_FREE: Final = 2**28
 MOST_STAND_INS: Final = 200
 _GLOBAL: Final = re.compile(r"GLOBAL ([\w.]+)")
 _STEP: Final = 64 * 2**20
@@ -126,12 +129,22 @@ def rewrite(source: Path, part: Path, dtype: str | None) -> dict[str, Any]:
         raise RefusalError("contents", str(error)) from error
     precisions = {None: None, "fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
     stored = {name: _stored(name, tensor, precisions[dtype]) for name, tensor in contents.tensors.items()}
+    _check_size(source, contents, stored)
     with part.open("xb") as stream:
         _write(stream, contents, stored)
         stream.flush()
         os.fsync(stream.fileno())
     _verify(part, contents, stored)
     return {"tensors": len(stored), "notes": contents.notes, "left_out": contents.left_out}
+
+
+def _check_size(source: Path, contents: Contents, stored: Mapping[str, torch.dtype]) -> None:
+    """Refuse a small file whose tensors, that repeat the same numbers, would fill a disk."""
+    size = source.stat().st_size
+    total = sum(tensor.numel() * stored[name].itemsize for name, tensor in contents.tensors.items())
+    if total > LARGEST_GROWTH * size + GROWTH_FREE:
+        told = f"its {size} bytes would unfold into {total}, as its tensors repeat the same numbers"
+        raise RefusalError("contents", told)
 
 
 def _load(source: Path) -> Any:

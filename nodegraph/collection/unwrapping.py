@@ -23,6 +23,7 @@ WRAPPERS: Final = (
 VECTORS: Final = "string_to_param"
 """Where A1111 puts the vectors of a textual inversion."""
 LONGEST_NOTE: Final = 1000
+MOST_NOTES: Final = 200
 DEEPEST: Final = 32
 
 
@@ -105,9 +106,11 @@ def _vectors(document: Mapping[Any, Any], found: Contents) -> None:
 
 def _note(name: str, value: Any, found: Contents) -> None:
     """Keep a plain value as a text; anything else is left out."""
-    if value is None or isinstance(value, (bool, int, float, str)):
-        if value is not None:
-            found.notes[name] = str(value)[:LONGEST_NOTE]
+    if value is None:
+        return
+    if isinstance(value, (bool, int, float, str)) and len(found.notes) < MOST_NOTES:
+        text = str(value)[:LONGEST_NOTE]
+        found.notes[name] = text.encode("utf-8", "replace").decode("utf-8")  # no halves of characters
     elif not isinstance(value, (Mapping, list, tuple)) or value:
         found.left_out.append(name)
 

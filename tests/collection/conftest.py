@@ -72,6 +72,8 @@ class FakeHub:
     breaks: list[int] = field(default_factory=list)
     errors: list[int] = field(default_factory=list)
     sha256: str | None = None
+    expired: int = 0
+    """How often where files are says no."""
     ranges: bool = True
     large: bool = True
     elsewhere: str | None = None
@@ -101,6 +103,9 @@ class FakeHub:
         self.asked.append(Asked(request.method, raw, request.headers.get("Range"), token))
         if self.errors:
             return web.Response(status=self.errors.pop(0))
+        if request.path.startswith("/blobs/") and self.expired:
+            self.expired -= 1
+            return web.Response(status=403)
         if request.path.startswith("/blobs/"):
             return await self._blob(request, self.files[request.path.removeprefix("/blobs/")])
         owner, repo, _, revision, path = raw.removeprefix("/").split("/", 4)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pickle
+import subprocess
 import sys
 import zipfile
 from collections import OrderedDict, defaultdict
@@ -303,6 +305,33 @@ def test_a_target_that_cannot_be_is_told(tmp_path: Path, target: str, words: str
 def test_a_missing_file_is_told(tmp_path: Path) -> None:
     with pytest.raises(ConvertError, match="no such file"):
         convert(tmp_path / "a.pt", tmp_path / "a.safetensors")
+
+
+def test_a_small_file_does_not_fill_the_disk(tmp_path: Path) -> None:
+    """A tensor that says one number a billion times takes a few bytes in a pickle."""
+    source = stored(tmp_path / "x.pt", {"a": torch.ones(1).expand(10**12)})
+    assert source.stat().st_size < 10_000
+    with pytest.raises(RefusalError, match="bytes would unfold into 4000000000000, as its tensors repeat"):
+        rewritten(source)
+    assert left(tmp_path) == {"x.pt"}
+
+
+@pytest.mark.skipif(os.name != "posix", reason="pipes with names")
+def test_the_process_ends_when_its_parent_has_and_leaves_nothing(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "endless.pt")
+    part = tmp_path / "x.part"
+    job = {"source": str(tmp_path / "endless.pt"), "part": str(part), "dtype": None, "memory": 2**31}
+    command = [sys.executable, "-m", "nodegraph.collection.unpickling"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as process:
+        assert process.stdin is not None
+        process.stdin.write(json.dumps(job).encode() + b"\n")
+        process.stdin.flush()
+        part.touch()
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(0.5)
+        process.stdin.close()
+        assert process.wait(30) == 1
+    assert not part.exists()
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="memory of processes is bounded on Linux")

@@ -89,7 +89,7 @@ def test_a_text_encoder_alone_is_told(told: Told, sd1: Mapping[str, Shapes], pre
     [
         (
             {f"lora_unet_{BLOCK}.lora_down.weight": (8, 768), f"lora_unet_{BLOCK}.lora_up.weight": (320, 8)},
-            *("LoRA", "Stable Diffusion 1.x", "1 layer, rank 8"),
+            *("LoRA", "Stable Diffusion 1.x", "1 layer (2 keys), rank 8"),
         ),
         (
             {
@@ -99,24 +99,24 @@ def test_a_text_encoder_alone_is_told(told: Told, sd1: Mapping[str, Shapes], pre
                 "lora_te_text_model_encoder_layers_0_self_attn_q_proj.lora_down.weight": (4, 768),
                 "lora_te_text_model_encoder_layers_0_self_attn_q_proj.lora_up.weight": (768, 4),
             },
-            *("LoRA", "Stable Diffusion 1.x", "2 layers, 1 of them of the text encoder, ranks 4 to 8"),
+            *("LoRA", "Stable Diffusion 1.x", "2 layers (5 keys), 1 of them of the text encoder, ranks 4 to 8"),
         ),
         (
             {f"unet.{BLOCK}.lora_A.weight": (8, 2048), f"unet.{BLOCK}.lora_B.weight": (640, 8)},
-            *("LoRA", "SDXL", "1 layer, rank 8"),
+            *("LoRA", "SDXL", "1 layer (2 keys), rank 8"),
         ),
         (
             {"lora_unet_conv.lora_down.weight": (4, 320, 3, 3), "lora_unet_conv.lora_up.weight": (320, 4, 1, 1)},
-            *("LoCon", None, "1 layer, rank 4"),
+            *("LoCon", None, "1 layer (2 keys), rank 4"),
         ),
         (
             {f"lora_unet_{BLOCK}.hada_{role}": shape for role, shape in
              (("w1_a", (320, 4)), ("w1_b", (4, 1024)), ("w2_a", (320, 4)), ("w2_b", (4, 1024)))},
-            *("LoHa", "Stable Diffusion 2.x", "1 layer"),
+            *("LoHa", "Stable Diffusion 2.x", "1 layer (4 keys)"),
         ),
         (
             {f"lycoris_{BLOCK}.lokr_w1": (8, 8), f"lycoris_{BLOCK}.lokr_w2": (40, 96)},
-            *("LoKr", "Stable Diffusion 1.x", "1 layer"),
+            *("LoKr", "Stable Diffusion 1.x", "1 layer (2 keys)"),
         ),
         (
             {
@@ -124,15 +124,15 @@ def test_a_text_encoder_alone_is_told(told: Told, sd1: Mapping[str, Shapes], pre
                 f"lora_unet_{BLOCK}.lora_up.weight": (320, 8),
                 f"lora_unet_{BLOCK}.dora_scale": (1, 768),
             },
-            *("DoRA", "Stable Diffusion 1.x", "1 layer, rank 8"),
+            *("DoRA", "Stable Diffusion 1.x", "1 layer (3 keys), rank 8"),
         ),
         (
             {"lora_unet_double_blocks_0_img_attn_qkv.lora_down.weight": (16, 3072),
              "lora_unet_double_blocks_0_img_attn_qkv.lora_up.weight": (9216, 16)},
-            *("LoRA", "FLUX.1", "1 layer, rank 16"),
+            *("LoRA", "FLUX.1", "1 layer (2 keys), rank 16"),
         ),
-        ({f"oft_unet_{BLOCK}.oft_blocks": (4, 80, 80)}, "OFT", None, "1 layer"),
-        ({f"diffusion_model.{BLOCK}.diff": (320, 768)}, "full difference", "Stable Diffusion 1.x", "1 layer"),
+        ({f"oft_unet_{BLOCK}.oft_blocks": (4, 80, 80)}, "OFT", None, "1 layer (1 key)"),
+        ({f"diffusion_model.{BLOCK}.diff": (320, 768)}, "full difference", "Stable Diffusion 1.x", "1 layer (1 key)"),
     ],
 )  # fmt: skip
 def test_adapters_are_told_with_the_family_that_they_are_for(

@@ -214,6 +214,16 @@ def test_facts_of_a_file_add_up_until_it_changes(tmp_path: Path) -> None:
         assert index.sha256(tmp_path, "1") is None
 
 
+def test_two_processes_keep_what_they_find(tmp_path: Path) -> None:
+    with Index(tmp_path) as one, Index(tmp_path) as other:
+        for number in range(450):
+            one.put_sha256(tmp_path / f"a{number}", "1", "abc")
+            other.put_sha256(tmp_path / f"b{number}", "1", "abc")
+        assert one.sha256(tmp_path / "a449", "1") == "abc"
+    with Index(tmp_path) as index:
+        assert all(index.sha256(tmp_path / f"{name}{number}", "1") for name in "ab" for number in range(450))
+
+
 def test_a_cache_folder_that_cannot_be_written_to_is_done_without(
     tmp_path: Path, place: Place, caplog: pytest.LogCaptureFixture
 ) -> None:

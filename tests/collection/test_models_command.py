@@ -74,7 +74,7 @@ def test_a_collection_is_listed_in_columns(run: Run, models: Path, words: list[s
     found = rows(answer)
     assert answer.code == 0
     assert found["style.safetensors"][:5] == ["loras", "style.safetensors", "LoRA", "Stable Diffusion 1.x", "fp16"]
-    assert found["style.safetensors"][5:] == ["8.72 KiB", "-", "1 layer, rank 4"]
+    assert found["style.safetensors"][5:] == ["8.72 KiB", "-", "1 layer (2 keys), rank 4"]
     assert found["word.safetensors"][-1] == "3 vectors; belongs in embeddings"
     assert found["page.safetensors"][2] == "damaged"
     assert "a web page: the download went wrong" in found["page.safetensors"][-1]
@@ -97,6 +97,17 @@ def test_where_nothing_is_found_the_folders_are_told(run: Run, models: Path) -> 
     assert (answer.code, answer.out) == (0, "")
     assert "no files found; searched were" in answer.err
     assert str(models / "gligen") in answer.err
+
+
+def test_a_root_that_is_gone_is_told(run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("NODEGRAPH_MODELS", str(tmp_path / "unmounted"))
+    assert f"{tmp_path / 'unmounted'}: no such folder, though it is named" in run("models").err
+
+
+def test_listing_imports_no_torch(run: Run, models: Path) -> None:
+    code = "import sys; from nodegraph.cli import main; main(sys.argv[1:]); sys.exit('torch' in sys.modules)"
+    command = [sys.executable, "-c", code, "models", "--models", str(models)]
+    assert subprocess.run(command, capture_output=True, check=False).returncode == 0
 
 
 def test_hashes_are_worked_out_when_asked_for_and_known_from_then_on(run: Run, models: Path) -> None:
