@@ -12,6 +12,7 @@ from PIL import Image
 from nodegraph import Options, Runtime, resources
 from nodegraph.training.checker import judge
 from nodegraph.training.scenes import Item, Scene
+from nodegraph.training.styles import NIGHT
 
 Pixels = NDArray[np.uint8]
 
@@ -26,14 +27,20 @@ def runtime(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Runtime:
     return Runtime(Options(data=tmp_path / "data"))
 
 
-def run_all(runtime: Runtime, name: str, **inputs: object) -> list[Pixels]:
+def run(runtime: Runtime, name: str, **inputs: object) -> Pixels:
     outputs = runtime.run(resources.workflows() / f"{name}.json", inputs=inputs)
     outputs.result.check()
-    return [np.asarray(picture.pillow) for picture in outputs.pictures]
+    return np.asarray(outputs.pictures[0].pillow)
 
 
-def run(runtime: Runtime, name: str, **inputs: object) -> Pixels:
-    return run_all(runtime, name, **inputs)[0]
+def run_two(runtime: Runtime, name: str, **inputs: object) -> tuple[Pixels, Pixels]:
+    """Return what the workflow saves and what it shows beside it."""
+    outputs = runtime.run(resources.workflows() / f"{name}.json", inputs=inputs)
+    outputs.result.check()
+    saved, shown = (
+        next(picture for picture in outputs.pictures if picture.node == node) for node in ("save", "compare")
+    )
+    return np.asarray(saved.pillow), np.asarray(shown.pillow)
 
 
 def example(name: str) -> Pixels:
@@ -84,7 +91,7 @@ def test_outpaint_paints_beside_a_picture_that_stays(runtime: Runtime) -> None:
 
 
 def test_hires_fix_draws_the_same_scene_larger_and_sharper_than_enlarged(runtime: Runtime) -> None:
-    made, enlarged = run_all(runtime, "hires_fix")
+    made, enlarged = run_two(runtime, "hires_fix")
     assert made.shape == enlarged.shape == (256, 256, 3)
     scene = Scene((Item("star", "green", "large"), Item("heart", "red", "large")), "left of", "white")
     assert_shows(np.asarray(Image.fromarray(made).resize((128, 128), Image.Resampling.BOX)), scene)
@@ -111,3 +118,21 @@ def test_sweep_lays_out_a_row_a_prompt_and_a_column_a_number_of_steps(runtime: R
     assert_shows(many[:128], Scene((CIRCLE,), "centre", "yellow"))
     assert_shows(many[132:], Scene((Item("heart", "white", "large"),), "centre", "purple"))
     assert not judge(few[:128], Scene((CIRCLE,), "centre", "yellow")).passed
+
+
+def test_a_merged_model_draws_between_two_others(runtime: Runtime) -> None:
+    scene = Scene((Item("star", "yellow", "large"), Item("heart", "red", "large")), "left of", "blue")
+    made, row = run_two(runtime, "merge_blocks")
+    first, second = row[:, :128], row[:, 264:]
+    assert np.array_equal(row[:, 132:260], made)
+    assert_shows(first, scene)
+    assert judge(second, scene, NIGHT).passed
+    light = [int(picture[:8, :8].astype(int).sum()) for picture in (first, made, second)]
+    assert light[0] > light[1] * 1.1 > light[2] * 1.2
+
+
+def test_a_merge_of_one_model_alone_is_that_model(runtime: Runtime) -> None:
+    ratios = {"input_blocks": 0.0, "middle_block": 0.0, "output_blocks": 0.0}
+    made, row = run_two(runtime, "merge_blocks", **ratios, steps=4)
+    assert np.array_equal(row[:, 264:], made)
+    assert not np.array_equal(row[:, :128], made)

@@ -28,7 +28,7 @@ CONVOLUTIONS = r".*\.(in_layers|out_layers)\.\d"
 TEXT = r".*\.(q_proj|k_proj|v_proj|out_proj|fc1|fc2)"
 
 LORA_LOOP = LoopConfig(
-    steps=500, learning_rate=4e-3, warmup=20, decay=350, weight_decay=0.0, ema=EmaConfig(highest=0.98)
+    steps=450, learning_rate=1.5e-3, warmup=20, decay=300, weight_decay=0.0, ema=EmaConfig(highest=0.98)
 )
 
 
