@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from pathlib import Path
 from typing import Any
 
@@ -119,10 +120,31 @@ def plainly(bench: Bench) -> Called:
 
 
 def hidden(bench: Bench) -> None:
-    """Check that a result depends on nothing that its name leaves out: settings and files that are not declared."""
+    """Check that a result depends on nothing that its name leaves out: settings, files, the environment."""
     bench.give()  # what is read when libraries are loaded is not the node's
     with watched(bench.base) as seen:
         called = plainly(bench)
+    _refuse_settings(bench, called)
+    _refuse_kinds(bench, called)
+    package = bench.spec.function.__module__.partition(".")[0]
+    variables = sorted({name for name, module in seen.variables if module.partition(".")[0] == package})
+    if variables:
+        raise ContractError(
+            f"{bench.case}: it looks at the variable {variables[0]} of the environment, which is no part of its "
+            "result's name: make it an input, or mark the node cache=False"
+        )
+    declared = [called.folders.path(kind, name) for kind, name in called.folders.asked]
+    read = foreign(seen.reads, [*declared, *paths_in(bench.inputs()), *_home(bench.spec)])
+    if read:
+        raise ContractError(
+            f"{bench.case}: it reads {read[0]}, which no input names as a file: when that file changes, the old result "
+            'is still taken from the cache; name it by an input, Annotated[str, File("input")], or mark the node '
+            "cache=False"
+        )
+
+
+def _refuse_settings(bench: Bench, called: Called) -> None:
+    """Raise where a node asked for settings that it does not declare."""
     settings = sorted(called.settings.asked - set(bench.spec.settings))
     if settings:
         names = ", ".join(map(repr, settings))
@@ -130,6 +152,10 @@ def hidden(bench: Bench) -> None:
             f"{bench.case}: it asks for the setting {names}, which is no part of its result's name: declare it, "
             f"@node(..., settings=({names},))"
         )
+
+
+def _refuse_kinds(bench: Bench, called: Called) -> None:
+    """Raise where a node asked for files of a kind that no input names or mentions."""
     ports = bench.spec.inputs.values()
     kinds = {port.file for port in ports} | {port.mentions.kind for port in ports if port.mentions is not None}
     undeclared = sorted({kind for kind, _ in called.folders.asked if kind not in kinds})
@@ -138,19 +164,9 @@ def hidden(bench: Bench) -> None:
             f"{bench.case}: it reads a file of {undeclared[0]!r} that no input names: a changed file would go unseen; "
             f'name it by an input, Annotated[str, File("{undeclared[0]}")], or mark the node cache=False'
         )
-    declared = [called.folders.path(kind, name) for kind, name in called.folders.asked]
-    code = Path(bench.spec.function.__code__.co_filename).parent
-    package = bench.spec.function.__module__.partition(".")[0]
-    variables = sorted({name for name, module in seen.variables if module.partition(".")[0] == package})
-    if variables:
-        raise ContractError(
-            f"{bench.case}: it looks at the variable {variables[0]} of the environment, which is no part of its "
-            "result's name: make it an input, or mark the node cache=False"
-        )
-    read = foreign(seen.reads, [*declared, *paths_in(bench.inputs()), code])
-    if read:
-        raise ContractError(
-            f"{bench.case}: it reads {read[0]}, which no input names as a file: when that file changes, the old result "
-            'is still taken from the cache; name it by an input, Annotated[str, File("input")], or mark the node '
-            "cache=False"
-        )
+
+
+def _home(spec: NodeSpec) -> list[Path]:
+    """Return the folder of a node's own code, whose files have the version of its plugin."""
+    code = getattr(inspect.unwrap(spec.function), "__code__", None)
+    return [] if code is None else [Path(code.co_filename).parent]

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from nodegraph.collection.index import Index
 from nodegraph.engine.folders import CONFINED, FolderError, Folders
 
 BRIEF = 12
@@ -24,10 +25,15 @@ class Found:
 
 
 class Finder:
-    """Looks for files in folders; each is read once. `check` is called while it reads, and may raise."""
+    """Looks for files in folders. `check` is called while it reads, and may raise.
 
-    def __init__(self, folders: Folders, check: Callable[[], object], tell: Callable[[str], object]) -> None:
-        self._folders, self._check, self._tell = folders, check, tell
+    A file is read once, and not at all where `index` knows its sha256; what is found is kept there.
+    """
+
+    def __init__(
+        self, folders: Folders, index: Index, check: Callable[[], object], tell: Callable[[str], object]
+    ) -> None:
+        self._folders, self._index, self._check, self._tell = folders, index, check, tell
 
     def lay_out(self, files: Mapping[str, str], sizes: Mapping[str, int], overlay: Path) -> Found:
         """Put what has another name now into `overlay`, as `kind/name` of old, and tell what was found."""
@@ -35,7 +41,7 @@ class Finder:
         for key, digest in files.items():
             kind, _, name = key.partition("/")
             path = self._named(kind, name)
-            if path is not None and self._digest(path) == digest:
+            if path is not None and self._digest(kind, name) == digest:
                 continue
             other = self._with_content(kind, digest, sizes.get(key))
             if other is not None:
@@ -58,25 +64,34 @@ class Finder:
             names = self._folders.names(kind)
         except FolderError:
             return None
-        told = False
-        for name in names:
-            path = self._folders.path(kind, name)
-            if size is not None and size_of(path) != size:
-                continue
-            if not told:
-                self._tell(f"looking among the {kind} for sha256 {digest[:BRIEF]}...")
-                told = True
-            if self._digest(path) == digest:
-                return name
-        return None
+        fitting = [name for name in names if size is None or size_of(self._folders.path(kind, name)) == size]
+        known = next((name for name in fitting if self._known(kind, name) == digest), None)
+        if known is not None or not fitting:
+            return known
+        self._tell(f"looking among the {kind} for sha256 {digest[:BRIEF]}...")
+        return next((name for name in fitting if self._digest(kind, name) == digest), None)
 
-    def _digest(self, path: Path) -> str:
+    def _known(self, kind: str, name: str) -> str | None:
+        """Return a file's sha256 where it is known without reading it."""
+        try:
+            return self._index.sha256(self._folders.path(kind, name), self._folders.identity(kind, name))
+        except (OSError, FolderError):
+            return None
+
+    def _digest(self, kind: str, name: str) -> str:
         """Return what a record tells of a file; an empty text where it cannot be read."""
         from nodegraph.diffusion.weights.source import digest
 
+        known = self._known(kind, name)
+        if known is not None:
+            return known
         try:
-            return digest(weights(path), self._check)
-        except OSError:
+            path, before = self._folders.path(kind, name), self._folders.identity(kind, name)
+            found = digest(weights(path), self._check)
+            if self._folders.identity(kind, name) == before and kind not in CONFINED:  # pictures come and go
+                self._index.put_sha256(path, before, found)
+            return found
+        except (OSError, FolderError):
             return ""
 
 

@@ -7,9 +7,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nodegraph.collection.index import Index
 from nodegraph.engine.errors import Cancelled, WorkflowError
 from nodegraph.engine.questions import Answers
 from nodegraph.engine.spec import Json
+from nodegraph.machine import user_cache
 from nodegraph.verification.files import Finder, Found
 from nodegraph.verification.records import Record
 from nodegraph.verification.report import CannotVerifyError
@@ -52,8 +54,9 @@ class Maker:
         runtime = self._last = Runtime(self._options(record), after=self._last)
         found = Found()
         if record is not None:
-            finder = Finder(runtime.folders, self._check, self.tell)
-            found = finder.lay_out(record.files, record.sizes, place / "found")
+            with Index(self.options.data or user_cache()) as index:
+                finder = Finder(runtime.folders, index, self._check, self.tell)
+                found = finder.lay_out(record.files, record.sizes, place / "found")
         if found.missing:
             raise CannotVerifyError(_lacking(found.missing))
         places = _places(runtime, place)

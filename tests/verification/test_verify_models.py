@@ -12,6 +12,8 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from nodegraph.engine.spec import Json
+from nodegraph.runtime import Options
+from nodegraph.verification import Verifier
 from tests.verification.pictures import Make, Verify, edit
 
 SAMPLED: dict[str, Json] = {
@@ -71,6 +73,18 @@ def test_a_model_of_another_name_is_found_by_its_content(picture: Path, models: 
         "checkpoints/mine.safetensors: no file has that name, checkpoints/sd/renamed.safetensors has the same content "
         "and was taken",
     )
+
+
+def test_a_file_whose_sha256_is_known_is_not_read_to_find_it(
+    picture: Path, models: Path, options: Options, tmp_path: Path
+) -> None:
+    (models / "mine.safetensors").rename(models / "renamed.safetensors")
+    chosen = Options(**{**vars(options), "models": (), "data": tmp_path / "index"})
+    told: list[str] = []
+    for _ in range(2):
+        assert [report.verdict for report in Verifier(chosen, tell=told.append).verify([picture])] == ["same"]
+    assert len(told) == 1, "the second time it is known"
+    assert told[0].startswith("looking among the checkpoints for sha256 ")
 
 
 def test_a_model_of_that_name_with_other_content_is_told(picture: Path, models: Path, verify: Verify) -> None:
