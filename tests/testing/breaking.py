@@ -86,6 +86,12 @@ def loose(number: int) -> Loose:
     return Loose(number)
 
 
+@node("bad.Items", category="bad")
+def wrong_items(image: Image) -> list[Image]:
+    """Give tensors among pictures."""
+    return [image, image.pixels]  # type: ignore[list-item]
+
+
 @node("bad.Random", category="bad")
 def random_pixels(image: Image) -> Image:
     """Draw from the state that all share."""

@@ -26,6 +26,7 @@ BROKEN: list[tuple[str, Case, str]] = [
     ("schema", case(len), "mark the function with @node"),
     ("outputs", case(bad.wrong_type), "is a builtins.int, the annotation says str"),
     ("outputs", case(bad.wrong_count), "one, two"),
+    ("outputs", case(bad.wrong_items), "has an item 1 that is a torch.Tensor, the annotation says Image"),
     ("outputs", case(bad.loose), "@dataclass(frozen=True)"),
     ("determinism", case(bad.random_pixels), ".pixels differs in 192 of 192 numbers"),
     ("determinism", case(bad.counts), "different results"),
