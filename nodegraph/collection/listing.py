@@ -118,13 +118,14 @@ class Listing:
         except (OSError, FolderError) as error:
             why = getattr(error, "strerror", None) or str(error)
             return Entry(place.kind, name, path, place.origin, 0, 0.0, problem=f"cannot be read: {why}")
+        sha256 = self._index.sha256(path, identity)  # before anything is put that would have to be written first
         told, problem, pickled = self._about(path, identity)
         return Entry(
             *(place.kind, name, path, place.origin, size, status.st_mtime),
             identity=told,
             problem=problem,
             convertible=pickled,
-            sha256=self._index.sha256(path, identity),
+            sha256=sha256,
         )
 
     def _about(self, path: Path, identity: str) -> tuple[Identity | None, str | None, bool]:
