@@ -154,6 +154,7 @@ class Runtime:
         options = self.options
         inputs = (*options.input, Path("input"), resources.workflows())
         roots = model_folders(options.models) if options.folders is None else dict(options.folders)
+        roots["vae"] = (*roots.get("vae", ()), *roots.get("vae_approx", ()))  # a tiny autoencoder is one too
         roots |= {"input": inputs, "output": (options.output,), "temp": (self.data / "temp",)}
         extensions = {kind.name: kind.extensions for kind in KINDS.values()} | {"input": (*PICTURES, *LATENTS)}
         bundles = {kind.name: kind.bundle for kind in KINDS.values() if kind.bundle is not None}

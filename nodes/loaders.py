@@ -64,7 +64,10 @@ def clip_loader(
 
 @node("VAELoader", title="Load VAE", category="loaders", settings=("device", "dtype"))
 def vae_loader(context: Context, vae_name: Annotated[str, File("vae")]) -> Vae:
-    """Load an autoencoder that is alone in its file, or take the one of a checkpoint."""
+    """Load an autoencoder that is alone in its file, or take the one of a checkpoint.
+
+    A tiny one (TAESD) is fast and takes little memory; of its two files name either.
+    """
     from nodegraph.diffusion.loading import load_vae
 
     return load_vae(context.folders.path("vae", vae_name), **_where(context))

@@ -14,6 +14,7 @@ from nodegraph.diffusion.memory.stored import Stored, stored
 from nodegraph.diffusion.merging.weights import RoundedWeights
 from nodegraph.diffusion.registry import families
 from nodegraph.diffusion.text.vocabulary import clip_tokenizer
+from nodegraph.diffusion.tiny import load_tiny_vae, tiny_files
 from nodegraph.diffusion.values import Clip, Model, Vae
 from nodegraph.diffusion.weights.family import Family
 from nodegraph.diffusion.weights.load import Opened, open_checkpoint
@@ -60,8 +61,12 @@ def load_clip(path: Path, *, device: str | None = None, dtype: str | None = None
 
 
 def load_vae(path: Path, *, device: str | None = None, dtype: str | None = None) -> Vae:
-    """Open an autoencoder that is alone in a file or folder, or the one of a checkpoint, as `load` does."""
-    return _part(path, "vae", _vae, device, dtype)
+    """Open an autoencoder that is alone in a file or folder, or the one of a checkpoint, as `load` does.
+
+    A tiny one (TAESD) may be in two files, of which `path` is one.
+    """
+    tiny = tiny_files(path)
+    return load_tiny_vae(tiny, device=device, dtype=dtype) if tiny else _part(path, "vae", _vae, device, dtype)
 
 
 def _part(path: Path, part: str, value: Callable[[Opened], ValueT], device: str | None, dtype: str | None) -> ValueT:

@@ -9,10 +9,11 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from nodegraph.diffusion.loading import load
+from nodegraph.diffusion.loading import load, load_model
 from nodegraph.diffusion.sampling.ksampler import sample
 from nodegraph.diffusion.text.encode import encode_prompt
 from nodegraph.diffusion.values import Conditioning, ConditioningEntry, Latent, PromptStyle
+from nodegraph.diffusion.weights.errors import MissingFileError
 from nodegraph.nodes.conditioning import clip_prompt_style
 
 
@@ -51,3 +52,42 @@ def test_what_a_model_sees_beside_the_sample_is_told_by_its_first_layer(
     prompt = Conditioning((ConditioningEntry(torch.zeros(1, 77, 16)),))
     run = sample(model, prompt, prompt, samples, seed=1, steps=1, cfg=2.0, sampler="euler", scheduler="normal")
     assert run.result().samples.shape == (1, 4, 4, 4)
+
+
+@pytest.mark.parametrize("prefix", ["", "model.diffusion_model."])
+def test_a_network_that_is_alone_in_its_file_is_the_checkpoints(checkpoint: Path, tmp_path: Path, prefix: str) -> None:
+    start = "model.diffusion_model."
+    tensors = {
+        prefix + name.removeprefix(start): tensor
+        for name, tensor in load_file(checkpoint).items()
+        if name.startswith(start)
+    }
+    with safe_open(checkpoint, framework="pt") as file:
+        save_file(tensors, tmp_path / "unet.safetensors", file.metadata())
+    alone, whole = (
+        load_model(path, device="cpu", dtype="fp32") for path in (tmp_path / "unet.safetensors", checkpoint)
+    )
+    assert (alone.latent, alone.prediction, alone.schedule) == (whole.latent, whole.prediction, whole.schedule)
+    x, context = torch.randn(1, 4, 8, 8), torch.randn(1, 77, 16)
+    with alone.network.lend() as one, whole.network.lend() as other, torch.no_grad():
+        assert torch.allclose(one(x, torch.ones(1), context), other(x, torch.ones(1), context), atol=1e-5)
+
+
+def test_nothing_is_read_but_headers_until_a_network_is_used(checkpoint: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy.safetensors"
+    copy.write_bytes(checkpoint.read_bytes())
+    loaded = load(copy, device="cpu", dtype="fp32")
+    copy.unlink()
+    with pytest.raises(MissingFileError, match=r"copy\.safetensors"), loaded.vae.network.lend():
+        pass
+
+
+def test_weights_of_eight_bits_are_used_at_the_precision_of_the_run(checkpoint: Path, tmp_path: Path) -> None:
+    eight = {name: tensor.to(torch.float8_e4m3fn) for name, tensor in load_file(checkpoint).items()}
+    with safe_open(checkpoint, framework="pt") as file:
+        save_file(eight, tmp_path / "eight.safetensors", file.metadata())
+    network = load(tmp_path / "eight.safetensors", device="cpu", dtype="fp32").model.network
+    with network.lend() as found:
+        weights = dict(found.named_parameters())
+    name = "input_blocks.0.0.weight"
+    assert torch.equal(weights[name], eight[f"model.diffusion_model.{name}"].float())

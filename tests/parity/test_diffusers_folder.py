@@ -12,12 +12,19 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from nodegraph import Context
+from nodegraph.diffusion.loading import load_clip, load_model, load_vae
+from nodegraph.diffusion.memory.stored import Stored
 from nodegraph.diffusion.models.clip import ClipText, ClipTextConfig
 from nodegraph.diffusion.models.unet import UNet, UNetConfig
 from nodegraph.diffusion.models.vae import Autoencoder, AutoencoderConfig
 from nodegraph.diffusion.values import DiffusionSchedule
 from nodegraph.diffusion.weights.describe import describe
-from nodegraph.diffusion.weights.errors import CorruptFileError, IncompleteModelError, PickledFileError
+from nodegraph.diffusion.weights.errors import (
+    CorruptFileError,
+    IncompleteModelError,
+    PickledFileError,
+    UnknownModelError,
+)
 from nodegraph.diffusion.weights.header import TensorInfo
 from nodegraph.diffusion.weights.layouts.diffusers import hints
 from nodegraph.diffusion.weights.layouts.sd1 import CLIP, UNET, VAE
@@ -123,6 +130,25 @@ def check_answers(loaded: Checkpoint, references: dict[str, Any]) -> None:
 
 def load(folder: Path) -> Checkpoint:
     return load_checkpoint(folder, device="cpu", dtype=torch.float32)
+
+
+@torch.no_grad()
+def test_parts_load_from_their_own_folders(folder: Path, references: dict[str, Any]) -> None:
+    model = load_model(folder / "unet", device="cpu", dtype="fp32")
+    vae = load_vae(folder / "vae", device="cpu", dtype="fp32")
+    x, context = torch.randn(1, 4, 8, 8), torch.randn(1, 5, 24)
+    with model.network.lend() as unet, vae.network.lend() as autoencoder:
+        expected = references["unet"](x, torch.tensor([40.0]), context).sample
+        torch.testing.assert_close(unet(x, torch.tensor([40.0]), context), expected, rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(autoencoder.decode(x), references["vae"].decode(x).sample, rtol=1e-4, atol=1e-4)
+    assert (model.family, model.context_dim, model.latent.channels) == ("sd1", 24, 4)
+    words = folder / "words.safetensors"
+    (folder / "text_encoder" / "model.safetensors").rename(words)
+    clip = load_clip(words, device="cpu", dtype="fp32")
+    assert isinstance(clip.network, Stored)
+    assert clip.network.blueprint.config.width == 24
+    with pytest.raises(UnknownModelError, match="denoising network of Stable Diffusion 1"):
+        load_model(words, device="cpu")
 
 
 def test_a_folder_loads_with_its_settings(folder: Path, references: dict[str, Any]) -> None:
