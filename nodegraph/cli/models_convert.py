@@ -39,7 +39,7 @@ def summary(done: Converted) -> str:
     told = [f"{several(done.tensors, 'tensor')}, {size(done.size)}"]
     try:
         found = identify(done.path)
-        told += [f"{found.what}{f' of {found.family}' if found.family else ''}, {found.precision}"]
+        told += [f"{found.title}, {found.precision}"]
     except WeightsError:
         pass
     if done.left_out:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 from nodegraph.cli.exits import CommandError, Exit
 from nodegraph.cli.files import open_runtime
 from nodegraph.cli.folders import collection
-from nodegraph.cli.output import plain, write_json, write_table
+from nodegraph.cli.output import plain, write_json, write_line, write_table
 from nodegraph.cli.text import several, size
 from nodegraph.engine.nearest import nearest
 from nodegraph.machine import user_cache
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
     from nodegraph.collection.setup import Collection
 
 COLUMNS = ("KIND", "NAME", "WHAT", "FAMILY", "PRECISION", "SIZE", "SHA256", "NOTES")
+WIDEST = 48
+"""Characters that names are given before what follows is pushed to the right."""
 SHORT = 10
 """Digits of a sha256 that a terminal shows; those by which sites that offer models call them."""
 
@@ -42,8 +46,12 @@ def main(options: argparse.Namespace) -> Exit:
                 entries = [_hashed(entry, listing, tick) for entry in entries]
     if options.json:
         write_json(_as_json(entries, found, kinds))
+    elif sys.stdout.isatty():
+        for line in _grouped(entries):
+            write_line(line)
     else:
         write_table(COLUMNS, map(_row, entries))
+    if not options.json:
         _tell(entries, found, kinds)
     return Exit.DONE
 
@@ -96,14 +104,28 @@ def _progress() -> Iterator[Callable[[str, int, int], None]]:
         yield tick
 
 
+def _grouped(entries: Sequence[Entry]) -> Iterator[str]:
+    """Give the lines of a list for people: the files under their kinds, what there is to say of each below it."""
+    width = min(max((len(entry.name) for entry in entries), default=0), WIDEST)
+    for kind, members in groupby(entries, key=lambda entry: entry.kind):
+        yield kind
+        for entry in members:
+            told = entry.identity
+            what = _state(entry) if told is None else f"{told.title}, {told.precision}"
+            known = f", {entry.sha256[:SHORT]}" if entry.sha256 else ""
+            yield f"  {entry.name:<{width}}  {what}, {size(entry.size)}{known}"
+            yield from (f"      {note}" for note in _notes(entry))
+
+
 def _row(entry: Entry) -> tuple[str, ...]:
-    told, sha256 = entry.identity, entry.sha256 or "-"
-    if sys.stdout.isatty():
-        sha256 = sha256[:SHORT]
-    what = ("damaged" if entry.problem and not entry.convertible else "pickled" if entry.convertible else "-", "-", "-")
-    if told is not None:
-        what = (told.what, told.family or "-", told.precision)
-    return (entry.kind, entry.name, *what, size(entry.size), sha256, "; ".join(_notes(entry)))
+    told = entry.identity
+    what = (_state(entry), "-", "-") if told is None else (told.what, told.family or "-", told.precision)
+    return (entry.kind, entry.name, *what, size(entry.size), entry.sha256 or "-", "; ".join(_notes(entry)))
+
+
+def _state(entry: Entry) -> str:
+    """Return what to call a file of which it is not known what it is."""
+    return "pickled" if entry.convertible else "damaged" if entry.problem else "-"
 
 
 def _notes(entry: Entry) -> Iterator[str]:
@@ -111,8 +133,11 @@ def _notes(entry: Entry) -> Iterator[str]:
         yield entry.identity.detail
     if entry.misplaced and entry.identity is not None:
         yield f"belongs in {entry.identity.kind}"
+    if entry.identity is not None and entry.identity.kind is not None and not entry.identity.loads:
+        yield "this version has no use for it"
     if entry.convertible:
-        yield f"pickled, so it is not read: 'nodegraph models convert {entry.path}' makes safetensors of it"
+        command = f"nodegraph models convert {shlex.quote(str(entry.path))}"
+        yield f"not read, as that could run code; '{command}' makes safetensors of it"
     elif entry.problem:
         yield " ".join(entry.problem.split())
     if entry.hidden_by is not None:

@@ -64,9 +64,8 @@ def _wish(options: argparse.Namespace) -> Wish:
 def _told(pulled: Pulled) -> str:
     """Say what came, and what there is to say about it."""
     identity = pulled.identity
-    family = f" of {identity.family}" if identity.family else ""
     told = [
-        f"{identity.what}{family}, {identity.precision}, {size(pulled.path.stat().st_size)}",
+        f"{identity.title}, {identity.precision}, {size(pulled.path.stat().st_size)}",
         f"sha256 {pulled.sha256}",
     ]
     told[:0] = ["it was here already"] * (not pulled.fetched)

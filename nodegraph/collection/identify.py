@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -24,6 +25,11 @@ from nodegraph.diffusion.weights.source import Source, open_source
 
 LEAST_WIDTH, MOST_VECTORS, MOST_WORDS = 8, 1024, 16
 """Of an embedding: the width of its vectors, how many there are, and tensors in its file."""
+FOR_FAMILIES: Final = ("loras", "embeddings")
+"""Kinds of files that are of use with models of one family alone."""
+ADDITIONS: Final = (*FOR_FAMILIES, "controlnet", "ipadapter", "vae", "vae_approx", "style_models")
+PARTS: Final = {"diffusion_models": "unet", "text_encoders": "clip", "vae": "vae"}
+"""Kinds of files that hold a part of a checkpoint -> the part."""
 EMBEDDINGS: Final = {frozenset({768}): signs.SD1, frozenset({1024}): signs.SD2, frozenset({768, 1280}): signs.SDXL}
 
 
@@ -33,7 +39,7 @@ class Identity:
 
     `kind` is the folder in which it belongs (None: it is not known), `what` what it is, `family` the title of the
     model family that it is of or for (None: not told), `detail` what else there is to say. `loads` tells whether it is
-    a checkpoint, or the like, of a family that is known here.
+    of use here: of a family that is known, or for one.
     """
 
     kind: str | None
@@ -44,6 +50,12 @@ class Identity:
     parameters: int
     tensors: int
     loads: bool = False
+
+    @property
+    def title(self) -> str:
+        """What it is and of which family, as one says it."""
+        joined = "for" if self.kind in ADDITIONS else "of"
+        return f"{self.what} {joined} {self.family}" if self.family else self.what
 
 
 @dataclass(frozen=True)
@@ -76,7 +88,7 @@ def identify_source(source: Source, known: list[Family]) -> Identity:
         *(found.kind, found.what, found.family, found.detail, _precision(counts)),
         parameters=sum(counts.values()),
         tensors=len(source.tensors),
-        loads=found.loads,
+        loads=_loads(source, found, known),
     )
 
 
@@ -85,6 +97,21 @@ def _precision(counts: Mapping[str, int]) -> str:
     types = sorted(counts, key=lambda dtype: -counts[dtype])
     names = [PRECISIONS.get(dtype, dtype.lower()) for dtype in types]
     return "-" if not names else names[0] if len(names) == 1 else f"mixed ({', '.join(names)})"
+
+
+def _loads(source: Source, found: _Found, known: list[Family]) -> bool:
+    """Tell whether a file is of use: a checkpoint of a family that is known, a part of one, an addition to one."""
+    if found.kind in FOR_FAMILIES:
+        return found.family is None or any(family.title == found.family for family in known)
+    part = PARTS.get(found.kind or "")
+    if found.loads or part is None:
+        return found.loads
+    for family in known:
+        if part in family.named:
+            with suppress(WeightsError):
+                detect(source, [family.alone(part)])
+                return True
+    return False
 
 
 def _counts(tensors: Tensors) -> dict[str, int]:
@@ -230,7 +257,7 @@ def _autoencoder(tensors: Tensors) -> _Found | None:
             return _Found("vae", "autoencoder with a codebook", None, f"{channels} latent channels")
         encodes = any(name.startswith(f"{prefix}encoder.") for name in tensors)
         detail = f"{channels} latent channels" + ("" if encodes else ", decoder alone")
-        return _Found("vae", "autoencoder", signs.LATENTS.get(channels), detail, channels == 4)
+        return _Found("vae", "autoencoder", signs.LATENTS.get(channels), detail)
     return None
 
 

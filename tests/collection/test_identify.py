@@ -68,20 +68,22 @@ def test_what_a_checkpoint_lacks_is_told(told: Told, sd1: Mapping[str, Shapes]) 
 def test_a_network_alone_is_no_checkpoint(told: Told, sd1: Mapping[str, Shapes], prefix: str) -> None:
     found = told({name.replace(SD_UNET, prefix): shape for name, shape in sd1["unet"].items()})
     assert (found.kind, found.what) == ("diffusion_models", "denoising network")
-    assert found.family == "Stable Diffusion 1.x"
+    assert (found.family, found.loads) == ("Stable Diffusion 1.x", True)
 
 
 @pytest.mark.parametrize("prefix", [SD_VAE, "vae.", ""])
 def test_an_autoencoder_alone_is_told(told: Told, sd1: Mapping[str, Shapes], prefix: str) -> None:
     found = told({name.replace(SD_VAE, prefix): shape for name, shape in sd1["vae"].items()}, "F32")
     assert (found.kind, found.family) == ("vae", "Stable Diffusion 1, 2 or XL")
-    assert (found.detail, found.precision) == ("4 latent channels", "fp32")
+    assert (found.detail, found.precision, found.loads) == ("4 latent channels", "fp32", True)
+    assert found.title == "autoencoder for Stable Diffusion 1, 2 or XL"
 
 
 @pytest.mark.parametrize("prefix", [SD_CLIP, "", "text_encoders.clip_l.transformer."])
 def test_a_text_encoder_alone_is_told(told: Told, sd1: Mapping[str, Shapes], prefix: str) -> None:
     found = told({name.replace(SD_CLIP, prefix): shape for name, shape in sd1["clip"].items()})
     assert (found.kind, found.what, found.family) == ("text_encoders", "text encoder", "CLIP-L")
+    assert found.loads or prefix.startswith("text_encoders.")
 
 
 @pytest.mark.parametrize(
@@ -140,6 +142,7 @@ def test_adapters_are_told_with_the_family_that_they_are_for(
 ) -> None:
     found = told(tensors)
     assert (found.kind, found.what, found.family, found.detail) == ("loras", what, family, detail)
+    assert found.loads == (family in (None, SD1.title))
 
 
 @pytest.mark.parametrize(

@@ -84,6 +84,16 @@ def test_a_collection_is_listed_in_columns(run: Run, models: Path, words: list[s
     assert "; 1 damaged" in answer.err
 
 
+def test_people_get_the_files_under_their_kinds(run: Run, models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    lines = run("models", "--models", models, "--kind", "loras", "--kind", "vae", "--hash").out.splitlines()
+    sha256 = hashlib.sha256((models / "loras" / "style.safetensors").read_bytes()).hexdigest()
+    assert any(line.startswith("  page.safetensors   damaged, 6 B, ") for line in lines)
+    assert f"  style.safetensors  LoRA for Stable Diffusion 1.x, fp16, 8.72 KiB, {sha256[:10]}" in lines
+    assert [line for line in lines if not line.startswith(" ")] == ["vae", "loras"]
+    assert "      belongs in embeddings" in lines
+
+
 def test_kinds_are_chosen_by_any_of_their_names(run: Run, models: Path) -> None:
     assert set(rows(run("models", "--models", models, "--kind", "loras"))) == {"style.safetensors", "word.safetensors"}
     assert run("models", "list", "--models", models, "--kind", "unet").out == ""
@@ -186,7 +196,7 @@ def test_a_file_is_converted(run: Run, tmp_path: Path) -> None:
     answer = run("models", "convert", source, "-o", tmp_path / "out", "--dtype", "fp16")
     assert (answer.code, answer.out) == (0, f"{tmp_path / 'out' / 'cat.safetensors'}\n")
     assert (
-        "1 tensor, 3.08 KiB; embedding of Stable Diffusion 1.x, fp16; left out as no weights: callbacks" in answer.err
+        "1 tensor, 3.08 KiB; embedding for Stable Diffusion 1.x, fp16; left out as no weights: callbacks" in answer.err
     )
     answer = run("models", "convert", source, "-o", tmp_path / "out")
     assert answer.code == 1
@@ -214,7 +224,7 @@ def test_a_file_is_pulled_and_found(run: Run, hub: FakeHub, monkeypatch: pytest.
     assert answer.code == 0
     assert path.is_relative_to(tmp_path / "home")
     assert path.read_bytes() == data
-    assert f"LoRA of Stable Diffusion 1.x, fp16, 8.72 KiB; sha256 {hashlib.sha256(data).hexdigest()}" in answer.err
+    assert f"LoRA for Stable Diffusion 1.x, fp16, 8.72 KiB; sha256 {hashlib.sha256(data).hexdigest()}" in answer.err
     assert rows(run("models", "--kind", "loras"))["style.safetensors"][6] == hashlib.sha256(data).hexdigest()
     assert "it was here already" in run("models", "pull", "hf:ann/styles/style.safetensors").err
     told = run("models", "pull", "hf:ann/styles/style.safetensors", "--kind", "vae", "--json")
