@@ -63,7 +63,7 @@ def saving() -> dict[str, Json]:
 
 WORK: dict[str, tuple[Callable[[], dict[str, Json]], str, Moment]] = {
     "step": (lambda: drawing(size=256, steps=1000), "sample", lambda at: at.get("value", 0) > 1),
-    "load": (lambda: drawing(name=LARGE), "load", lambda at: at.get("value", 0) > 0),
+    "load": (lambda: drawing(name=LARGE), "words", lambda at: at.get("value", 0) > 0),
     "decode": (decoding, "decode", lambda at: at["state"] == "running"),
     "save": (saving, "save", lambda at: at["state"] == "running"),
 }
@@ -120,7 +120,7 @@ def test_a_queued_job_is_cancelled_at_once(server: Server) -> None:
     server.ask("POST", f"/jobs/{first}/cancel")
     assert server.ended(first)["state"] == "cancelled"
     log.info("queued: p95 %.0f ms", sorted(took)[18] * 1e3)
-    assert sorted(took)[18] < 0.2
+    assert sorted(took)[18] < LIMIT
 
 
 def test_what_was_finished_before_a_cancel_is_found_by_the_next_job(server: Server, tmp_path: Path) -> None:

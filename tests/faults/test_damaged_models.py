@@ -148,12 +148,14 @@ def test_a_checkpoint_that_is_cut_while_it_is_read_fails_by_its_name(
     place_large(models, source, rows=2**25)
     id = server.submit(drawing(name=LARGE))
     until(
-        lambda: any(at["node"] == "load" and at.get("value", 0) > 0 for at in server.job(id)["node_states"]), 30, "load"
+        lambda: any(at["node"] == "words" and at.get("value", 0) > 0 for at in server.job(id)["node_states"]),
+        30,
+        "load",
     )
     os.truncate(models / "checkpoints" / LARGE, 4096)
     job = server.ended(id)
     assert job["state"] == "failed"
     assert job["attempts"] <= 2
-    assert job["failure"]["node"] == "load"
+    assert job["failure"]["node"] == "words"
     assert LARGE in job["failure"]["message"], job["failure"]
     assert server.ended(server.submit(sleep(0.01)))["state"] == "done"
