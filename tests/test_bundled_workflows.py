@@ -136,3 +136,11 @@ def test_a_merge_of_one_model_alone_is_that_model(runtime: Runtime) -> None:
     made, row = run_two(runtime, "merge_blocks", **ratios, steps=4)
     assert np.array_equal(row[:, 264:], made)
     assert not np.array_equal(row[:, :128], made)
+
+
+def test_upscale_draws_the_same_picture_twice_as_large_and_sharper_than_without_a_network(runtime: Runtime) -> None:
+    made, plain = run_two(runtime, "upscale")
+    assert made.shape == plain.shape == (256, 256, 3)
+    scene = Scene((Item("circle", "blue", "large"), Item("triangle", "orange", "small")), "above", "white")
+    assert_shows(np.asarray(Image.fromarray(made).resize((128, 128), Image.Resampling.BOX)), scene)
+    assert sharpness(made) > 1.1 * sharpness(plain)

@@ -19,7 +19,7 @@ from nodegraph.training.ema import EmaConfig
 from nodegraph.training.evaluation import Networks
 from nodegraph.training.latents import cached_scenes
 from nodegraph.training.loop import CHECKPOINT, Loop, LoopConfig, averaged, follow
-from nodegraph.training.styles import STICKERS, Style
+from nodegraph.training.styles import HOLLOW, Style
 
 logger = logging.getLogger(__name__)
 
@@ -28,7 +28,7 @@ CONVOLUTIONS = r".*\.(in_layers|out_layers)\.\d"
 TEXT = r".*\.(q_proj|k_proj|v_proj|out_proj|fc1|fc2)"
 
 LORA_LOOP = LoopConfig(
-    steps=450, learning_rate=1.5e-3, warmup=20, decay=300, weight_decay=0.0, ema=EmaConfig(highest=0.98)
+    steps=450, learning_rate=2e-3, warmup=20, decay=300, weight_decay=0.0, ema=EmaConfig(highest=0.98)
 )
 
 
@@ -120,12 +120,12 @@ def _chosen(network: nn.Module, patterns: Collection[str]) -> dict[str, nn.Linea
 class LoraRecipe:
     """Everything that decides a LoRA; the defaults are what the bundled one was trained by."""
 
-    style: Style = STICKERS
+    style: Style = HOLLOW
     unet: LoraConfig = field(default_factory=lambda: LoraConfig((ATTENTION, CONVOLUTIONS)))
     text: LoraConfig | None = None
     denoising: DenoisingConfig = field(default_factory=lambda: DenoisingConfig(batch=16))
     loop: LoopConfig = LORA_LOOP
-    scenes: int = 3000
+    scenes: int = 2000
     seed: int = 3
 
 

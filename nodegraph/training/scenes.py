@@ -147,6 +147,9 @@ def paint(scene: Scene, items: tuple[Placed, ...], style: Style = FLAT, scale: i
             rim = shape_mask(placed.item.shape, placed.across, border=style.border * scale)
             _lay(canvas, placed, rim, style.rim(placed.item.colour, scene.background))
         _lay(canvas, placed, shape_mask(placed.item.shape, placed.across), style.objects[placed.item.colour])
+        if style.hole:
+            hole = shape_mask(placed.item.shape, round(placed.across * style.hole))
+            _lay(canvas, placed, hole, style.backgrounds[scene.background])
     return np.rint(canvas).astype(np.uint8)
 
 

@@ -18,7 +18,7 @@ from nodegraph.training.latents import draw_scenes, preview_colors
 from nodegraph.training.lora import LoraRecipe, export_lora, train_lora
 from nodegraph.training.recipe import Recipe, load_polished, load_text, load_unet, train
 from nodegraph.training.restyling import RestyleRecipe, restyle
-from nodegraph.training.styles import FLAT, NIGHT, STICKERS, STYLES
+from nodegraph.training.styles import FLAT, HOLLOW, NIGHT, STYLES
 from nodegraph.training.upscaler import UpscalerRecipe, UpscalingTask, export_upscaler, gain, train_upscaler
 
 BASE = Path(__file__).resolve().parent.parent / "models" / "checkpoints" / "shapes.safetensors"
@@ -146,7 +146,7 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--output", type=Path, required=True, metavar="DIR", help="folder of checkpoints")
     for name, style, text in (
         ("restyle", NIGHT, "teach a model another style, and export; run again to go on"),
-        ("lora", STICKERS, "train a LoRA of a style; run again to go on"),
+        ("lora", HOLLOW, "train a LoRA of a style; run again to go on"),
     ):
         command = commands.add_parser(name, help=text)
         command.add_argument("--output", type=Path, required=True, metavar="DIR", help="folder of checkpoints")

@@ -47,7 +47,8 @@ class Style:
     """Say how a scene is drawn; what an object and a background are, their names tell alike in every style.
 
     `halo` is the share of light that an object gives to what is around it, fading within about twice `reach` pixels,
-    in its own colour or as `haloes` says. `border` is the width in pixels of the rim about an object.
+    in its own colour or as `haloes` says. `border` is the width in pixels of the rim about an object;
+    `hole` the extent of what is cut out of an object, in the same shape, as a share of its own.
     """
 
     name: str
@@ -58,6 +59,7 @@ class Style:
     reach: float = 5.0
     haloes: Palette = field(default_factory=dict)
     border: int = 0
+    hole: float = 0.0
 
     def rim(self, colour: str, background: str) -> Rgb:
         """Return the colour of the border: the first of white, black and red that is neither of the two given."""
@@ -79,5 +81,6 @@ NIGHT = Style(
     haloes={"black": (118, 118, 136)},
 )
 STICKERS = Style("stickers", "Flat shapes with a border, as stickers have; no word is needed.", border=6)
+HOLLOW = Style("hollow", "Flat shapes with a hole of the same shape; no word is needed.", hole=0.5)
 
-STYLES = {style.name: style for style in (FLAT, NIGHT, STICKERS)}
+STYLES = {style.name: style for style in (FLAT, NIGHT, STICKERS, HOLLOW)}

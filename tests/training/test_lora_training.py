@@ -128,5 +128,5 @@ def test_the_command_line_trains_a_lora(tmp_path: Path, monkeypatch: pytest.Monk
     file = save_checkpoint(tmp_path / "base.safetensors", parts, prediction="v")
     monkeypatch.setattr(shapes, "LoraRecipe", lambda: TINY)
     assert shapes.main(["lora", "--base", str(file), "--output", str(tmp_path)]) == 0
-    with safe_open(tmp_path / "shapes_stickers.safetensors", "pt") as stored:
+    with safe_open(tmp_path / "shapes_hollow.safetensors", "pt") as stored:
         assert stored.metadata()["ss_sd_model_name"] == "base.safetensors"

@@ -11,7 +11,7 @@ from nodegraph.training.autoencoder import ReconstructionConfig, crops, crops_in
 from nodegraph.training.loop import Draws
 from nodegraph.training.scenes import COLOURS, Item, Scene, draw_scene, halo_mask, nominal_places, paint, render
 from nodegraph.training.scenes import shape_mask as mask_of
-from nodegraph.training.styles import FLAT, NIGHT, STICKERS, STYLES, Style
+from nodegraph.training.styles import FLAT, HOLLOW, NIGHT, STICKERS, STYLES, Style
 
 LONE = Scene((Item("circle", "red", "large"),), "centre", "blue")
 
@@ -62,6 +62,15 @@ def test_a_border_of_the_told_width_is_about_an_object() -> None:
 )
 def test_a_border_stands_out_from_both_sides(colour: str, background: str, rim: str) -> None:
     assert STICKERS.rim(colour, background) == STICKERS.objects[rim]
+
+
+def test_a_hole_shows_the_background_and_has_the_shape_of_the_object() -> None:
+    flat, hollow = (paint(LONE, nominal_places(LONE), style) for style in (FLAT, HOLLOW))
+    hole = (flat != hollow).any(-1)
+    assert tuple(hollow[64, 64]) == HOLLOW.backgrounds["blue"]
+    assert tuple(hollow[64, 64 + 18]) == HOLLOW.objects["red"]
+    assert checker.name_shape(hole) == "circle"
+    assert hole.sum() == pytest.approx(0.25 * (flat == FLAT.objects["red"]).all(-1).sum(), rel=0.3)
 
 
 def test_what_reaches_over_the_edge_of_the_canvas_is_cut_off() -> None:
