@@ -93,7 +93,7 @@ class _Reader:
         if not isinstance(entries, list) or not plain or (single and isinstance(value, list) and value):
             expected = "a path" if single else "a path, or a list of paths"
             raise self._error(key.rpartition(".")[2], f"{key}: got {value!r}, expected {expected}")
-        return tuple(self._path.parent / _home(entry) for entry in entries)
+        return tuple(self._path.parent / home(entry) for entry in entries)
 
     def _error(self, key: str, problem: str, name: str = "", names: tuple[str, ...] = ()) -> ConfigError:
         """Return an error that tells the line of a key and, for a wrong name, the nearest one and what there is."""
@@ -107,7 +107,8 @@ class _Reader:
         return ConfigError(f"{place}: {problem}")
 
 
-def _home(entry: str) -> Path:
+def home(entry: str) -> Path:
+    """Return a path with `~` filled in, where there is a home."""
     try:
         return Path(entry).expanduser()
     except RuntimeError:  # a home that is not there

@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Final
 
-from nodegraph.collection.config import Config, own_config, read_config
+from nodegraph.collection.config import Config, home, own_config, read_config
 from nodegraph.collection.extra_paths import read_extra_paths
 from nodegraph.collection.places import OWN, SHIPPED, Place, below, by_kind, standard
 from nodegraph.machine import user_data
@@ -72,7 +72,7 @@ def collect(
     variables = os.environ if environment is None else environment
     settings = read_config(config) if config is not None else _own()
     named = [(root, OPTION) for root in models]
-    from_variable = [(Path(text), VARIABLE) for text in variables.get(VARIABLE, "").split(os.pathsep) if text.strip()]
+    from_variable = [(home(text), VARIABLE) for text in variables.get(VARIABLE, "").split(os.pathsep) if text.strip()]
     places = [place for root, origin in named for place in below(root, origin)]
     for path in extra_model_paths:
         places += read_extra_paths(path)

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from nodegraph.collection.identify import Identity, identify
+from nodegraph.collection.signs import SIGNS
 from nodegraph.diffusion.models.clip import ClipText
 from nodegraph.diffusion.models.compact import Compact
 from nodegraph.diffusion.models.configs import AutoencoderConfig, ClipTextConfig, UNetConfig
@@ -18,7 +22,7 @@ from nodegraph.diffusion.models.span import Span
 from nodegraph.diffusion.models.unet import UNet
 from nodegraph.diffusion.models.upscaling import CompactConfig, RrdbConfig, SpanConfig
 from nodegraph.diffusion.models.vae import Autoencoder
-from nodegraph.diffusion.weights.errors import PickledFileError, TruncatedFileError
+from nodegraph.diffusion.weights.errors import PickledFileError, TruncatedFileError, WeightsError
 from nodegraph.diffusion.weights.layouts.sd1 import SD1
 from tests.collection.conftest import Place, Shapes
 
@@ -212,6 +216,36 @@ def test_what_is_not_known_is_told_with_what_it_holds_and_what_came_nearest(told
     assert found.detail.startswith("it holds something.weight; nearest is ")
     nothing = told({})
     assert (nothing.kind, nothing.what, nothing.precision) == (None, "unknown", "-")
+
+
+TELLING = [
+    *(prefix + key for sign in SIGNS for key in sign.keys for prefix in sign.prefixes),
+    *("model.diffusion_model.input_blocks.0.0.weight", "input_blocks.0.0.weight", "x.attn2.to_k.weight", "emb_params"),
+    *("conv_in.weight", "down_blocks.0.resnets.0.conv1.weight", "time_embedding.linear_1.weight", "lora_controlnet"),
+    *("decoder.conv_in.weight", "decoder.mid.block_1.conv1.weight", "first_stage_model.quantize.embedding.weight"),
+    *("0.weight", "1.weight", "3.conv.0.weight", "x.lora_down.weight", "x.lora_up.weight", "x.hada_w1_a", "x.lokr_w1"),
+    *(
+        "x.lokr_w2_b",
+        "x.diff",
+        "x.alpha",
+        "x.weight",
+        "conv_first.weight",
+        "body.0.rdb1.conv5.weight",
+        "model.0.weight",
+    ),
+    *("conv_last.weight", "body.0.weight", "body.1.weight", "body.2.weight", "conv_cat.weight", "upsampler.0.weight"),
+    *("block_1.c1_r.sk.weight", "model.diffusion_model.out.2.weight", "cond_stage_model.x", "<word>", "", "a.b.c"),
+]
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=400)
+@given(st.dictionaries(st.sampled_from(TELLING), st.lists(st.integers(0, 9) | st.sampled_from([320, 768]), max_size=4)))
+def test_whatever_a_header_says_something_is_told(tmp_path: Path, place: Place, tensors: Shapes) -> None:
+    path = place(tmp_path / "x.safetensors", tensors)
+    found = None
+    with suppress(WeightsError):
+        found = identify(path, [SD1])
+    assert found is None or (found.tensors == len(tensors) and found.what)
 
 
 def test_a_mixed_precision_is_told(tmp_path: Path) -> None:
