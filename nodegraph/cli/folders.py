@@ -22,7 +22,8 @@ def fill_folders(parser: argparse.ArgumentParser, *, again: bool = False) -> Non
         type=Path,
         action="append",
         **{"default": [], **default},
-        help="a folder of models, with one folder a kind in it (checkpoints, vae, loras); may be given several times",
+        help="a folder of models, with one folder a kind in it (checkpoints, vae, loras), or an installation of "
+        "ComfyUI or A1111; may be given several times; those of the variable NODEGRAPH_MODELS come after",
     )
     group.add_argument(
         "--extra-model-paths",

@@ -74,8 +74,9 @@ class Index:
             return None
 
     def put_sha256(self, path: Path, identity: str, sha256: str) -> None:
-        """Remember a file's sha256."""
+        """Remember a file's sha256, on the disk at once: working it out took long."""
         self._put(path, identity, sha256=sha256)
+        self.flush()
 
     def put_about(self, path: Path, identity: str, reader: str, about: Any) -> None:
         """Remember what a reader found in a file."""

@@ -238,7 +238,7 @@ TELLING = [
 ]
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=400)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150)
 @given(st.dictionaries(st.sampled_from(TELLING), st.lists(st.integers(0, 9) | st.sampled_from([320, 768]), max_size=4)))
 def test_whatever_a_header_says_something_is_told(tmp_path: Path, place: Place, tensors: Shapes) -> None:
     path = place(tmp_path / "x.safetensors", tensors)

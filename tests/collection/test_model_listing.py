@@ -217,11 +217,13 @@ def test_facts_of_a_file_add_up_until_it_changes(tmp_path: Path) -> None:
 def test_two_processes_keep_what_they_find(tmp_path: Path) -> None:
     with Index(tmp_path) as one, Index(tmp_path) as other:
         for number in range(450):
-            one.put_sha256(tmp_path / f"a{number}", "1", "abc")
-            other.put_sha256(tmp_path / f"b{number}", "1", "abc")
-        assert one.sha256(tmp_path / "a449", "1") == "abc"
+            one.put_about(tmp_path / f"a{number}", "1", "reader", number + 1)
+            other.put_about(tmp_path / f"b{number}", "1", "reader", number + 1)
+        assert one.about(tmp_path / "a449", "1", "reader") == 450
+        one.put_sha256(tmp_path / "b7", "1", "abc")
+        assert other.sha256(tmp_path / "b7", "1") == "abc"
     with Index(tmp_path) as index:
-        assert all(index.sha256(tmp_path / f"{name}{number}", "1") for name in "ab" for number in range(450))
+        assert all(index.about(tmp_path / f"{name}{number}", "1", "reader") for name in "ab" for number in range(450))
 
 
 def test_a_cache_folder_that_cannot_be_written_to_is_done_without(

@@ -178,7 +178,9 @@ async def test_models_are_found_in_the_folders_that_are_configured(tmp_path: Pat
     host = Host(Settings(data=tmp_path / "data", folders={"loras": (styles,), "boxes": (styles,)}), lambda: None)
     await host.start()
     try:
-        assert await host.models() == {name: ["bad.safetensors", "cat.safetensors"] for name in ("loras", "boxes")}
+        found = await host.models()
+        assert found["loras"] == found["boxes"] == ["bad.safetensors", "cat.safetensors"]
+        assert "checkpoints" not in found
         told = await host.model("loras", "cat.safetensors")
         assert (told["what"], told["belongs"], told["family"]) == ("embedding", "embeddings", "Stable Diffusion 1.x")
         assert "a web page" in (await host.model("loras", "bad.safetensors"))["problem"]
