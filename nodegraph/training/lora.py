@@ -28,7 +28,7 @@ CONVOLUTIONS = r".*\.(in_layers|out_layers)\.\d"
 TEXT = r".*\.(q_proj|k_proj|v_proj|out_proj|fc1|fc2)"
 
 LORA_LOOP = LoopConfig(
-    steps=450, learning_rate=2e-3, warmup=20, decay=300, weight_decay=0.0, ema=EmaConfig(highest=0.98)
+    steps=300, learning_rate=3e-3, warmup=20, decay=200, weight_decay=0.0, ema=EmaConfig(highest=0.97)
 )
 
 
@@ -123,7 +123,7 @@ class LoraRecipe:
     style: Style = HOLLOW
     unet: LoraConfig = field(default_factory=lambda: LoraConfig((ATTENTION, CONVOLUTIONS)))
     text: LoraConfig | None = None
-    denoising: DenoisingConfig = field(default_factory=lambda: DenoisingConfig(batch=16))
+    denoising: DenoisingConfig = field(default_factory=lambda: DenoisingConfig(batch=12))
     loop: LoopConfig = LORA_LOOP
     scenes: int = 2000
     seed: int = 3
