@@ -229,6 +229,7 @@ class UNet(nn.Module):
 
     def forward(self, x: Tensor, timestep: Tensor, context: Tensor) -> Tensor:
         """Map x (B, in, H, W), timestep (B,) in 0 to 999 and context (B, T, D) to (B, out, H, W)."""
+        x = x.to(memory_format=torch.channels_last)  # tokens are then views of feature maps, and convolutions fast
         time = self.time_embed(sinusoid(timestep, self.config.channels).to(x.dtype))  # (B, 4 * channels)
         skips: list[Tensor] = []
         for block in self.input_blocks:
