@@ -10,7 +10,8 @@ MODULES = (
     "loaders", "conditioning", "latent", "sampling", "vae", "image", "saving", "mask", "primitives", "control", "gate",
     "areas", "inpaint", "vae_tiled", "upscaling", "latent_operations", "latent_files", "image_sizes",
     "image_transforms", "image_filters", "image_composition", "animation", "strings", "texts",
-    "custom_sampling", "schedulers", "sigmas", "samplers", "model_options", "loras", "merging", "model_saving", "model_patches",
+    "custom_sampling", "schedulers", "sigmas", "samplers", "model_options", "model_patches", "loras",
+    "merging", "model_saving",
 )  # fmt: skip
 
 

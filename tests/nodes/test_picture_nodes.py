@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -119,11 +120,12 @@ def test_a_filter_is_stopped_between_the_pictures_of_a_batch(id: str) -> None:
 def test_a_batch_gives_what_its_pictures_give_alone() -> None:
     image = picture(3, 12, 12, 4)
     singles = [Image(image.pixels[index : index + 1]) for index in range(3)]
-    for change in (
+    changes: tuple[Callable[[Image], Image], ...] = (
         lambda one: filters.image_blur(Context(), one, 3, 1.0),
         lambda one: filters.morphology(Context(), one, "close", 5),
         lambda one: filters.canny(Context(), one, 0.1, 0.3),
-    ):
+    )
+    for change in changes:
         assert torch.equal(change(image).pixels, torch.cat([change(one).pixels for one in singles]))
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from functools import cache
+from weakref import ref
 
 import torch
 import torch.nn.functional as F
@@ -66,15 +67,20 @@ def use(layer: nn.Module, weight: Tensor | None) -> None:
 
 
 class _Packed:
-    """What a layer computes, with its weight packed."""
+    """What a layer computes, with its weight packed.
+
+    The layer is not held: with it and this in a circle, weights would stay until the next collection of garbage.
+    """
 
     def __init__(self, layer: nn.Module, weight: Tensor) -> None:
-        self._layer, self._weight = layer, weight
+        self._layer, self._weight = ref(layer), weight
 
     def __call__(self, x: Tensor) -> Tensor:
-        layer, weight = self._layer, self._weight
-        if not isinstance(layer, nn.Conv2d):
+        layer, weight = self._layer(), self._weight
+        if isinstance(layer, nn.Linear):
             return _multiplied(x, weight, layer.bias)
+        if not isinstance(layer, nn.Conv2d):
+            raise ReferenceError("the layer of this weight is gone")
         if _is_linear(layer):  # a view where x is channels_last
             return _multiplied(x.movedim(1, -1).contiguous(), weight, layer.bias).movedim(-1, 1)
         out: Tensor = torch.ops.mkldnn._convolution_pointwise(

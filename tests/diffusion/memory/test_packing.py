@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from pathlib import Path
 
 import pytest
@@ -81,6 +83,19 @@ def test_patches_that_replace_tensors_are_put_on_packed_ones_and_taken_off(
 def test_streamed_networks_are_left_as_they_are(half: Blueprint) -> None:
     with Memory({"cpu": half.size * 3 // 4}).lend(half) as network:
         assert not any("forward" in vars(layer) for layer in network.modules())
+
+
+def test_a_network_that_is_let_go_of_leaves_no_weights_behind(half: Blueprint) -> None:
+    memory = Memory()
+    with memory.lend(half) as network:
+        seen = weakref.ref(network)
+    del network
+    gc.disable()
+    try:
+        memory.free()
+        assert seen() is None
+    finally:
+        gc.enable()
 
 
 def test_a_packing_that_is_stopped_leaves_nothing(half: Blueprint) -> None:
