@@ -38,8 +38,20 @@ def caches_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None
         yield
 
 
+BUILTIN = registry.active()
+"""The samplers, schedulers and families without those of plugins, before any test module is imported."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def extensions_of_a_module() -> Iterator[None]:
+    """Begin with the built-in samplers, schedulers and families, and end so."""
+    registry.activate(BUILTIN)
+    yield
+    registry.activate(BUILTIN)
+
+
 @pytest.fixture(autouse=True)
-def extensions_of_its_own() -> Iterator[None]:
+def extensions_of_a_test() -> Iterator[None]:
     """Take the samplers, schedulers and families of plugins that a test has loaded off again."""
     before = registry.active()
     yield

@@ -21,6 +21,12 @@ from tests.collection.conftest import FakeHub, Place, header_of
 
 EMBEDDING = {"emb_params": (3, 768)}
 LORA = {"lora_unet_x_attn2_to_k.lora_down.weight": (4, 768), "lora_unet_x_attn2_to_k.lora_up.weight": (320, 4)}
+HEARS = """
+import runpy, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
+sys.argv[0] = "nodegraph"
+runpy.run_module("nodegraph", run_name="__main__")
+"""
 
 
 class Answer(NamedTuple):
@@ -274,7 +280,8 @@ def test_a_pull_that_is_stopped_goes_on_the_next_time(run: Run, hub: FakeHub, tm
     environment = {**os.environ, "HF_ENDPOINT": hub.endpoint, "HF_HUB_OFFLINE": "0"}
     command = [sys.executable, "-m", "nodegraph", "models", "pull", "hf:ann/styles/style.safetensors"]
     hub.stops = len(whole) // 2
-    process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    heard = [command[0], "-c", HEARS, *command[3:]]  # where tests run in the background, SIGINT may be ignored
+    process = subprocess.Popen(heard, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert hub.stopped.wait(60)
     process.send_signal(2)
     _, err = process.communicate(timeout=30)

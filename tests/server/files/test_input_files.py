@@ -47,7 +47,7 @@ async def test_files_are_listed_by_name_part_by_part(client: Client, picture: Pi
 
 
 async def test_what_comes_with_nodegraph_is_listed_but_not_removed(client: Client) -> None:
-    async with client.get(FILES, params={"text": "example"}) as response:
+    async with client.get(FILES, params={"text": "example.png"}) as response:
         (file,) = (await response.json())["items"]
     assert (file["name"], file["own"]) == ("example.png", False)
     async with client.delete(file["url"]) as response:
