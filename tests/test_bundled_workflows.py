@@ -12,7 +12,7 @@ from PIL import Image
 from nodegraph import Options, Runtime, resources
 from nodegraph.training.checker import judge
 from nodegraph.training.scenes import Item, Scene
-from nodegraph.training.styles import NIGHT
+from nodegraph.training.styles import NIGHT, PALETTE
 
 Pixels = NDArray[np.uint8]
 
@@ -50,6 +50,12 @@ def example(name: str) -> Pixels:
 def assert_shows(picture: Pixels, scene: Scene) -> None:
     verdict = judge(picture, scene)
     assert verdict.passed, verdict.complaints
+
+
+def near(pixels: Pixels, colour: str) -> NDArray[np.bool_]:
+    """Tell which pixels (..., 3) have about a colour of the palette."""
+    away: NDArray[np.bool_] = np.abs(pixels.astype(int) - np.array(PALETTE[colour])).max(-1) < 40
+    return away
 
 
 def sharpness(picture: Pixels) -> float:
@@ -118,6 +124,18 @@ def test_sweep_lays_out_a_row_a_prompt_and_a_column_a_number_of_steps(runtime: R
     assert_shows(many[:128], Scene((CIRCLE,), "centre", "yellow"))
     assert_shows(many[132:], Scene((Item("heart", "white", "large"),), "centre", "purple"))
     assert not judge(few[:128], Scene((CIRCLE,), "centre", "yellow")).passed
+
+
+def test_a_lora_makes_the_same_shapes_hollow_and_changes_nothing_at_strength_0(runtime: Runtime) -> None:
+    scene = Scene((Item("heart", "purple", "large"), Item("circle", "green", "large")), "left of", "yellow")
+    made, without = run_two(runtime, "lora")
+    assert_shows(without, scene)
+    for x, item in zip((32, 96), scene.items, strict=True):
+        assert near(made[64, x], "yellow")
+        assert near(without[64, x], item.colour)
+        filled, hollow = (near(picture, item.colour).sum() for picture in (without, made))
+        assert 0.4 * filled < hollow < 0.9 * filled
+    assert np.array_equal(run_two(runtime, "lora", strength=0.0)[0], without)
 
 
 def test_a_merged_model_draws_between_two_others(runtime: Runtime) -> None:

@@ -29,7 +29,7 @@ def read(name: str) -> dict[str, Any]:
 
 
 def test_what_is_told_to_ship_ships() -> None:
-    told = {"merge_blocks", "inpaint", "hires_fix", "area_composition", "sweep", "outpaint", "upscale"}
+    told = {"lora", "merge_blocks", "inpaint", "hires_fix", "area_composition", "sweep", "outpaint", "upscale"}
     assert {"text_to_image", "image_to_image", *told} <= set(NAMES)
 
 
@@ -84,6 +84,7 @@ def test_bundled_files_stay_small() -> None:
     sizes = {path.relative_to(resources.models()).as_posix(): path.stat().st_size / 1e6
              for path in resources.models().rglob("*.safetensors")}  # fmt: skip
     assert sizes["checkpoints/shapes_night.safetensors"] < 1.05 * sizes["checkpoints/shapes.safetensors"]
+    assert sizes["loras/shapes_hollow.safetensors"] < 1.0
     assert sizes["upscale_models/shapes_2x.safetensors"] < 0.2
     assert sum(sizes.values()) < 46
     assert sum(path.stat().st_size for path in resources.workflows().iterdir()) < 100_000
