@@ -28,7 +28,7 @@ CONVOLUTIONS = r".*\.(in_layers|out_layers)\.\d"
 TEXT = r".*\.(q_proj|k_proj|v_proj|out_proj|fc1|fc2)"
 
 LORA_LOOP = LoopConfig(
-    steps=300, learning_rate=3e-3, warmup=20, decay=200, weight_decay=0.0, ema=EmaConfig(highest=0.97)
+    steps=1500, learning_rate=2e-3, warmup=20, decay=600, weight_decay=0.0, ema=EmaConfig(highest=0.97)
 )
 
 
@@ -121,7 +121,7 @@ class LoraRecipe:
     """Everything that decides a LoRA; the defaults are what the bundled one was trained by."""
 
     style: Style = HOLLOW
-    unet: LoraConfig = field(default_factory=lambda: LoraConfig((ATTENTION, CONVOLUTIONS)))
+    unet: LoraConfig = field(default_factory=lambda: LoraConfig((ATTENTION, CONVOLUTIONS), rank=8))
     text: LoraConfig | None = None
     denoising: DenoisingConfig = field(default_factory=lambda: DenoisingConfig(batch=12))
     loop: LoopConfig = LORA_LOOP
