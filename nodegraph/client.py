@@ -192,9 +192,8 @@ class Client:
             async for update in updates:
                 if on_update is not None:
                     on_update(update)
-                if update.type in ("hello", "snapshot") or (
-                    update.type.startswith("job.") and update.type not in goes_on
-                ):
+                tells = update.type in ("hello", "snapshot") or update.type.startswith("job.")
+                if tells and update.type not in goes_on:
                     job = await self.job(id)
                     if job.state in until or job.state.final:
                         return job

@@ -111,8 +111,11 @@ class Editor:
     def start(self, path: str = "/") -> None:
         """Go to a page of the server and wait until the editor is there."""
         self.page.goto(self.server.url + path)
-        ready = "() => Boolean(window.__editor)"
-        self.wait_until(lambda: self.page.evaluate(ready), "the editor is there")
+        self.loaded()
+
+    def loaded(self) -> None:
+        """Wait until the editor is there, on a page that was gone to or loaded anew."""
+        self.wait_until(lambda: self.page.evaluate("() => Boolean(window.__editor)"), "the editor is there")
 
     def open(self, workflow: Mapping[str, Json], name: str | None = None) -> str:
         """Save a workflow on the server and open it; return the name that it has there."""

@@ -94,7 +94,7 @@ def test_39_a_draft_that_was_saved_as_the_page_was_left_is_no_second_one(editor:
     editor.page.unroute("**/workflows/drafts/**")
     with editor.page.expect_response(lambda told: told.request.method == "GET" and "/workflows/drafts/" in told.url):
         editor.page.reload()
-    editor.wait_until(lambda: editor.page.evaluate("() => Boolean(window.__editor)"), "the editor is there")
+    editor.loaded()
     assert prefix(editor.document()) == "a draft"
     retitle(editor, "the same draft")
     draft = f"drafts/{tab(editor)['id']}"
