@@ -186,11 +186,14 @@ class Client:
 
     async def wait(self, id: str, *, until: Stop = ENDED, on_update: Callable[[Update], None] | None = None) -> Job:
         """Return a job when it has come to one of the states `until`; tell `on_update` what happens meanwhile."""
+        # Nobody asks how a job is that was told to begin: it may have ended, and what it did meanwhile is told next.
+        goes_on = {f"job.{state.value}" for state in (State.QUEUED, State.RUNNING) if state not in until}
         async with aclosing(self.follow(id)) as updates:
             async for update in updates:
                 if on_update is not None:
                     on_update(update)
-                if update.type in ("hello", "snapshot") or update.type.startswith("job."):
+                tells = update.type in ("hello", "snapshot") or update.type.startswith("job.")
+                if tells and update.type not in goes_on:
                     job = await self.job(id)
                     if job.state in until or job.state.final:
                         return job

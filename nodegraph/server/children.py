@@ -211,8 +211,8 @@ class Child:
 
     def kill(self) -> None:
         """End the process, and those that it has started, at once; `exit` tells when it is gone."""
-        if self._process is not None and self.alive:
-            _kill_group(self._process.pid)
+        # Killed once only: asyncio looks before it kills, and what it finds dead then ends with a code made up.
+        if self._process is not None and self.alive and not _kill_group(self._process.pid):
             with contextlib.suppress(ProcessLookupError):
                 self._process.kill()
 
@@ -303,11 +303,13 @@ class Child:
             log.info("%s: %s", self.name, text)
 
 
-def _kill_group(leader: int) -> None:
-    """Kill the processes of a child's session, where the system has such groups."""
+def _kill_group(leader: int) -> bool:
+    """Kill the processes of a child's session, its own among them; return whether there was such a group."""
     if sys.platform != "win32":
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(leader, signal.SIGKILL)
+            return True
+    return False
 
 
 def _environment() -> dict[str, str]:

@@ -13,8 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.editor.canvas_driver import WORKFLOW as DRAWN
+from tests.editor.canvas_driver import Canvas
 from tests.editor.driver import SIZE, Editor
 from tests.editor.fields import WORKFLOW
+from tests.editor.runs import leave_nothing
 from tests.faults.harness import Server, Servers
 
 if TYPE_CHECKING:
@@ -121,3 +124,20 @@ def fields(editor: Editor) -> Editor:
     editor.open(WORKFLOW)
     editor.node("whole").wait_for()
     return editor
+
+
+@pytest.fixture
+def canvas(editor: Editor) -> Canvas:
+    """Return the canvas with a workflow on it."""
+    editor.open(DRAWN)
+    editor.node("sample").wait_for()
+    found = Canvas(editor)
+    editor.click(found.free())
+    return found
+
+
+@pytest.fixture
+def nothing_runs(server: Server) -> Iterator[None]:
+    """Leave the module's server with an empty queue that goes on."""
+    yield
+    leave_nothing(server)

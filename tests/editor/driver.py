@@ -29,7 +29,7 @@ class Editor:
         self.page, self.server = page, server
         self.problems: list[str] = []
         """What the page complained of: errors on its console, and requests that failed or were refused."""
-        self._expected: list[str] = []
+        self._expected = [r"412: PUT \S*/drafts/"]  # saved as its page was left, and anew by the next
         page.on("console", self._on_console)
         page.on("pageerror", lambda error: self.problems.append(f"error: {error}"))
         page.on("requestfailed", self._on_failed)
@@ -84,7 +84,12 @@ class Editor:
         while not (found := predicate()):
             assert time.monotonic() < end, f"{what or predicate}: not within {seconds:g} s"
             self.page.wait_for_timeout(15)
+        self.drawn()
         return found
+
+    def drawn(self) -> None:
+        """Wait for the frame that shows what was done: views follow the document a frame later."""
+        self.page.evaluate("() => new Promise((done) => requestAnimationFrame(() => setTimeout(done)))")
 
     def at_rest(self) -> None:
         """Wait until the view has been the same for six frames: it glides to where it is sent."""
@@ -106,8 +111,11 @@ class Editor:
     def start(self, path: str = "/") -> None:
         """Go to a page of the server and wait until the editor is there."""
         self.page.goto(self.server.url + path)
-        ready = "() => Boolean(window.__editor)"
-        self.wait_until(lambda: self.page.evaluate(ready), "the editor is there")
+        self.loaded()
+
+    def loaded(self) -> None:
+        """Wait until the editor is there, on a page that was gone to or loaded anew."""
+        self.wait_until(lambda: self.page.evaluate("() => Boolean(window.__editor)"), "the editor is there")
 
     def open(self, workflow: Mapping[str, Json], name: str | None = None) -> str:
         """Save a workflow on the server and open it; return the name that it has there."""
@@ -152,6 +160,7 @@ class Editor:
                 yield
             finally:
                 mouse.up(button=button)  # type: ignore[arg-type]
+        self.drawn()
 
     def drag(self, start: Place, *to: Place, button: str = "left", keys: Sequence[str] = ()) -> None:
         """Drag from a place to another, by way of those between."""
@@ -163,11 +172,13 @@ class Editor:
         x, y = self.place(at)
         with self.held(keys):
             self.page.mouse.click(x, y, button=button, click_count=count)  # type: ignore[arg-type]
+        self.drawn()
 
     def press(self, *keys: str) -> None:
         """Press keys one after another, such as `Mod+Z`."""
         for key in keys:
             self.page.keyboard.press(re.sub(r"\bMod\b", "Control", key))
+        self.drawn()
 
     # Jobs
 

@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from tests.editor.driver import Editor
-from tests.editor.runs import graph, leave_nothing
-from tests.faults.harness import Server
+from tests.editor.runs import graph
 
-
-@pytest.fixture(autouse=True)
-def nothing_runs(server: Server) -> Iterator[None]:
-    yield
-    leave_nothing(server)
+pytestmark = pytest.mark.usefixtures("nothing_runs")
 
 
 def test_what_the_browser_stored_may_be_broken(editor: Editor) -> None:

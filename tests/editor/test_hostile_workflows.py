@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
 import pytest
 
 from tests.editor.driver import Editor
-from tests.editor.runs import graph, leave_nothing, show
+from tests.editor.runs import graph, show
 from tests.faults.harness import Server
 
 Json = Any
@@ -58,10 +57,7 @@ INLINE = """() => {
 MADE = "b.made, img[src='x'], svg[onload], a[href^='javascript'], [onerror], [style*='evil'], body script"
 
 
-@pytest.fixture(autouse=True)
-def nothing_runs(server: Server) -> Iterator[None]:
-    yield
-    leave_nothing(server)
+pytestmark = pytest.mark.usefixtures("nothing_runs")
 
 
 def drop(editor: Editor, document: Json, name: str = "dropped.json", media: str = "application/json") -> None:

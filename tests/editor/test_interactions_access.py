@@ -169,9 +169,9 @@ def test_47_a_reader_is_told_of_steps_runs_and_errors(editor: Editor) -> None:
     live, alerts = editor.page.locator("#live"), editor.page.locator("#alerts")
     select(editor, "raises")
     editor.press("Mod+B", "Mod+Z")
-    assert live.inner_text().startswith("Undone")
+    editor.wait_until(lambda: live.inner_text().startswith("Undone"), "the undoing is told")
     editor.press("Escape", "l")
-    assert "Select the node" in live.inner_text()
+    editor.wait_until(lambda: "Select the node" in live.inner_text(), "what to do is told")
     job = editor.run()
     assert job["state"] == "failed"
     editor.wait_until(lambda: "fail" in (live.inner_text() + alerts.inner_text()).lower(), "the failure is told")

@@ -7,17 +7,6 @@ from typing import Any
 import pytest
 
 from tests.editor.canvas_driver import WORKFLOW, Canvas, Point
-from tests.editor.driver import Editor
-
-
-@pytest.fixture
-def canvas(editor: Editor) -> Canvas:
-    """Return the canvas with a workflow on it, at 80 %."""
-    editor.open(WORKFLOW)
-    editor.node("sample").wait_for()
-    found = Canvas(editor)
-    editor.click(found.free())
-    return found
 
 
 def near(a: Point, b: Point, by: float = 1.5) -> bool:

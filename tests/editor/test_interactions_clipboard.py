@@ -78,7 +78,7 @@ def test_20_every_change_is_undone_and_done_again(editor: Editor) -> None:
         steps += 1
     assert editor.document() == first
     assert steps == 4
-    assert editor.state()["tabs"][0]["dirty"] is False
+    editor.wait_until(lambda: editor.state()["tabs"][0]["dirty"] is False, "it is as it was saved, or is saved so")
     editor.press("Mod+Shift+Z", *["Mod+Y"] * 3)
     assert editor.document() == last
     assert editor.state()["canRedo"] is False

@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from tests.editor.driver import Editor
-from tests.editor.runs import graph, jobs_named, leave_nothing, run_state, slow, submitted
-from tests.faults.harness import Server
+from tests.editor.runs import graph, jobs_named, run_state, slow, submitted
 
 Json = Any
 
 
-@pytest.fixture(autouse=True)
-def nothing_runs(server: Server) -> Iterator[None]:
-    yield
-    leave_nothing(server)
+pytestmark = pytest.mark.usefixtures("nothing_runs")
 
 
 class Wire:

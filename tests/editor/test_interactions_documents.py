@@ -145,7 +145,7 @@ def test_50_the_link_names_the_workflow_and_nothing_else(editor: Editor, context
     assert re.fullmatch(r"http://127\.0\.0\.1:\d+/\?workflow=a%20shelf/of%20mine%20%26%20more", link)
     other = second(editor, context)
     other.page.goto(link)
-    other.wait_until(lambda: other.page.evaluate("() => Boolean(window.__editor)"))
+    other.loaded()
     assert tab(other)["name"] == name
 
 

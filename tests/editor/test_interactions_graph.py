@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.editor.canvas_driver import WORKFLOW, Canvas
-from tests.editor.driver import Editor
 
 if TYPE_CHECKING:
     from playwright.sync_api import Locator
@@ -24,16 +23,6 @@ RED = """(map) => {
 def settings(request: pytest.FixtureRequest) -> dict[str, Any]:
     """Return what the user has set: guides are off, so that things go where they are put."""
     return {"tourSeen": True, "guides": False, **getattr(request, "param", {})}
-
-
-@pytest.fixture
-def canvas(editor: Editor) -> Canvas:
-    """Return the canvas with a workflow on it."""
-    editor.open(WORKFLOW)
-    editor.node("sample").wait_for()
-    found = Canvas(editor)
-    editor.click(found.free())
-    return found
 
 
 def color(canvas: Canvas, name: str) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +12,9 @@ import pytest
 from PIL import Image, PngImagePlugin
 
 from tests.editor.driver import Editor
-from tests.editor.runs import graph, leave_nothing, picture, show, slow, submitted
-from tests.faults.harness import Server
+from tests.editor.runs import graph, picture, show, slow, submitted
 
-
-@pytest.fixture(autouse=True)
-def nothing_runs(server: Server) -> Iterator[None]:
-    yield
-    leave_nothing(server)
+pytestmark = pytest.mark.usefixtures("nothing_runs")
 
 
 def test_34_queue_pause_reorder_cancel_retry(editor: Editor) -> None:

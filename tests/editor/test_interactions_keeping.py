@@ -25,7 +25,7 @@ from tests.editor.documents import (
 from tests.editor.driver import Editor
 
 if TYPE_CHECKING:
-    from playwright.sync_api import BrowserContext
+    from playwright.sync_api import BrowserContext, Route
 
     from tests.faults.harness import Server
 
@@ -77,6 +77,29 @@ def test_39_a_tab_that_is_closed_leaves_no_draft(editor: Editor, server: Server)
     editor.press("Mod+Alt+W")
     choose(editor, "close")
     editor.wait_until(lambda: f"drafts/{id}" not in names(server, drafts=True), "the draft is gone")
+
+
+def test_39_a_draft_that_was_saved_as_the_page_was_left_is_no_second_one(editor: Editor, server: Server) -> None:
+    editor.start("/?template=image_to_image")
+    before = names(server, drafts=True)
+    held: list[Route] = []
+
+    def lose_the_answer(route: Route) -> None:
+        route.fetch()
+        held.append(route)
+
+    editor.page.route("**/workflows/drafts/**", lose_the_answer)
+    retitle(editor, "a draft")
+    editor.wait_until(lambda: held, "the draft is saved, and the page does not know")
+    editor.page.unroute("**/workflows/drafts/**")
+    with editor.page.expect_response(lambda told: told.request.method == "GET" and "/workflows/drafts/" in told.url):
+        editor.page.reload()
+    editor.loaded()
+    assert prefix(editor.document()) == "a draft"
+    retitle(editor, "the same draft")
+    draft = f"drafts/{tab(editor)['id']}"
+    editor.wait_until(partial(is_saved, server, draft, "the same draft"), "it is kept")
+    assert names(server, drafts=True) - before == {draft}
 
 
 def test_39_what_cannot_be_saved_is_told_tried_again_and_not_lost(

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.editor.driver import Editor
-from tests.editor.runs import graph, jobs_named, leave_nothing, picture, run_state, show, slow, submitted
-from tests.faults.harness import Server
+from tests.editor.runs import graph, jobs_named, picture, run_state, show, slow, submitted
 
 if TYPE_CHECKING:
     from playwright.sync_api import APIResponse, Route
@@ -18,10 +16,7 @@ if TYPE_CHECKING:
 Json = Any
 
 
-@pytest.fixture(autouse=True)
-def nothing_runs(server: Server) -> Iterator[None]:
-    yield
-    leave_nothing(server)
+pytestmark = pytest.mark.usefixtures("nothing_runs")
 
 
 def test_29_previews_are_shown_on_the_node_and_large_while_it_runs(editor: Editor) -> None:

@@ -25,7 +25,7 @@ def test_a_first_start_shows_the_bundled_workflow_and_offers_a_tour(editor: Edit
         editor.press("Enter")
     assert tour.count() == 0
     editor.page.reload()
-    editor.wait_until(lambda: editor.page.evaluate("() => Boolean(window.__editor)"))
+    editor.loaded()
     assert editor.page.get_by_role("button", name="Show me around").count() == 0
 
 
@@ -135,7 +135,8 @@ def test_44_keys_are_bound_anew_with_conflicts_told_and_kept(editor: Editor) -> 
     assert set(editor.state()["selection"]) == {"node:first", "node:second"}
     assert len(editor.nodes()) == 2
     editor.page.reload()
-    editor.wait_until(lambda: editor.page.evaluate("() => Boolean(window.__editor)") and len(editor.nodes()) == 2)
+    editor.loaded()
+    editor.wait_until(lambda: len(editor.nodes()) == 2)
     editor.press("Mod+A")
     assert editor.state()["selection"] == []
     editor.press("?")

@@ -42,9 +42,16 @@ async def ours(shared: Shared) -> AsyncIterator[Client]:
 
 async def test_a_workflow_is_run_followed_and_what_it_made_is_fetched(ours: Client, tmp_path: Path) -> None:
     updates: list[Update] = []
+    before = await ours.submit(sleep(60))
+    while (await ours.job(before.id)).state is State.QUEUED:
+        await asyncio.sleep(0.01)
     job = await ours.submit(PICTURES, name="two", priority=3, client="test")
     assert (job.state, job.name, job.priority, job.client) == (State.QUEUED, "two", 3, "test")
-    job = await ours.wait(job.id, on_update=updates.append)
+    waiting = asyncio.create_task(ours.wait(job.id, on_update=updates.append))
+    while not updates:  # it shall not run before it is followed
+        await asyncio.sleep(0.01)
+    await ours.cancel(before.id)
+    job = await waiting
     assert job.state is State.DONE
     assert [node.state for node in job.node_states] == ["finished"]
     assert {"hello", "node.finished", "output.added"} <= {update.type for update in updates}

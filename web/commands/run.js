@@ -69,7 +69,7 @@ export const COMMANDS = [
     title: "Cancel all that waits in the queue",
     group: GROUP,
     keys: [],
-    when: (editor) => editor.runs.pending().some(({ state }) => state === "queued"),
+    when: (editor) => editor.runs.queued().length > 0,
     run: clear,
   },
   {

@@ -129,6 +129,11 @@ export class Runs {
       .sort((a, b) => rank[a.state] - rank[b.state] || b.priority - a.priority || place(a, b));
   }
 
+  /** Return the jobs that wait for their turn, in the order in which they may begin. */
+  queued() {
+    return this.pending().filter(({ state }) => state === "queued");
+  }
+
   /** Return the jobs that ended, the last one first. */
   ended() {
     return [...this.jobs.values()]

@@ -127,7 +127,7 @@ class RunBar {
 
   /** @param {Phase} phase @param {Job | undefined} job @param {number} now */
   #words(phase, job, now) {
-    const waiting = this.#editor.runs.pending().filter(({ state }) => state === "queued").length;
+    const waiting = this.#editor.runs.queued().length;
     const more = waiting > 0 && phase === "running" ? ` · ${waiting} more` : "";
     const rest = job === undefined ? null : timeLeft(job, now);
     const there = liveOf(this.#editor).connection.state === "open";

@@ -4,7 +4,7 @@ import { visible } from "../../geometry/transform.js";
 import { COLORS } from "../../store/types.js";
 import { idsOf } from "../../store/names.js";
 import { el, set } from "../dom.js";
-import { heightOfMedia } from "./bodies.js";
+import { mediaHeight } from "../media.js";
 import { Camera } from "./camera.js";
 import { FrameLayer } from "./frames.js";
 import { hit } from "./hit.js";
@@ -31,6 +31,9 @@ const FAR_ZOOM = 0.62;
 const NARROW = 700;
 /** Scenes that are kept, so that going to and fro between tabs measures nothing anew. */
 const SCENES = 6;
+
+/** Tab, and place in it. @param {Editor["session"]} session */
+const pathOf = (session) => `${session.id}/${session.path.join("/")}`;
 
 /**
  * Put the canvas into its place.
@@ -118,7 +121,7 @@ export class Canvas {
       settled: (node) => node.graph === null && editor.catalogue.find(node.type ?? "") !== undefined,
       fit: (source, target) => editor.catalogue.fit(source, target),
       look: (type) => editor.catalogue.look(type),
-      media: (id, width) => heightOfMedia(editor, id, width),
+      media: (id, width) => mediaHeight(editor, id, width),
     });
   }
 
@@ -129,7 +132,7 @@ export class Canvas {
     const { session } = this.editor;
     this.pointer.cancel();
     this.nodes.clear();
-    this.path = `${session.id}/${session.path.join("/")}`;
+    this.path = pathOf(session);
     this.scene = this.scenes.get(this.path) ?? this.newScene();
     this.scenes.delete(this.path);
     this.scenes.set(this.path, this.scene);
@@ -155,7 +158,7 @@ export class Canvas {
    */
   follow(options) {
     const { session } = this.editor;
-    if (this.path !== `${session.id}/${session.path.join("/")}`) return this.show();
+    if (this.path !== pathOf(session)) return this.show();
     this.scene.update(session.graph, options);
     for (const id of this.scene.touched) this.nodes.get(id)?.refresh();
     this.scene.touched.clear();

@@ -2,7 +2,8 @@
 
 import { el } from "../dom.js";
 import { words } from "../format.js";
-import { fieldBody, mediaBody } from "./bodies.js";
+import { fieldElement } from "../fields/field.js";
+import { mediaElement } from "../media.js";
 import { PortView } from "./port.js";
 
 /** @import {Editor} from "../../editor.js" */
@@ -122,7 +123,7 @@ class FieldRow {
     this.drop();
     if (!port.field) return;
     this.made = port;
-    this.body = fieldBody(this.host.editor, id, port.field, port);
+    this.body = fieldElement(this.host.editor, id, port.field, port);
     this.body.element.classList.add("row-body");
     this.element.append(this.body.element);
   }
@@ -143,7 +144,7 @@ class FieldRow {
 class MediaRow {
   /** @param {RowHost} host @param {Placed} placed */
   constructor(host, placed) {
-    this.body = mediaBody(host.editor, placed.id);
+    this.body = mediaElement(host.editor, placed.id);
     this.element = el("div", { class: "row row-media" }, this.body?.element);
   }
 

@@ -41,6 +41,9 @@ const RETRY_MS = [1000, 2000, 4000, 8000, 15_000, 30_000];
 /** @type {WeakMap<Editor, Keeper>} */
 const keepers = new WeakMap();
 
+/** Whether two documents would be the same file. @param {Graph} a @param {Graph} b */
+const says = (a, b) => equal(writeGraph(a), writeGraph(b));
+
 /** @param {Editor} editor @returns {Keeper} */
 export function keeperOf(editor) {
   const keeper = keepers.get(editor) ?? new Keeper(editor);
@@ -175,7 +178,7 @@ class Keeper {
   async meet(session) {
     const keep = this.of(session);
     const there = await this.#there(session.name ?? "");
-    if (there !== null && equal(writeGraph(there.document), writeGraph(session.document))) {
+    if (there !== null && says(there.document, session.document)) {
       keep.kept = session.document;
       session.setSaved({ document: session.document, etag: there.etag });
       return;
@@ -205,8 +208,14 @@ class Keeper {
       keep.kept = document;
     } catch (error) {
       if (!(error instanceof ApiError && error.status === 412)) throw error;
-      keep.draft = DRAFTS + newId(); // another window has the draft too: both are kept
-      keep.draftEtag = null;
+      const there = await this.#there(keep.draft);
+      if (there !== null && says(there.document, document)) { // saved as the page was left, which heard no answer
+        keep.draftEtag = there.etag;
+        keep.kept = document;
+      } else {
+        keep.draft = DRAFTS + newId(); // another window has the draft too: both are kept
+        keep.draftEtag = null;
+      }
     }
   }
 

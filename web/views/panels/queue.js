@@ -203,7 +203,7 @@ class JobRow {
 
   /** @param {number} by */
   async #step(by) {
-    const queued = this.#editor.runs.pending().filter(({ state }) => state === "queued");
+    const queued = this.#editor.runs.queued();
     const other = queued[queued.findIndex(({ id }) => id === this.#id) + by];
     if (other) await this.#editor.api.move(this.#id, by < 0 ? { before: other.id } : { after: other.id });
   }
