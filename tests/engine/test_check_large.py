@@ -89,15 +89,15 @@ def timed(action: Callable[[], object]) -> float:
     return time.process_time() - start
 
 
-def test_ten_thousand_nodes_take_seconds_at_most_and_no_deep_stack() -> None:
+def test_ten_thousand_nodes_take_no_second_and_no_deep_stack() -> None:
     workflow = load_workflow({"format": 1, "nodes": chain(10_000)})
-    assert timed(lambda: check(workflow, REGISTRY)) < 5  # of a machine that others use too; alone it takes 0.2
+    assert timed(lambda: check(workflow, REGISTRY)) < 1
 
 
-def test_a_cycle_of_ten_thousand_is_named_in_seconds() -> None:
+def test_a_cycle_of_ten_thousand_is_named_in_a_second() -> None:
     nodes = blurs({f"n{index}": f"n{(index + 1) % 10_000}" for index in range(10_000)})
     found: list[Problem] = []
-    assert timed(lambda: found.extend(problems_of(nodes))) < 5
+    assert timed(lambda: found.extend(problems_of(nodes))) < 2
     (problem,) = found
     assert len(problem.got) == 10_000  # type: ignore[arg-type]
     assert "9988 more" in problem.message

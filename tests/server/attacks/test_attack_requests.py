@@ -292,7 +292,7 @@ def test_row25_what_is_searched_for_is_text_and_no_pattern(wire: Wire, text: str
     ):
         began = time.perf_counter()
         assert wire.get(API + path + quoted).status in (200, 400, 422)
-        assert time.perf_counter() - began < 5  # what grows with the square, or worse, takes minutes
+        assert time.perf_counter() - began < 1
 
 
 def test_row40_what_is_another_users_looks_as_if_it_was_not_there(wire: Wire, shared: Any) -> None:
