@@ -228,7 +228,7 @@ def renorm_cfg(
     return with_rule(model, Renormalised(cfg_trunc, renorm_cfg))
 
 
-@node("EpsilonScaling", title="Epsilon Scaling", category=UNET)
+@node("EpsilonScaling", title="Epsilon Scaling", category=UNET, aliases=("Epsilon Scaling",))
 def epsilon_scaling(
     model: Model, scaling_factor: Annotated[float, Field(ge=0.5, le=1.5), Step(0.001)] = 1.005
 ) -> Model:

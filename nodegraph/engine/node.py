@@ -37,6 +37,8 @@ __all__ = [
 F = TypeVar("F", bound=Callable[..., Any])
 MARK = "__nodegraph_node__"
 _ID = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*(\.[A-Za-z_][A-Za-z0-9_-]*)*")
+_ALIAS = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*([ .][A-Za-z0-9_-]+)*")
+"""Other systems have ids with blanks, which their files name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,14 +78,14 @@ def node(
 
     `version` is part of the name of each result: raise it when the node returns something else for the same inputs.
     `cache=False` runs the node each time, `output=True` makes it a sink that a run must reach, `settings` names the
-    settings of the run (`device`, `dtype`) that change the result, `aliases` are ids it had before, `deprecated` says
-    what to use instead.
+    settings of the run (`device`, `dtype`) that change the result, `aliases` are ids it had before or has
+    elsewhere, which may hold blanks, `deprecated` says what to use instead.
     """
     if not isinstance(id, str):
         raise PluginError(f"@node needs the node's id, as in @node('pack.Name'); got {id!r}")
     names = _names(id, "aliases", aliases)
-    for name in (id, *names):
-        if not _ID.fullmatch(name):
+    for name, form in [(id, _ID), *((name, _ALIAS) for name in names)]:
+        if not form.fullmatch(name):
             raise PluginError(f"@node: {name!r} is not a node id; an id is 'pack.Name': letters, digits, '_', '-', '.'")
     chosen = _names(id, "settings", settings)
     options = Options(id, title, category, str(version), cache, output, chosen, names, deprecated)

@@ -181,9 +181,14 @@ def write_api(workflow: Workflow, registry: Mapping[str, NodeSpec]) -> dict[str,
         if not isinstance(title, str):
             title = node.spec.title or node.spec.id
         inputs = _inputs(graph, node, ids, problems)
-        document[ids[id]] = {"class_type": node.spec.id, "inputs": inputs, "_meta": {"title": title}}
+        document[ids[id]] = {"class_type": _written_type(node.spec), "inputs": inputs, "_meta": {"title": title}}
     problems.raise_any()
     return document
+
+
+def _written_type(spec: NodeSpec) -> str:
+    """Return a node's id as ComfyUI has it: one with a blank is an alias of ours."""
+    return next((alias for alias in spec.aliases if " " in alias), spec.id)
 
 
 def _written_ids(graph: Graph) -> dict[str, str]:

@@ -294,6 +294,10 @@ def broken_tuple(radius: int) -> Untyped:
     return Untyped(radius)
 
 
+def blank() -> str:
+    return " "
+
+
 def yields(radius: int) -> Iterator[int]:
     yield radius
 
@@ -323,6 +327,13 @@ def test_what_cannot_be_a_node_is_told_with_its_place(function: Callable[..., An
 def test_ids_are_names(id: str) -> None:
     with pytest.raises(PluginError, match="not a node id"):
         node(id)
+
+
+def test_an_alias_may_hold_blanks_within() -> None:
+    assert spec_of(node("test.Soft", aliases=("Soft Light 2",))(blank)).aliases == ("Soft Light 2",)
+    for alias in (" Soft", "Soft ", "Soft  Light", "soft/light", ""):
+        with pytest.raises(PluginError, match="not a node id"):
+            node("test.Soft", aliases=(alias,))
 
 
 def test_a_lone_text_is_no_sequence_of_names() -> None:

@@ -67,12 +67,16 @@ def blur(image: Picture, radius: int = 1) -> Picture:
     return image
 
 
+@node("Plain", output=True, aliases=("OldPlain", "Plain Colour"))
+def plain(red: int) -> None: ...
+
+
 @node("Loop")
 def loop(image: Picture, body: Body) -> Picture:
     return image
 
 
-REGISTRY = Registry(spec_of(function) for function in (checkpoint, encode, sample, save, blur, loop))
+REGISTRY = Registry(spec_of(function) for function in (checkpoint, encode, sample, save, blur, plain, loop))
 GOOD: dict[str, Any] = {
     "4": {"class_type": "Checkpoint", "inputs": {"ckpt_name": "a.safetensors"}, "_meta": {"title": "My model"}},
     "85:12": {"class_type": "Encode", "inputs": {"text": "a circle", "clip": ["4", 1]}},
@@ -217,6 +221,13 @@ def test_writing_gives_what_was_read_with_defaults() -> None:
     assert written["4"]["_meta"] == {"title": "My model"}
     assert read_api(written, REGISTRY).nodes.keys() == GOOD.keys()
     assert write_api(read_api(written, REGISTRY), REGISTRY) == written
+
+
+def test_an_id_with_a_blank_is_read_as_ours_and_written_as_theirs() -> None:
+    document = {"1": {"class_type": "Plain Colour", "inputs": {"red": 3}}}
+    read = read_api(document, REGISTRY)
+    assert check(read, REGISTRY).nodes["1"].spec.id == "Plain"
+    assert write_api(read, REGISTRY)["1"]["class_type"] == "Plain Colour"
 
 
 def test_subgraphs_are_written_dissolved() -> None:

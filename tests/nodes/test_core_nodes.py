@@ -31,7 +31,6 @@ OURS_ALONE: Final = {
     "ModelMergeDifference": "adds what a model learned",
     "ModelMergeTIES": "merges by Yadav et al.",
     "ModelMergeDARE": "merges by Yu et al.",
-    "EpsilonScaling": "is `Epsilon Scaling` there, an id with a blank",
     "CLIPPromptStyle": "reads prompts as A1111 does, which ComfyUI leaves to extensions",
     "GuidanceInterval": "lets cfg count in a part of the sampling alone",
 }
@@ -81,7 +80,9 @@ OTHER: Final = (
 
 @cache
 def specs() -> dict[str, NodeSpec]:
-    return dict(load_plugins(builtin=["nodegraph.nodes"], specs=SPECS, entry_points=False).registry)
+    """Return our nodes by id, that of ComfyUI where it has a blank."""
+    registry = load_plugins(builtin=["nodegraph.nodes"], specs=SPECS, entry_points=False).registry
+    return {next((alias for alias in spec.aliases if " " in alias), id): spec for id, spec in registry.items()}
 
 
 SHARED: Final = sorted(set(specs()) & set(ORACLE))
