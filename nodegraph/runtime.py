@@ -11,7 +11,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from nodegraph import resources
-from nodegraph.collection.kinds import KINDS
+from nodegraph.collection.kinds import KINDS, PICKLED
 from nodegraph.collection.places import model_folders
 from nodegraph.collection.setup import collect
 from nodegraph.diffusion import registry as diffusion
@@ -45,6 +45,7 @@ PREVIEWS_STAY = 24 * 3600
 """Seconds that a previewed picture is kept in the temporary folder."""
 PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 LATENTS = (".latent",)
+CONVERTIBLE = "; `nodegraph models convert {path}` makes safetensors of it"
 log = logging.getLogger(__name__)
 Source = str | Path | bytes | Mapping[str, Json] | Workflow
 Places = Mapping[str, Sequence[Path]]
@@ -158,7 +159,7 @@ class Runtime:
         roots |= {"input": inputs, "output": (options.output,), "temp": (self.data / "temp",)}
         extensions = {kind.name: kind.extensions for kind in KINDS.values()} | {"input": (*PICTURES, *LATENTS)}
         bundles = {kind.name: kind.bundle for kind in KINDS.values() if kind.bundle is not None}
-        return Folders(roots, extensions, bundles)
+        return Folders(roots, extensions, bundles, dict.fromkeys(PICKLED, CONVERTIBLE))
 
     @cached_property
     def data(self) -> Path:

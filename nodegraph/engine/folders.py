@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Final
@@ -33,7 +34,8 @@ class Folders:
     Names are relative to their root and written with `/` on every system; what is given with `\\` is understood. A name
     never leads out of its root by itself, though a link within may, as models are kept elsewhere; not so for the kinds
     in `CONFINED`. `bundles` names, by kind, the file that makes its folder count as one file, such as
-    `model_index.json`. Nothing is read before it is asked for.
+    `model_index.json`; `advice`, by the ending of files that cannot be read, what to do about one: a text with its
+    `{path}`. Nothing is read before it is asked for.
     """
 
     def __init__(
@@ -41,8 +43,9 @@ class Folders:
         roots: Mapping[str, Sequence[Path]],
         extensions: Mapping[str, Sequence[str]] | None = None,
         bundles: Mapping[str, str] | None = None,
+        advice: Mapping[str, str] | None = None,
     ) -> None:
-        self._bundles = dict(bundles or {})
+        self._bundles, self._advice = dict(bundles or {}), dict(advice or {})
         self._roots = {kind: tuple(Path(root) for root in paths) for kind, paths in roots.items()}
         given = extensions or {}
         self._extensions = {kind: tuple(end.casefold() for end in ends) for kind, ends in given.items()}
@@ -54,7 +57,7 @@ class Folders:
 
     def placed(self, roots: Mapping[str, Sequence[Path]]) -> Folders:
         """Return these folders with other roots for some of the kinds."""
-        return Folders({**self._roots, **roots}, self._extensions, self._bundles)
+        return Folders({**self._roots, **roots}, self._extensions, self._bundles, self._advice)
 
     def roots(self, kind: str) -> tuple[Path, ...]:
         """Return the folders of a kind, in the order in which they are searched."""
@@ -91,12 +94,21 @@ class Folders:
                 return path
         if not hint:
             raise FolderError(f"no file {plain!r} among the {kind}")
+        self._refuse_other_ending(kind, plain)
         names = self.names(kind)
         roots = self.roots(kind)
         where = ", ".join(str(root) for root in [root for root in roots if root.is_dir()] or roots) or "no folder"
         many = f"{len(names)} files of this kind are there"
         what = many if len(names) > 1 else f"there is only {names[0]!r}" if names else "there is no file of this kind"
         raise FolderError(f"no file {plain!r} among the {kind} in {where}; {what}", nearest(plain, names))
+
+    def _refuse_other_ending(self, kind: str, plain: str) -> None:
+        """Raise `FolderError` where a file is there that is of no kind to be read, and say what to do about it."""
+        ends = " or ".join(end for end in self._extensions.get(kind, ()) if end.startswith("."))
+        paths = [root / plain for root in self.roots(kind)] if ends and kind not in CONFINED else []
+        for path in filter(Path.is_file, paths):
+            advice = self._advice.get(path.suffix.casefold(), "").format(path=shlex.quote(str(path)))
+            raise FolderError(f"{str(path)!r} is there, but the {kind} that can be read end in {ends}{advice}")
 
     def plain(self, name: str) -> str:
         """Return a name as it stands on the wire: relative, with `/`; raise `FolderError` where it leads elsewhere."""

@@ -54,8 +54,22 @@ def test_a_missing_file_is_told_with_its_folders_and_the_nearest_name(folders: F
     assert "2 files of this kind are there (did you mean 'sd15/base.safetensors'?)" in str(caught.value)
     with pytest.raises(FolderError, match="no file 'sd15'"):
         folders.path("checkpoints", "sd15")
-    with pytest.raises(FolderError, match=r"no file 'notes\.txt' among the checkpoints"):
+    with pytest.raises(FolderError, match=r"no file 'notes\.doc' among the checkpoints"):
+        folders.path("checkpoints", "notes.doc")
+
+
+def test_a_file_of_another_ending_is_told_to_be_there_with_what_to_do(folders: Folders, tmp_path: Path) -> None:
+    there = str(tmp_path / "a/notes.txt")
+    with pytest.raises(FolderError) as caught:
         folders.path("checkpoints", "notes.txt")
+    assert str(caught.value) == f"{there!r} is there, but the checkpoints that can be read end in .safetensors"
+    advised = Folders({"vae": [tmp_path / "a"]}, {"vae": (".sft",)}, advice={".txt": "; turn {path} into one"})
+    with pytest.raises(FolderError) as caught:
+        advised.placed({"vae": [tmp_path / "a"]}).path("vae", "notes.txt")
+    assert str(caught.value).endswith(f"end in .sft; turn {there} into one")
+    inputs = Folders({"input": [tmp_path / "a"]}, {"input": (".png",)}, advice={".txt": "; {path}"})
+    with pytest.raises(FolderError, match=r"no file 'notes\.txt' among the input"):
+        inputs.path("input", "notes.txt")
 
 
 def test_an_unknown_kind_names_the_kinds(folders: Folders) -> None:
