@@ -5,7 +5,11 @@ from typing import Annotated, Literal, NamedTuple
 from nodegraph import Context, File, node
 from nodegraph.diffusion.values import Clip, Model, Vae
 
-PRECISIONS = {"default": None, "fp32": "fp32", "fp16": "fp16", "bf16": "bf16"}
+ClipType = Literal[
+    "stable_diffusion", "stable_cascade", "sd3", "stable_audio", "mochi", "ltxv", "pixart", "cosmos", "lumina2", "wan",
+    "hidream", "chroma", "ace", "omnigen2", "qwen_image", "hunyuan_image",
+]  # fmt: skip
+ClipPairType = Literal["sdxl", "sd3", "flux", "hunyuan_video", "hidream", "hunyuan_image"]
 
 
 class Checkpoint(NamedTuple):
@@ -52,14 +56,36 @@ def unet_loader(
 def clip_loader(
     context: Context,
     clip_name: Annotated[str, File("text_encoders")],
-    type: Literal["stable_diffusion"] = "stable_diffusion",
+    type: ClipType = "stable_diffusion",
     device: Literal["default", "cpu"] = "default",
 ) -> Clip:
-    """Load a text encoder that is alone in its file, or take the one of a checkpoint; `cpu` has it run there."""
+    """Load a text encoder that is alone in its file, or take the one of a checkpoint; `cpu` has it run there.
+
+    `stable_diffusion` takes CLIP-L for Stable Diffusion 1, or OpenCLIP-bigG for SDXL's refiner; the other types cannot
+    be loaded yet.
+    """
     from nodegraph.diffusion.loading import load_clip
 
-    where = _where(context) if device == "default" else {"device": "cpu", "dtype": None}
-    return load_clip(context.folders.path("text_encoders", clip_name), **where)
+    return load_clip(context.folders.path("text_encoders", clip_name), kind=type, **_text_where(context, device))
+
+
+@node("DualCLIPLoader", category="advanced/loaders", settings=("device", "dtype"))
+def dual_clip_loader(
+    context: Context,
+    clip_name1: Annotated[str, File("text_encoders")],
+    clip_name2: Annotated[str, File("text_encoders")],
+    type: ClipPairType = "sdxl",
+    device: Literal["default", "cpu"] = "default",
+) -> Clip:
+    """Load two text encoders that read a prompt together; which file is which is told by what they hold.
+
+    `sdxl` takes CLIP-L and OpenCLIP-bigG, each named as transformers or OpenCLIP do; the other types cannot be loaded
+    yet. `cpu` has both run there.
+    """
+    from nodegraph.diffusion.loading import load_clips
+
+    first, second = (context.folders.path("text_encoders", name) for name in (clip_name1, clip_name2))
+    return load_clips((first, second), kind=type, **_text_where(context, device))
 
 
 @node("VAELoader", title="Load VAE", category="loaders", settings=("device", "dtype"))
@@ -78,6 +104,10 @@ def _checkpoint(context: Context, kind: str, name: str) -> Checkpoint:
 
     loaded = load(context.folders.path(kind, name), **_where(context))
     return Checkpoint(loaded.model, loaded.clip, loaded.vae)
+
+
+def _text_where(context: Context, device: str) -> dict[str, str | None]:
+    return _where(context) if device == "default" else {"device": "cpu", "dtype": None}
 
 
 def _where(context: Context) -> dict[str, str | None]:

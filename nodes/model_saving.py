@@ -1,5 +1,7 @@
 """Models written to files, as they are when a run gets here: merged, and with LoRAs baked in."""
 
+from collections.abc import Callable
+from functools import partial
 from typing import Annotated
 
 from pydantic import AfterValidator
@@ -34,8 +36,18 @@ def model_save(context: Context, model: Model, filename_prefix: Prefix = "diffus
 
 @node("CLIPSave", category=CATEGORY, output=True)
 def clip_save(context: Context, clip: Clip, filename_prefix: Prefix = "clip/ComfyUI") -> None:
-    """Write a text encoder alone to the output folder; `CLIPLoader` reads it."""
-    _save(context, filename_prefix, clip=clip)
+    """Write a text encoder alone to the output folder; `CLIPLoader` reads it.
+
+    Of several each goes into a file of its own, whose name ends in `clip_l` or `clip_g`; `DualCLIPLoader` reads both.
+    """
+    from nodegraph.diffusion.merging.networks import save_text_encoder
+
+    if clip.part == "clip":
+        _save(context, filename_prefix, clip=clip)
+        return
+    for encoder in clip.encoders:
+        save = partial(save_text_encoder, encoder=encoder, about=saving.chunks(context), tell=_telling(context))
+        context.output(_new_files(context, f"{filename_prefix}_{encoder.part}").write(0, save))
 
 
 @node("VAESave", category=CATEGORY, output=True)
@@ -49,13 +61,14 @@ def _save(
 ) -> None:
     from nodegraph.diffusion.merging.networks import save_networks
 
-    names, about = NewFiles(context.folders.roots("output")[0], prefix, ".safetensors"), saving.chunks(context)
+    about, tell = saving.chunks(context), _telling(context)
+    save = partial(save_networks, model=model, clip=clip, vae=vae, dtype=None, about=about, tell=tell)
+    context.output(_new_files(context, prefix).write(0, save))
 
-    def tell(done: int, total: int) -> None:
-        context.progress(done, total, "bytes")
 
-    context.output(
-        names.write(
-            0, lambda path: save_networks(path, model=model, clip=clip, vae=vae, dtype=None, about=about, tell=tell)
-        )
-    )
+def _new_files(context: Context, prefix: str) -> NewFiles:
+    return NewFiles(context.folders.roots("output")[0], prefix, ".safetensors")
+
+
+def _telling(context: Context) -> Callable[[int, int], None]:
+    return lambda done, total: context.progress(done, total, "bytes")

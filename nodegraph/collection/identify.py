@@ -20,6 +20,7 @@ from nodegraph.diffusion.weights.family import Family, Tensors
 from nodegraph.diffusion.weights.header import BITS, Header
 from nodegraph.diffusion.weights.hints import Hints
 from nodegraph.diffusion.weights.layouts import taesd
+from nodegraph.diffusion.weights.layouts.text_encoders import sole_families
 from nodegraph.diffusion.weights.layouts.upscalers import UPSCALERS
 from nodegraph.diffusion.weights.source import Source, open_source
 
@@ -106,11 +107,10 @@ def _loads(source: Source, found: _Found, known: list[Family]) -> bool:
     part = PARTS.get(found.kind or "")
     if found.loads or part is None:
         return found.loads
-    for family in known:
-        if part in family.named:
-            with suppress(WeightsError):
-                detect(source, [family.alone(part)])
-                return True
+    for family in sole_families(part, known):
+        with suppress(WeightsError):
+            detect(source, [family])
+            return True
     return False
 
 

@@ -13,13 +13,27 @@ from nodegraph.diffusion.devices import parse_dtype
 from nodegraph.diffusion.memory.stored import Stored, stored
 from nodegraph.diffusion.merging.weights import RoundedWeights
 from nodegraph.diffusion.registry import families
+from nodegraph.diffusion.text.tokenizer import Tokenizer
 from nodegraph.diffusion.text.vocabulary import clip_tokenizer
 from nodegraph.diffusion.tiny import load_tiny_vae, tiny_files
-from nodegraph.diffusion.values import Clip, Model, Vae
+from nodegraph.diffusion.values import Clip, Model, TextEncoder, Vae
+from nodegraph.diffusion.weights.detect import detect
 from nodegraph.diffusion.weights.family import Family
+from nodegraph.diffusion.weights.layouts.text_encoders import (
+    CLIP_G,
+    CLIP_L,
+    KINDS,
+    PAIRS,
+    TEXT_ENCODERS,
+    check_kind,
+    sole_families,
+)
 from nodegraph.diffusion.weights.load import Opened, open_checkpoint
+from nodegraph.diffusion.weights.source import open_source
 
 ValueT = TypeVar("ValueT")
+PENULTIMATE = -2
+"""The layer that SDXL reads of its text encoders."""
 EIGHT_BITS = {"fp8_e4m3fn": torch.float8_e4m3fn, "fp8_e5m2": torch.float8_e5m2}
 
 
@@ -55,9 +69,52 @@ def load_model(path: Path, *, device: str | None = None, dtype: str | None = Non
     return replace(model, network=Stored(replace(network.blueprint, weights=weights)))
 
 
-def load_clip(path: Path, *, device: str | None = None, dtype: str | None = None) -> Clip:
-    """Open a text encoder that is alone in a file or folder, or the one of a checkpoint, as `load` does."""
+def load_clip(
+    path: Path, *, kind: str = "stable_diffusion", device: str | None = None, dtype: str | None = None
+) -> Clip:
+    """Open a text encoder that is alone in a file or folder, or the one of a checkpoint, as `load` does.
+
+    `kind` is ComfyUI's name for the models that it is for; OpenCLIP-bigG alone is that of SDXL's refiner. Raises
+    ValueError for a kind that cannot be loaded.
+    """
+    check_kind(kind, KINDS)
     return _part(path, "clip", _clip, device, dtype)
+
+
+def load_clips(
+    paths: tuple[Path, Path], *, kind: str = "sdxl", device: str | None = None, dtype: str | None = None
+) -> Clip:
+    """Open two text encoders that go together, in whatever order, as `load_clip` does with one.
+
+    Raises ValueError for a kind that cannot be loaded, and for files that hold something else than one of each.
+    """
+    check_kind(kind, PAIRS)
+    held = [_text_encoders(path) for path in paths]
+    if CLIP_L not in held[0] or CLIP_G not in held[1]:
+        paths, held = paths[::-1], held[::-1]
+    if CLIP_L not in held[0] or CLIP_G not in held[1]:
+        pairs = zip(paths, held, strict=True)
+        got = " and ".join(f"{path.name} ({' and '.join(one.title for one in found)})" for path, found in pairs)
+        raise ValueError(f"type {kind!r} takes a file with {CLIP_L.title} and one with {CLIP_G.title}; got {got}")
+    small, large = (
+        _opened(path, device, dtype, [family]) for path, family in zip(paths, (CLIP_L, CLIP_G), strict=True)
+    )
+    return Clip(
+        Stored(small.blueprints[CLIP_L.name]),
+        _tokenizer(small),
+        CLIP_L.name,
+        normed=False,
+        pools=False,
+        stop_layer=PENULTIMATE,
+        beside=(_large(large),),
+    )
+
+
+def _text_encoders(path: Path) -> list[Family]:
+    """Return which text encoders a file or folder holds; raise UnknownModelError where it holds none that is known."""
+    source = open_source(path, TEXT_ENCODERS)
+    held = [one for one in TEXT_ENCODERS if not one.problems(one.split(source.tensors, source.folder))]
+    return held or [detect(source, TEXT_ENCODERS).family]
 
 
 def load_vae(path: Path, *, device: str | None = None, dtype: str | None = None) -> Vae:
@@ -70,7 +127,7 @@ def load_vae(path: Path, *, device: str | None = None, dtype: str | None = None)
 
 
 def _part(path: Path, part: str, value: Callable[[Opened], ValueT], device: str | None, dtype: str | None) -> ValueT:
-    known = [family.alone(part) for family in families() if part in family.named]
+    known = sole_families(part, families())
     return value(_opened(path, device, dtype, known))
 
 
@@ -100,8 +157,20 @@ def concat_of(in_channels: int, latent_channels: int) -> Literal["", "inpaint", 
 
 
 def _clip(opened: Opened) -> Clip:
-    folder = opened.path if opened.path.is_dir() else None
-    return Clip(Stored(opened.blueprints["clip"]), clip_tokenizer(folder))
+    if opened.family is CLIP_G:  # alone it is the one of SDXL's refiner
+        large = _large(opened)
+        return Clip(large.network, large.tokenizer, large.part, large.pad, large.normed, stop_layer=PENULTIMATE)
+    part = CLIP_L.name if opened.family is CLIP_L else "clip"
+    return Clip(Stored(opened.blueprints[part]), _tokenizer(opened))
+
+
+def _large(opened: Opened) -> TextEncoder:
+    """Return OpenCLIP-bigG as SDXL reads it."""
+    return TextEncoder(Stored(opened.blueprints[CLIP_G.name]), _tokenizer(opened), CLIP_G.name, pad=0, normed=False)
+
+
+def _tokenizer(opened: Opened) -> Tokenizer:
+    return clip_tokenizer(opened.path if opened.path.is_dir() else None)
 
 
 def _vae(opened: Opened) -> Vae:

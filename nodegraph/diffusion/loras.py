@@ -21,8 +21,6 @@ from nodegraph.diffusion.merging.lowrank import RankRule
 from nodegraph.diffusion.merging.networks import baked
 from nodegraph.diffusion.values import Clip, Lora, Model, Network
 
-PARTS = ("unet", "clip")
-
 
 class Dressed(NamedTuple):
     """A model and its text encoder with a LoRA on."""
@@ -72,8 +70,10 @@ def with_lora(
     if model is not None:
         model = replace(model, network=on(model.network, "unet", strength_model))
     if clip is not None:
+        _check_text(lora, clip)
         words = {**clip.words, **lora.words} if strength_clip else clip.words
-        clip = replace(clip, network=on(clip.network, "clip", strength_clip), words=words)
+        dressed = clip.with_networks(lambda encoder: on(encoder.network, encoder.part, strength_clip))
+        clip = replace(dressed, words=words)
     return Dressed(model, clip)
 
 
@@ -137,8 +137,18 @@ def write_lora(
 
 
 def _networks(model: Model | None, clip: Clip | None) -> dict[str, Stored[Any]]:
-    values: tuple[Model | Clip | None, ...] = (model, clip)
-    return {part: stored(value.network) for part, value in zip(PARTS, values, strict=True) if value is not None}
+    networks = {} if model is None else {"unet": stored(model.network)}
+    encoders = () if clip is None else clip.encoders
+    return networks | {encoder.part: stored(encoder.network) for encoder in encoders}
+
+
+def _check_text(lora: Lora, clip: Clip) -> None:
+    """Raise ValueError for a LoRA that changes text encoders, but none of these."""
+    changed = {part for part, deltas in lora.entries.items() if deltas and part != "unet"}
+    parts = {encoder.part for encoder in clip.encoders}
+    if changed and not changed & parts:
+        told = [" and ".join(sorted(names)) for names in (changed, parts)]
+        raise ValueError(f"the LoRA was read for the text encoders {told[0]}, these are {told[1]}")
 
 
 def _hash(*told: object) -> str:

@@ -302,21 +302,47 @@ class Guider(_Value):
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Clip(_Value):
-    """A text encoder, its tokenizer and how prompts are read."""
+class TextEncoder(_Value):
+    """A text encoder, its tokenizer and what is taken of it."""
 
     network: Network[ClipText]
     tokenizer: Tokenizer
+    part: str = "clip"
+    """What it is to a model, in checkpoints and LoRAs: `clip`, or `clip_l` and `clip_g` where a model has both."""
+    pad: int | None = None
+    """The token that fills chunks; None: the end token."""
+    normed: bool = True
+    """Whether the output of a layer goes through the final norm."""
+    pools: bool = True
+    """Whether its vector of a whole text is taken."""
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Clip(TextEncoder):
+    """A text encoder, with others `beside` it that read the same text, and how prompts are read."""
+
     stop_layer: int = -1
     """The layer whose output is taken: -1 the last, -2 the one before ("clip skip 2")."""
     prompt_style: PromptStyle = "comfy"
     words: Mapping[str, Mapping[int, Tensor]] = field(default_factory=dict)
     """Learned embeddings that came with a LoRA: by name, vectors (n, D) by the width D that they are for."""
+    beside: tuple[TextEncoder, ...] = ()
+    """Further text encoders, whose outputs follow this one's on the axis of features."""
+
+    @property
+    def encoders(self) -> tuple[TextEncoder, ...]:
+        """Return all of its text encoders, in the order of their outputs."""
+        return (self, *self.beside)
+
+    def with_networks(self, change: Callable[[TextEncoder], Network[ClipText]]) -> Clip:
+        """Return a copy whose text encoders have the networks that `change` gives for them."""
+        beside = tuple(replace(encoder, network=change(encoder)) for encoder in self.beside)
+        return replace(self, network=change(self), beside=beside)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Lora(_Value):
-    """Changes of a model's tensors, fitted to its layout: by part (`unet`, `clip`) and name.
+    """Changes of a model's tensors, fitted to its layout: by part (`unet`, `clip` ...) and name.
 
     `key` tells it from others; `shapes` are those of all the tensors of the parts.
     """

@@ -18,7 +18,7 @@ class ClipTextOutput:
     """What a text encoder says: each layer's tokens, the normed last ones, one vector a text.
 
     `hidden[0]` are the embeddings and `hidden[n]` the output of layer n, not normed, each (B, T, D);
-    `last` is (B, T, D); `pooled` (B, D) is `last` at the first end token.
+    `last` is (B, T, D); `pooled` (B, D) is `last` at the first end token, or its projection (B, P) where there is one.
     """
 
     hidden: tuple[Tensor, ...]
@@ -132,6 +132,9 @@ class ClipText(nn.Module):
         super().__init__()
         self.config = config
         self.text_model = TextModel(config)
+        self.text_projection: nn.Linear | None = None
+        if config.projection is not None:
+            self.text_projection = nn.Linear(config.width, config.projection, bias=False)
 
     def forward(self, tokens: Tensor, embeddings: Tensor | None = None, places: Tensor | None = None) -> ClipTextOutput:
         """Encode tokens (B, T), T at most `config.length`; `embeddings` (B, T, D) stand in for the tokens' own vectors.
@@ -142,7 +145,8 @@ class ClipText(nn.Module):
         hidden = self.text_model.encoder(self.text_model.embeddings(tokens, embeddings, places))
         last = self.normalize(hidden[-1])
         end = (tokens == self.config.end_token).int().argmax(dim=-1)  # (B,)
-        return ClipTextOutput(hidden, last, last[torch.arange(len(last), device=last.device), end])
+        pooled = last[torch.arange(len(last), device=last.device), end]
+        return ClipTextOutput(hidden, last, pooled if self.text_projection is None else self.text_projection(pooled))
 
     def normalize(self, hidden: Tensor) -> Tensor:
         """Apply the final layer norm to a layer's output (B, T, D)."""

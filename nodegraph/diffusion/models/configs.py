@@ -83,7 +83,10 @@ class AutoencoderConfig:
 
 @dataclass(frozen=True, slots=True)
 class ClipTextConfig:
-    """Say how a CLIP text encoder is built; the defaults are CLIP ViT-L/14's."""
+    """Say how a CLIP text encoder is built; the defaults are CLIP ViT-L/14's.
+
+    `projection` is the width that the pooled vector is projected to, None where it stays as it is.
+    """
 
     vocabulary: int = 49408
     length: int = 77
@@ -93,6 +96,7 @@ class ClipTextConfig:
     mlp_width: int = 3072
     activation: Activation = "quick_gelu"
     end_token: int = 49407
+    projection: int | None = None
 
     def __post_init__(self) -> None:
         """Refuse a width that does not divide into heads and an unknown activation."""

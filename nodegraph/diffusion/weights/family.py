@@ -80,13 +80,22 @@ class Part:
 
     def from_file(self, tensors: Tensors) -> Tensors:
         """Return its tensors of a single file under our names."""
+        return self.wanted(self.below_prefix(tensors))
+
+    def below_prefix(self, tensors: Tensors) -> Tensors:
+        """Return the tensors of a single file below the first prefix that occurs, by their names there."""
         for stored, ours in self.prefixes:
             found = {
                 ours + name.removeprefix(stored): info for name, info in tensors.items() if name.startswith(stored)
             }
             if found:
-                return self.wanted(found)
+                return found
         return {}
+
+    def stored_name(self, key: str) -> str:
+        """Return the name that a tensor under our name is stored by in a single file."""
+        stored, ours = self.prefixes[0]
+        return stored + key.removeprefix(ours)
 
     def from_folder(self, tensors: Tensors) -> Tensors:
         """Return its tensors of a diffusers folder, whose names start with `folder/`, under our names."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from pathlib import Path
 from typing import Any, TypeGuard
@@ -58,7 +58,11 @@ PICKLE_SUFFIXES = (".ckpt", ".pt", ".pth", ".bin", ".pkl")
 
 @dataclass(frozen=True, slots=True)
 class TensorInfo:
-    """Where a tensor lies: its file, its name in there, dtype (safetensors' spelling), shape, bytes and first byte."""
+    """Where a tensor lies: its file, its name in there, dtype (safetensors' spelling), shape, bytes and first byte.
+
+    It may be some rows, from `row` on, of the one that is stored, or be stored `transposed`; shape and bytes are its
+    own.
+    """
 
     file: Path
     name: str
@@ -66,11 +70,19 @@ class TensorInfo:
     shape: tuple[int, ...]
     size: int
     offset: int = 0
+    row: int = 0
+    transposed: bool = False
 
     @property
     def count(self) -> int:
         """Number of elements."""
         return prod(self.shape)
+
+    def rows(self, first: int, number: int) -> TensorInfo:
+        """Return the part of `number` rows from `first` on."""
+        bytes_a_row = self.size // self.shape[0]
+        shape, offset = (number, *self.shape[1:]), self.offset + first * bytes_a_row
+        return replace(self, shape=shape, size=number * bytes_a_row, offset=offset, row=self.row + first)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,6 @@ import os
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import asdict
-from functools import partial
 from pathlib import Path
 from uuid import uuid4
 
@@ -17,7 +16,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from nodegraph.diffusion.values import DiffusionSchedule, LatentFormat, Prediction
-from nodegraph.diffusion.weights.family import Config, Family, Part
+from nodegraph.diffusion.weights.family import Config, Family
 from nodegraph.diffusion.weights.hints import KEY, Schedule, schedule_values
 from nodegraph.diffusion.weights.layouts.sd1 import SD1
 from nodegraph.diffusion.weights.store import Weights
@@ -46,7 +45,7 @@ def save_checkpoint(
     tensors: dict[str, Tensor] = {}
     for part in family.parts:
         for key, tensor in networks[part.name].state_dict().items():
-            tensors[_name(part, key)] = _stored(key, tensor, dtype)
+            tensors[part.stored_name(key)] = _stored(key, tensor, dtype)
     configs: dict[str, Config] = {name: network.config for name, network in networks.items()}
     write_file(path, tensors, _metadata(family, configs, prediction, schedule, about))
     return path
@@ -79,16 +78,10 @@ def save_weights(
         for part in parts:
             stored = weights[part.name]
             reader = stack.enter_context(stored.opened())
-            entries += weights_entries(stored, reader, dtype, partial(_name, part))
+            entries += weights_entries(stored, reader, dtype, part.stored_name)
         told = {part.name: configs[part.name] for part in parts}
         metadata = _metadata(family, told, prediction, schedule, about, None if "vae" in told else latent)
         return save_streamed(path, entries, metadata, tell=tell)
-
-
-def _name(part: Part, key: str) -> str:
-    """Return the name in a file of a tensor under our names."""
-    stored, ours = part.prefixes[0]
-    return stored + key.removeprefix(ours)
 
 
 def _metadata(

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from itertools import count
 
-from nodegraph.diffusion.models.configs import AutoencoderConfig, ClipTextConfig, UNetConfig
+from nodegraph.diffusion.models.configs import Activation, AutoencoderConfig, ClipTextConfig, UNetConfig
 from nodegraph.diffusion.weights.family import ShapeError, Tensors, shown
 from nodegraph.diffusion.weights.hints import Hints
 
 CLIP_VOCABULARY = 49408
 CLIP_HEAD_DIM = 64
+PROJECTION = "text_projection.weight"
 
 
 def unet_config(tensors: Tensors, hints: Hints) -> UNetConfig:
@@ -77,21 +78,32 @@ def vae_config(tensors: Tensors, hints: Hints) -> AutoencoderConfig:
     )
 
 
-def clip_config(tensors: Tensors, hints: Hints) -> ClipTextConfig:
-    """Read a CLIP text encoder's configuration; unless told otherwise a head is 64 wide, as in all that OpenAI made."""
+def clip_config(
+    tensors: Tensors,
+    hints: Hints,
+    *,
+    sections: tuple[str, ...] = ("clip", "clip_l"),
+    activation: Activation = "quick_gelu",
+) -> ClipTextConfig:
+    """Read a CLIP text encoder's configuration; unless told otherwise a head is 64 wide, as in all that were published.
+
+    The first of `sections` that is told of counts; `activation` is what its kind has.
+    """
+    section = next((name for name in sections if name in hints.values), sections[0])
     vocabulary, width = _shape(tensors, "text_model.embeddings.token_embedding.weight", 2)
     # A vocabulary beyond CLIP's was grown by added tokens; a smaller one is cut so that its last token ends a text.
     end_token = min(vocabulary, CLIP_VOCABULARY) - 1
-    activation = hints.choice("clip", "activation", ("quick_gelu", "gelu"), "quick_gelu")
+    told = hints.choice(section, "activation", ("quick_gelu", "gelu"), activation)
     return ClipTextConfig(
         vocabulary=vocabulary,
         length=_shape(tensors, "text_model.embeddings.position_embedding.weight", 2)[0],
         width=width,
         layers=_count(tensors, "text_model.encoder.layers.{}.layer_norm1.weight"),
-        heads=hints.whole("clip", "heads", max(width // CLIP_HEAD_DIM, 1)),
+        heads=hints.whole(section, "heads", max(width // CLIP_HEAD_DIM, 1)),
         mlp_width=_shape(tensors, "text_model.encoder.layers.0.mlp.fc1.weight", 2)[0],
-        activation="gelu" if activation == "gelu" else "quick_gelu",
-        end_token=hints.whole("clip", "end_token", end_token),
+        activation="gelu" if told == "gelu" else "quick_gelu",
+        end_token=hints.whole(section, "end_token", end_token),
+        projection=_shape(tensors, PROJECTION, 2)[0] if PROJECTION in tensors else None,
     )
 
 

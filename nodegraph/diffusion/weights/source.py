@@ -50,7 +50,9 @@ def open_source(path: Path, families: Iterable[Family]) -> Source:
     Raises a WeightsError for what is no weights file or folder.
     """
     if path.is_dir():
-        return _open_folder(path, {part.folder for family in families for part in family.parts})
+        given = list(families)
+        alone = all(len(family.parts) == 1 for family in given)
+        return _open_folder(path, {part.folder for family in given for part in family.parts}, alone)
     header = read_header(path)
     return Source(path, False, header.tensors, Hints.from_metadata(path, header.metadata))
 
@@ -87,11 +89,11 @@ def _digest_bytes(file: Path, check: Callable[[], object] | None) -> str:
     return hashed.hexdigest()
 
 
-def _open_folder(path: Path, parts: Collection[str]) -> Source:
+def _open_folder(path: Path, parts: Collection[str], alone: bool) -> Source:
     tensors: dict[str, TensorInfo] = {}
     configs: dict[str, Any] = {}
     folders = {entry.name: entry for entry in sorted(path.iterdir()) if entry.is_dir()}
-    if len(parts) == 1 and _weight_files(path):  # the part's own folder
+    if alone and _weight_files(path):  # the part's own folder
         folders = dict.fromkeys(parts, path)
     for part, folder in folders.items():
         for name in ("config.json", "scheduler_config.json"):

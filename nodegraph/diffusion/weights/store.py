@@ -97,7 +97,8 @@ class FileWeights(Weights):
         """The hash of which tensors of which files they are."""
         hashed = hashlib.sha256()
         for name, info in sorted(self._tensors.items()):
-            hashed.update(repr((name, info.name, str(info.file), self._identities[info.file])).encode())
+            place = name, info.name, info.row, info.transposed, str(info.file), self._identities[info.file]
+            hashed.update(repr(place).encode())
         return hashed.hexdigest()
 
     @cached_property
@@ -131,7 +132,7 @@ class _FileReader(Reader):
         self._streams: dict[Path, io.FileIO] = {}
 
     def read(self, name: str) -> Tensor:
-        """Return a tensor that is pages of its file."""
+        """Return a tensor that is pages of its file, a copy where it is stored transposed."""
         info = self._tensors[name]
         try:
             if info.file not in self._files:
@@ -139,11 +140,16 @@ class _FileReader(Reader):
             tensor: Tensor = self._files[info.file].get_tensor(info.name)
         except (SafetensorError, OSError) as error:
             raise CorruptFileError(info.file, f"tensor {info.name!r} cannot be read: {error}") from error
-        return tensor
+        if info.transposed:
+            return tensor.T.contiguous()
+        return tensor if tuple(tensor.shape) == info.shape else tensor[info.row : info.row + info.shape[0]]
 
     def copy(self, name: str, target: Tensor, check: Check | None = None) -> None:
         """Fill `target` from the file, not from pages of it, which would count as memory of this process."""
         info = self._tensors[name]
+        if info.transposed:
+            super().copy(name, target, check)
+            return
         stored, flat = DTYPES[info.dtype], target.view(-1)
         count = CHUNK // stored.itemsize
         buffer = torch.empty(min(count, info.count), dtype=stored)

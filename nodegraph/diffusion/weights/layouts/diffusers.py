@@ -31,13 +31,16 @@ VAE_SUFFIXES = {
     "proj_attn": "proj_out",
 }
 
+TEXT_FOLDERS = {"clip": "text_encoder", "clip_l": "text_encoder", "clip_g": "text_encoder_2"}
+"""The folders of text encoders by the parts that they are read as."""
+
 
 def unet_names(tensors: Tensors) -> Tensors:
     """Give the tensors of a `UNet2DConditionModel` LDM's names."""
     levels = _count(tensors, "down_blocks.{}.")
     blocks = _count(tensors, "down_blocks.0.resnets.{}.")
     attention = [_holds(tensors, f"down_blocks.{level}.attentions.") for level in range(levels)]
-    return _renamed(tensors, dict(unet_modules(levels, blocks, attention)), UNET_SUFFIXES)
+    return renamed(tensors, dict(unet_modules(levels, blocks, attention)), UNET_SUFFIXES)
 
 
 def unet_modules(levels: int, blocks: int, attention: list[bool]) -> Iterator[tuple[str, str]]:
@@ -69,7 +72,7 @@ def vae_names(tensors: Tensors) -> Tensors:
     """Give the tensors of an `AutoencoderKL` LDM's names."""
     levels = _count(tensors, "encoder.down_blocks.{}.")
     blocks = _count(tensors, "encoder.down_blocks.0.resnets.{}.")
-    return _renamed(tensors, dict(_vae_modules(levels, blocks)), VAE_SUFFIXES)
+    return renamed(tensors, dict(_vae_modules(levels, blocks)), VAE_SUFFIXES)
 
 
 def _vae_modules(levels: int, blocks: int) -> Iterator[tuple[str, str]]:
@@ -96,20 +99,26 @@ def clip_names(tensors: Tensors) -> Tensors:
 
 def hints(configs: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     """Say what shapes cannot tell, as `Hints` reads it, from the JSON configurations of a folder's parts."""
-    unet, vae, clip = (configs.get(name, {}) for name in ("unet", "vae", "text_encoder"))
+    unet, vae = (configs.get(name, {}) for name in ("unet", "vae"))
     found: dict[str, Any] = {"unet": {"groups": unet.get("norm_num_groups"), **_heads(unet)}}
     found["vae"] = {
         "groups": vae.get("norm_num_groups"),
         "scale_factor": vae.get("scaling_factor"),
         "shift_factor": vae.get("shift_factor"),
     }
+    for part, folder in TEXT_FOLDERS.items():
+        if folder in configs:
+            found[part] = _text(configs[folder])
+    return found | _schedule(configs.get("scheduler", {}))
+
+
+def _text(clip: Mapping[str, Any]) -> dict[str, Any]:
     end = clip.get("eos_token_id")
-    found["clip"] = {
+    return {
         "heads": clip.get("num_attention_heads"),
         "activation": clip.get("hidden_act"),
         "end_token": None if end == 2 else end,  # 2 is what old configurations of CLIP say, whatever the vocabulary
     }
-    return found | _schedule(configs.get("scheduler", {}))
 
 
 def _heads(unet: Mapping[str, Any]) -> dict[str, Any]:
@@ -144,7 +153,8 @@ def _schedule(scheduler: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _renamed(tensors: Tensors, modules: Mapping[str, str], suffixes: Mapping[str, str]) -> Tensors:
+def renamed(tensors: Tensors, modules: Mapping[str, str], suffixes: Mapping[str, str]) -> Tensors:
+    """Rename tensors: the longest module prefix that is known, then what follows it."""
     return {_name(name, modules, suffixes): info for name, info in tensors.items()}
 
 
