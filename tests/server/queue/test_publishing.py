@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import itertools
+import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
@@ -150,46 +151,41 @@ def test_numbers_go_on_from_the_highest_there_is_in_any_case_and_format(tmp_path
     assert names.next(tmp_path, "new_00005_.png") == "new_00001_.png"
 
 
-def writer(data: Path, job: str, fault: str = "") -> int:
-    """Run the writer's process; return its exit code."""
-    environment = {**os.environ, "NODEGRAPH_FAULT": fault}
-    return subprocess.run([sys.executable, WRITER, data, job], env=environment, timeout=60, check=False).returncode
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize(("attempts", "elsewhere"), [(1, False), (2, False), (1, True)])
 async def test_a_death_at_any_point_leaves_each_file_whole_and_once(
     tmp_path: Path, other_disk: Path, attempts: int, elsewhere: bool
 ) -> None:
     """After one death the next start runs the job again; after two it has failed, with what came to its place."""
-    for number in itertools.count(1):
-        data = tmp_path / str(number)
-        store = await Store.open(data)
-        (job,) = await store.add("owner", [WORKFLOW])
-        await store.close()
-        if elsewhere:
-            (other_disk / str(number)).mkdir()
-            (data / "output").symlink_to(other_disk / str(number))
-        codes = [writer(data, job.id, f"{number}:kill") for _ in range(attempts)]
-        if codes[0] == 0:
-            break
-        last = writer(data, job.id)
-        assert last == 0
-        store = await Store.open(data)
-        found = await store.job(job.id)
-        rows = {output.name: output for output in (await store.outputs(limit=100)).items}
-        unsettled = await store.unsettled()
-        await store.close()
-        files = {path.name: path.read_bytes() for path in (data / "output" / "a").glob("*")}
-        assert found is not None
-        assert unsettled == []
-        assert not (data / "staging" / job.id).exists() or found.state is State.RUNNING
-        assert {f"a/{name}" for name in files} == set(rows)
-        contents = sorted(files.values())
-        if attempts == 1 or codes[1] == 0:
-            assert contents == [b"%d" % index * 1000 for index in range(2)]
-        else:
-            assert found.state is State.FAILED
-            assert set(contents) <= {b"%d" % index * 1000 for index in range(2)}
-        assert len(contents) == len(set(contents))
-    assert number > 8
+    store = await Store.open(tmp_path / "data")
+    (job,) = await store.add("owner", [WORKFLOW])
+    await store.close()
+    if elsewhere:
+        (tmp_path / "elsewhere").symlink_to(other_disk)
+    command = [sys.executable, str(WRITER), str(tmp_path), job.id, str(attempts)]
+    told = json.loads(subprocess.run(command, check=True, timeout=120, stdout=subprocess.PIPE).stdout)
+    assert len(told) >= 8
+    for number, codes in enumerate(told, 1):
+        assert (codes[0], codes[-1]) == (-signal.SIGKILL, 0)
+        await check(tmp_path / str(number), job.id, again=attempts == 1 or codes[1] == 0)
+
+
+async def check(data: Path, job: str, again: bool) -> None:
+    """See that what a job has published is whole and told of once, and all of it where the job ran `again`."""
+    store = await Store.open(data)
+    found = await store.job(job)
+    rows = {output.name: output for output in (await store.outputs(limit=100)).items}
+    unsettled = await store.unsettled()
+    await store.close()
+    files = {path.name: path.read_bytes() for path in (data / "output" / "a").glob("*")}
+    assert found is not None
+    assert unsettled == []
+    assert not (data / "staging" / job).exists() or found.state is State.RUNNING
+    assert {f"a/{name}" for name in files} == set(rows)
+    contents = sorted(files.values())
+    if again:
+        assert contents == [b"%d" % index * 1000 for index in range(2)]
+    else:
+        assert found.state is State.FAILED
+        assert set(contents) <= {b"%d" % index * 1000 for index in range(2)}
+    assert len(contents) == len(set(contents))
