@@ -66,7 +66,7 @@ def process(data: Path, id: str, fault: str = "") -> int:
 
 def rounds(folder: Path, id: str, deaths: int) -> list[list[int]]:
     """Let the job's processes die at each point; return their exit codes."""
-    told = []
+    told = list[list[int]]()
     for number in itertools.count(1):
         data = folder / str(number)
         shutil.copytree(folder / "data", data, symlinks=True)
