@@ -15,8 +15,11 @@ from urllib.parse import unquote
 import pytest
 from aiohttp import web
 
+from nodegraph import resources
 from nodegraph.collection.hub import Hub
 
+BUNDLED = tuple(sorted(path.name for path in (resources.models() / "loras").glob("*.safetensors")))
+"""The LoRAs that are always there."""
 BYTES = {"F32": 4, "F16": 2, "BF16": 2, "I64": 8, "U8": 1, "F8_E4M3": 1}
 Shapes = Mapping[str, Sequence[int]]
 Place = Callable[..., Path]

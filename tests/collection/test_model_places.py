@@ -14,6 +14,7 @@ from nodegraph.collection.places import below, by_kind, model_folders
 from nodegraph.collection.setup import collect
 from nodegraph.engine.folders import Folders
 from nodegraph.runtime import Options, Runtime
+from tests.collection.conftest import BUNDLED
 
 links = pytest.mark.skipif(os.name != "posix", reason="links need rights elsewhere")
 
@@ -91,7 +92,7 @@ def test_links_to_files_and_folders_are_followed(tmp_path: Path) -> None:
     (tmp_path / "models" / "loras" / "more").symlink_to(tmp_path / "disk" / "styles")
     (tmp_path / "models" / "loras" / "b.safetensors").symlink_to(tmp_path / "disk" / "styles" / "a.safetensors")
     folders = Runtime(Options(models=(tmp_path / "models",))).folders
-    assert folders.names("loras") == ("b.safetensors", "more/a.safetensors")
+    assert folders.names("loras") == ("b.safetensors", "more/a.safetensors", *BUNDLED)
     assert folders.path("loras", "more\\a.safetensors").is_file()
 
 
@@ -131,9 +132,9 @@ def test_programs_look_where_commands_do(tmp_path: Path, monkeypatch: pytest.Mon
     write(own_config(), f"models = ['{tmp_path / 'models'}']\ninput = 'pictures'")
     monkeypatch.setenv("NODEGRAPH_MODELS", str(tmp_path / "more"))
     options = Options.configured(dtype="fp32")
-    assert Runtime(options).folders.names("loras") == ("a.safetensors", "b.safetensors")
+    assert Runtime(options).folders.names("loras") == ("a.safetensors", "b.safetensors", *BUNDLED)
     assert options.input == (own_config().parent / "pictures",)
-    assert Runtime(Options()).folders.names("loras") == ()
+    assert Runtime(Options()).folders.names("loras") == BUNDLED
     assert Options.configured() == Options.configured()
 
 

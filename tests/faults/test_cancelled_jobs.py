@@ -30,7 +30,7 @@ def test_a_storm_of_cancels_leaves_each_job_in_one_final_state(start: Start) -> 
     """Row 9 of the fault matrix: before, while and after they run, each by several at once."""
     server = start("--workers", "2")
     wanted = {f"job{number}": Wanted(2, frozenset({"done", "cancelled"})) for number in range(30)}
-    ids = [server.submit(pictures(key, 2, seconds=0.1)) for key in wanted]
+    ids = [server.submit(pictures(key, 2, seconds=0.1 if at < 4 else 3)) for at, key in enumerate(wanted)]
 
     def storm(seed: int) -> Counter[str]:
         chance, told = random.Random(seed), Counter[str]()
