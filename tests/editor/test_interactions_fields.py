@@ -131,7 +131,9 @@ def test_26_a_choice_is_searched(fields: Editor) -> None:
     assert choices.count() == 0
     assert value(fields, "sample", "sampler_name") == before
     fields.press("ArrowDown")
-    fields.click(choices.get_by_role("option", name="euler", exact=True))
+    euler = choices.get_by_role("option", name="euler", exact=True)
+    euler.scroll_into_view_if_needed()
+    fields.click(euler)
     becomes(fields, "sample", "sampler_name", "euler")
 
 
