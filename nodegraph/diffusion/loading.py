@@ -90,14 +90,14 @@ def load_clips(
     """
     check_kind(kind, PAIRS)
     held = [_text_encoders(path) for path in paths]
-    if CLIP_L not in held[0] or CLIP_G not in held[1]:
-        paths, held = paths[::-1], held[::-1]
-    if CLIP_L not in held[0] or CLIP_G not in held[1]:
+    orders = ((first, 1 - first) for first in (0, 1))
+    order = next(((a, b) for a, b in orders if CLIP_L in held[a] and CLIP_G in held[b]), None)
+    if order is None:
         pairs = zip(paths, held, strict=True)
         got = " and ".join(f"{path.name} ({' and '.join(one.title for one in found)})" for path, found in pairs)
         raise ValueError(f"type {kind!r} takes a file with {CLIP_L.title} and one with {CLIP_G.title}; got {got}")
     small, large = (
-        _opened(path, device, dtype, [family]) for path, family in zip(paths, (CLIP_L, CLIP_G), strict=True)
+        _opened(paths[place], device, dtype, [family]) for place, family in zip(order, (CLIP_L, CLIP_G), strict=True)
     )
     return Clip(
         Stored(small.blueprints[CLIP_L.name]),

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Generic, Literal, TypeAlias, TypeVar
 from nodegraph.diffusion.training_schedules import DiffusionSchedule as DiffusionSchedule
 from nodegraph.diffusion.training_schedules import EdmSchedule as EdmSchedule
 from nodegraph.diffusion.training_schedules import FlowSchedule as FlowSchedule
+from nodegraph.diffusion.value_checks import brief, check_float32, check_origins, check_rank
 
 if TYPE_CHECKING:
     import torch
@@ -38,7 +39,7 @@ class _Value:
     """Shows tensors by shape and dtype, so that a value fits in a log line."""
 
     def __repr__(self) -> str:
-        shown = (f"{f.name}={_brief(getattr(self, f.name))}" for f in fields(self))  # type: ignore[arg-type]
+        shown = (f"{f.name}={brief(getattr(self, f.name))}" for f in fields(self))  # type: ignore[arg-type]
         return f"{type(self).__name__}({', '.join(shown)})"
 
 
@@ -61,11 +62,11 @@ class Image(_Value):
     origins: tuple[Origin, ...] = ()
 
     def __post_init__(self) -> None:
-        _check_rank("Image.pixels", self.pixels, "(B, H, W, C)")
+        check_rank("Image.pixels", self.pixels, "(B, H, W, C)")
         if self.pixels.shape[-1] not in (1, 3, 4):
             raise ValueError(f"Image.pixels: got {self.pixels.shape[-1]} channels last, expected 1, 3 or 4")
-        _check_float32("Image.pixels", self.pixels)
-        _check_origins("Image.origins", self.origins, self.pixels)
+        check_float32("Image.pixels", self.pixels)
+        check_origins("Image.origins", self.origins, self.pixels)
 
     def _repr_png_(self) -> bytes:
         """Show the pictures side by side, as a notebook asks for it."""
@@ -85,8 +86,8 @@ class Mask(_Value):
     values: Tensor
 
     def __post_init__(self) -> None:
-        _check_rank("Mask.values", self.values, "(B, H, W)")
-        _check_float32("Mask.values", self.values)
+        check_rank("Mask.values", self.values, "(B, H, W)")
+        check_float32("Mask.values", self.values)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -104,10 +105,10 @@ class Latent(_Value):
     origins: tuple[Origin, ...] = ()
 
     def __post_init__(self) -> None:
-        _check_rank("Latent.samples", self.samples, "(B, C, h, w)")
-        _check_origins("Latent.origins", self.origins, self.samples)
+        check_rank("Latent.samples", self.samples, "(B, C, h, w)")
+        check_origins("Latent.origins", self.origins, self.samples)
         if self.noise_mask is not None:
-            _check_rank("Latent.noise_mask", self.noise_mask, "(B, H, W)")
+            check_rank("Latent.noise_mask", self.noise_mask, "(B, H, W)")
         if self.batch_index is None:
             return
         if len(self.batch_index) != self.samples.shape[0] or min(self.batch_index, default=0) < 0:
@@ -151,11 +152,11 @@ class ConditioningEntry(_Value):
     extras: Mapping[str, Tensor] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        _check_rank("ConditioningEntry.embedding", self.embedding, "(B, T, D)")
+        check_rank("ConditioningEntry.embedding", self.embedding, "(B, T, D)")
         if self.pooled is not None:
-            _check_rank("ConditioningEntry.pooled", self.pooled, "(B, P)")
+            check_rank("ConditioningEntry.pooled", self.pooled, "(B, P)")
         if self.mask is not None:
-            _check_rank("ConditioningEntry.mask", self.mask, "(B, H, W)")
+            check_rank("ConditioningEntry.mask", self.mask, "(B, H, W)")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -381,31 +382,3 @@ class LatentOperation(_Value):
     """A change of latents: `function` gives samples (B, C, h, w) for samples of the same shape."""
 
     function: Callable[[Tensor], Tensor]
-
-
-def _brief(value: object) -> str:
-    shape, dtype = getattr(value, "shape", None), getattr(value, "dtype", None)
-    if shape is not None and dtype is not None:
-        return f"{str(dtype).removeprefix('torch.')} {tuple(shape)}"
-    if isinstance(value, tuple):
-        return f"({', '.join(map(_brief, value))}{',' if len(value) == 1 else ''})"
-    if isinstance(value, Mapping):
-        return f"{{{', '.join(f'{key!r}: {_brief(item)}' for key, item in value.items())}}}"
-    if hasattr(value, "named_parameters"):  # a network's own repr takes hundreds of lines
-        return type(value).__name__
-    return repr(value)
-
-
-def _check_rank(place: str, tensor: Tensor, shape: str) -> None:
-    if tensor.ndim != shape.count(",") + 1:
-        raise ValueError(f"{place}: got shape {tuple(tensor.shape)}, expected {shape}")
-
-
-def _check_float32(place: str, tensor: Tensor) -> None:
-    if str(tensor.dtype) != "torch.float32":
-        raise TypeError(f"{place}: got {tensor.dtype}, expected torch.float32")
-
-
-def _check_origins(place: str, origins: tuple[Origin, ...], batch: Tensor) -> None:
-    if origins and len(origins) != batch.shape[0]:
-        raise ValueError(f"{place}: got {len(origins)}, expected {batch.shape[0]}, one a sample, or none")

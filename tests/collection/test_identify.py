@@ -87,7 +87,22 @@ def test_an_autoencoder_alone_is_told(told: Told, sd1: Mapping[str, Shapes], pre
 def test_a_text_encoder_alone_is_told(told: Told, sd1: Mapping[str, Shapes], prefix: str) -> None:
     found = told({name.replace(SD_CLIP, prefix): shape for name, shape in sd1["clip"].items()})
     assert (found.kind, found.what, found.family) == ("text_encoders", "text encoder", "CLIP-L")
-    assert found.loads or prefix.startswith("text_encoders.")
+    assert found.loads
+
+
+SMALL = {"width": 1280, "heads": 20, "mlp_width": 8}
+
+
+@pytest.mark.parametrize(("layers", "projection", "loads"), [(32, 1280, True), (32, None, False), (24, 1280, False)])
+@pytest.mark.parametrize("prefix", ["", "text_encoders.clip_g.transformer."])
+def test_a_large_text_encoder_is_of_use_where_it_is_whole(
+    told: Told, layers: int, projection: int | None, loads: bool, prefix: str
+) -> None:
+    """OpenCLIP's bigG has 32 layers and a projection."""
+    with torch.device("meta"):
+        network = ClipText(ClipTextConfig(layers=layers, projection=projection, **SMALL))  # type: ignore[arg-type]
+    found = told(shapes(network, prefix))
+    assert (found.kind, found.what, found.loads) == ("text_encoders", "text encoder", loads)
 
 
 @pytest.mark.parametrize(

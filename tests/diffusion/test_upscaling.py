@@ -180,7 +180,7 @@ def test_spans_attention_weighs_itself() -> None:
 
 
 def test_other_files_are_told_apart(tmp_path: Path, tiny_models: Path) -> None:
-    with pytest.raises(UnknownModelError, match="not a checkpoint of a known model family"):
+    with pytest.raises(UnknownModelError, match="no upscaling network of a known model family; this looks like"):
         load_upscaler(tiny_models / "checkpoints" / "tiny.safetensors", device="cpu")
     for name in ("model.0.weight", "body.0.weight", "conv_cat.weight", "x"):
         with pytest.raises(UnknownModelError):

@@ -43,7 +43,6 @@ DIFFERENT: Final = {
 """Inputs that differ on purpose, and why."""
 
 FEWER: Final = {
-    ("CLIPLoader", "type"): "the others are of families that are not there yet",
     ("ModelSamplingContinuousEDM", "sampling"): "the others are of families that are not there yet",
 }
 """Choices of which we have only some, and why."""

@@ -27,6 +27,7 @@ OTHER_WEIGHTS = {
     r"^(down_blocks|input_blocks)\.": "a denoising network alone",
     r"^(text_model\.)?(encoder\.layers|embeddings)\.": "a text encoder alone",
     r"^emb_params$": "a textual inversion",
+    r"^model\.diffusion_model\.": "a denoising network, or a checkpoint with one",
 }
 """Names that tell weights which are no checkpoint, or none that can be loaded yet; the first counts."""
 
@@ -101,7 +102,8 @@ def _unknown(source: Source, refused: Sequence[tuple[Family, Sequence[str]]]) ->
     if not refused:
         return UnknownModelError(source.path, None, (), looks_like)
     family, problems = min(refused, key=lambda entry: len(entry[1]))
-    return UnknownModelError(source.path, family.title, problems, looks_like)
+    parts = {part.title for one, _ in refused for part in one.parts}
+    return UnknownModelError(source.path, family.title, problems, looks_like, parts.pop() if len(parts) == 1 else None)
 
 
 def _any(pattern: str, names: Iterable[str]) -> bool:

@@ -61,12 +61,22 @@ class MetadataError(WeightsError):
 
 
 class UnknownModelError(WeightsError):
-    """Weights of no known family; `nearest` is the title of the one that came closest and `missing` what it lacks."""
+    """Weights of no known family; `nearest` is the title of the one that came closest and `missing` what it lacks.
 
-    def __init__(self, path: Path, nearest: str | None, missing: Sequence[str], looks_like: str | None = None) -> None:
+    `wanted` is what was looked for, where that is one network alone.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        nearest: str | None,
+        missing: Sequence[str],
+        looks_like: str | None = None,
+        wanted: str | None = None,
+    ) -> None:
         self.nearest = nearest
         self.missing = tuple(missing)
-        problem = "not a checkpoint of a known model family"
+        problem = f"no {wanted} of a known model family" if wanted else "not a checkpoint of a known model family"
         if looks_like:
             problem += f"; this looks like {looks_like}"
         if nearest:

@@ -84,10 +84,12 @@ def clip_config(
     *,
     sections: tuple[str, ...] = ("clip", "clip_l"),
     activation: Activation = "quick_gelu",
+    projects: bool = False,
 ) -> ClipTextConfig:
     """Read a CLIP text encoder's configuration; unless told otherwise a head is 64 wide, as in all that were published.
 
-    The first of `sections` that is told of counts; `activation` is what its kind has.
+    The first of `sections` that is told of counts; `activation` is what its kind has, and whether it `projects` what is
+    pooled.
     """
     section = next((name for name in sections if name in hints.values), sections[0])
     vocabulary, width = _shape(tensors, "text_model.embeddings.token_embedding.weight", 2)
@@ -103,7 +105,7 @@ def clip_config(
         mlp_width=_shape(tensors, "text_model.encoder.layers.0.mlp.fc1.weight", 2)[0],
         activation="gelu" if told == "gelu" else "quick_gelu",
         end_token=hints.whole(section, "end_token", end_token),
-        projection=_shape(tensors, PROJECTION, 2)[0] if PROJECTION in tensors else None,
+        projection=_shape(tensors, PROJECTION, 2)[0] if projects else None,
     )
 
 

@@ -11,7 +11,6 @@ from nodegraph.diffusion.weights.family import Family, Part, Telltale, Tensors
 from nodegraph.diffusion.weights.header import TensorInfo
 from nodegraph.diffusion.weights.layouts.diffusers import TEXT_FOLDERS, renamed
 from nodegraph.diffusion.weights.layouts.sd1 import CLIP as SD1_CLIP
-from nodegraph.diffusion.weights.layouts.sd1 import SD1
 from nodegraph.diffusion.weights.shapes import PROJECTION, clip_config
 
 LAYER = "text_model.encoder.layers.{}.mlp.fc1.weight"
@@ -118,11 +117,11 @@ CLIP_G = Family(
                 ("clip_g.transformer.", ""),
             ),
             folder=TEXT_FOLDERS["clip_g"],
-            configure=partial(clip_config, sections=("clip_g",), activation="gelu"),
+            configure=partial(clip_config, sections=("clip_g",), activation="gelu", projects=True),
             ignored=IGNORED,
         ),
     ),
-    has_all=(Telltale("clip_g", LAYER.format(30)), Telltale("clip_g", PROJECTION)),
+    has_all=(Telltale("clip_g", LAYER.format(30)),),
 )
 
 TEXT_ENCODERS = (CLIP_L, CLIP_G)
@@ -173,6 +172,6 @@ def sole_families(part: str, known: Iterable[Family]) -> list[Family]:
     """Return what a file may be that is to give one part of a model of the families `known`."""
     if part != SD1_CLIP.name:
         return [family.alone(part) for family in known if part in family.named]
-    # SD1's own text encoder is CLIP-L.
-    others = [family.alone(part) for family in known if part in family.named and family.name != SD1.name]
+    given = [family for family in known if part in family.named]
+    others = [family.alone(part) for family in given if family.named[part] != SD1_CLIP]  # which is CLIP-L
     return [*TEXT_ENCODERS, *others]
