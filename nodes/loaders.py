@@ -1,5 +1,6 @@
 """Models from files."""
 
+from dataclasses import replace
 from typing import Annotated, Literal, NamedTuple
 
 from nodegraph import Context, File, node
@@ -10,6 +11,15 @@ ClipType = Literal[
     "hidream", "chroma", "ace", "omnigen2", "qwen_image", "hunyuan_image",
 ]  # fmt: skip
 ClipPairType = Literal["sdxl", "sd3", "flux", "hunyuan_video", "hidream", "hunyuan_image"]
+
+Config = Literal[
+    "anything_v3.yaml", "v1-inference.yaml", "v1-inference_clip_skip_2.yaml", "v1-inference_clip_skip_2_fp16.yaml",
+    "v1-inference_fp16.yaml", "v1-inpainting-inference.yaml", "v2-inference-v.yaml", "v2-inference-v_fp32.yaml",
+    "v2-inference.yaml", "v2-inference_fp32.yaml", "v2-inpainting-inference.yaml",
+]  # fmt: skip
+"""The configurations that come with ComfyUI."""
+EARLY = {"anything_v3.yaml", "v1-inference_clip_skip_2.yaml", "v1-inference_clip_skip_2_fp16.yaml"}
+"""Those for models whose text encoder stops at its last layer but one."""
 
 
 class Checkpoint(NamedTuple):
@@ -27,6 +37,21 @@ def checkpoint_loader_simple(context: Context, ckpt_name: Annotated[str, File("c
     Its weights are brought when a node uses them, and kept while there is memory.
     """
     return _checkpoint(context, "checkpoints", ckpt_name)
+
+
+@node(
+    "CheckpointLoader", title="Load Checkpoint With Config (DEPRECATED)", category="advanced/loaders",
+    settings=("device", "dtype"), deprecated="CheckpointLoaderSimple",
+)  # fmt: skip
+def checkpoint_loader(
+    context: Context, config_name: Config, ckpt_name: Annotated[str, File("checkpoints")]
+) -> Checkpoint:
+    """Load a checkpoint, with the text encoder stopped one layer early where the configuration says so.
+
+    The file itself tells the rest: what kind of model it is, and at which precision it is stored.
+    """
+    loaded = _checkpoint(context, "checkpoints", ckpt_name)
+    return loaded._replace(clip=replace(loaded.clip, stop_layer=-2)) if config_name in EARLY else loaded
 
 
 @node("DiffusersLoader", category="advanced/loaders/deprecated", settings=("device", "dtype"))

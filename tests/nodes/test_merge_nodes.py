@@ -154,6 +154,16 @@ def test_parts_are_saved_and_loaded_alone(bench: Bench) -> None:
     assert torch.equal(nodes["encode"]["out"].samples, nodes["whole"]["out"].samples)
 
 
+@pytest.mark.parametrize(("config", "early"), [("v1-inference.yaml", False), ("anything_v3.yaml", True)])
+def test_a_configuration_tells_where_the_text_encoder_stops(bench: Bench, config: str, early: bool) -> None:
+    configured = {"old": ["CheckpointLoader", {"config_name": config, "ckpt_name": "tiny.safetensors"}]}
+    skipped = {"skip": ["CLIPSetLastLayer", {"clip": "load.clip", "stop_at_clip_layer": -2}]}
+    given = bench.latent(configured, "old.model", "old.clip")
+    whole, stopped = bench.latent(LOAD), bench.latent({**LOAD, **skipped}, clip="skip.out")
+    assert torch.equal(given, stopped if early else whole)
+    assert not torch.equal(whole, stopped)
+
+
 def test_weights_are_rounded_to_eight_bits_on_request(bench: Bench) -> None:
     bench.run({**LOAD, "unet": ["ModelSave", {"model": "load.model"}]})
     (bench.models / "diffusion_models").mkdir()
