@@ -13,9 +13,10 @@ import torch
 from torch import Tensor, nn
 
 from nodegraph.diffusion.memory.blueprint import Blueprint
-from nodegraph.diffusion.memory.filling import Tell, filled
-from nodegraph.diffusion.memory.packing import pack
+from nodegraph.diffusion.memory.filling import Tell, brought
+from nodegraph.diffusion.memory.packing import packers
 from nodegraph.diffusion.memory.patches import Patch
+from nodegraph.diffusion.memory.process import resident, trim
 from nodegraph.diffusion.memory.shell import Shell
 from nodegraph.diffusion.memory.streaming import resident_names
 from nodegraph.diffusion.weights.store import Reader
@@ -24,6 +25,10 @@ logger = logging.getLogger(__name__)
 
 MOST_IDLE_SHELLS = 2
 """Modules without a user that a network keeps: making one takes time, though hardly any memory."""
+
+
+WORK, MOST_BESIDES = 8, 2
+"""One part of so many of a streamed network's room is for what it computes, and for that and the process at most."""
 
 
 class MemoryShortError(RuntimeError):
@@ -61,6 +66,8 @@ class _Base:
         self.staying: frozenset[str] | None = None
         """The names of the tensors that stay, None: all do."""
         self.window = 0
+        self.limit: int | None = None
+        """Bytes above which the process gives memory back that nobody uses, while it runs streamed."""
         self.planned = 0
         """Bytes that it takes, or is about to."""
         self.lent, self.used = 0, 0
@@ -79,7 +86,7 @@ class _Base:
             if self.staying is not None:
                 reader = stack.enter_context(self.blueprint.weights.opened())
             stack.callback(self._give, shell)
-            yield stack.enter_context(shell.running(reader, self.window))
+            yield stack.enter_context(shell.running(reader, self.window, self.limit))
 
     def _give(self, shell: Shell) -> None:
         with self._lock:
@@ -88,11 +95,11 @@ class _Base:
 
     def fill(self, tell: Tell | None) -> None:
         """Bring the tensors that stay."""
-        streamed = self.staying is not None
-        self.tensors.update(filled(self.blueprint, self.staying, tell, mapped=not streamed))
-        if not streamed:
-            size = self.blueprint.size
-            self.packed = pack(self.blueprint.empty(), self.tensors, lambda: tell and tell(size, size))
+        found = self.blueprint
+        packs = packers(found.empty(), found.device, found.dtype)
+        tensors, packed = brought(found, self.staying, tell, mapped=self.staying is None, packers=packs)
+        self.tensors.update(tensors)
+        self.packed.update(packed)
 
     def _take(self, wanted: tuple[tuple[str, float], ...]) -> Shell:
         with self._lock:
@@ -142,6 +149,12 @@ class Memory:
 
     def free(self, device: torch.device | str | None = None, size: int | None = None) -> int:
         """Let go networks that nobody uses until `size` bytes are freed (None: all of them); return the bytes freed."""
+        freed = self._let_go(device, size)
+        if freed:
+            trim()
+        return freed
+
+    def _let_go(self, device: torch.device | str | None, size: int | None) -> int:
         freed = 0
         with self._lock:
             for base in sorted(self._bases.values(), key=lambda base: base.used):
@@ -207,6 +220,7 @@ class Memory:
             self._plan(base, base.planned // 2, [*tried, "half of it streamed"])
             base.fill(tell)
         base.ready = True
+        trim()  # what bringing it needed, and those that went for it
 
     def _plan(self, base: _Base, wanted: int, tried: list[str]) -> None:
         """Decide what of a network stays, letting go of others for it; raise MemoryShortError where it cannot run."""
@@ -218,17 +232,31 @@ class Memory:
             if budget is not None:
                 others = sum(other.planned for other in self._on(device) if other is not base)
                 if others + wanted > budget:
-                    others -= self.free(device, others + wanted - budget)
+                    others -= self._let_go(device, others + wanted - budget)
                 room = min(wanted, max(budget - others, 0))
             base.staying, base.window, base.planned = None, 0, size
             if room >= size:
                 return
             try:
-                staying, base.window = resident_names(blueprint.empty(), blueprint.sizes, room)
+                besides = self._besides(base, room)
+                staying, base.window = resident_names(blueprint.empty(), blueprint.sizes, room, besides)
             except ValueError as error:
                 raise MemoryShortError(blueprint.title, device, size, room, [*tried, str(error)]) from error
             base.staying, base.planned = frozenset(staying), room
+            base.limit = budget if blueprint.device.type == "cpu" else None
         logger.info("%s runs streamed: %s of %s stay on %s", blueprint.title, told(room), told(size), device)
+
+    def _besides(self, base: _Base, room: int) -> int:
+        """Return what goes of the room for a streamed network to all else: the process, and the work itself.
+
+        Whoever bounds the memory of networks on the CPU bounds the process, of which a GPU's memory is no part. Each
+        layer needs its weight once more, in the order in which it is multiplied. It is at most a part of the room.
+        """
+        if base.blueprint.device.type != "cpu":
+            return 0
+        networks = sum(other.planned for other in self._on("cpu") if other.ready and other is not base)
+        largest = max(base.blueprint.sizes.values())
+        return min(max(resident() - networks, 0) + largest + room // WORK, room // MOST_BESIDES)
 
     def _on(self, device: str) -> list[_Base]:
         return [base for base in self._bases.values() if str(base.blueprint.device) == device]

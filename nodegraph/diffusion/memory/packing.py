@@ -6,7 +6,8 @@ calls; where they are not there, or do not give what the plain ones give, nothin
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from functools import cache
 from weakref import ref
 
@@ -17,25 +18,36 @@ from torch import Tensor, nn
 DTYPES = (torch.bfloat16, torch.float32)
 LEAST = 2**16
 """Elements of the smallest weight for which it is worth it."""
+SIDE = 14
+"""What a feature map's side is taken to be, in kernels: oneDNN's own guess where none is told."""
 
 
-def pack(
-    module: nn.Module, tensors: MutableMapping[str, Tensor], check: Callable[[], object] = lambda: None
-) -> dict[str, Tensor]:
-    """Return a module's weights that can be packed, packed, by name; in `tensors` placeholders stand for them.
+@dataclass(frozen=True)
+class Packer:
+    """Packs the weight of a layer."""
 
-    A placeholder has the weight's shape and precision, and no memory. `check` is called before each; what it raises
-    stops the packing.
-    """
-    packed: dict[str, Tensor] = {}
-    for name, layer in packable(module):
-        weight = tensors.get(name)
-        if weight is None or not fits(weight) or not available():
-            continue
-        check()
-        packed[name] = _packed(layer, weight)
-        tensors[name] = weight.new_zeros(()).expand(weight.shape)
-    return packed
+    layer: nn.Conv2d | nn.Linear
+
+    @property
+    def format(self) -> torch.memory_format:
+        """The order of memory in which it wants the weight."""
+        return format_of(self.layer)
+
+    def __call__(self, weight: Tensor) -> Tensor:
+        """Return the weight packed, as memory of its own."""
+        return _packed(self.layer, weight)
+
+
+def packers(module: nn.Module, device: torch.device, dtype: torch.dtype) -> dict[str, Packer]:
+    """Return what packs the weights of a module for which that helps on a device and at a precision, by name."""
+    found = {name: Packer(layer) for name, layer in packable(module) if fits(layer.weight, device, dtype)}
+    return found if found and available() else {}
+
+
+def format_of(layer: nn.Module) -> torch.memory_format:
+    """Return the order of memory from which oneDNN brings a layer's weight into its own fastest, ten times as fast."""
+    convolves = isinstance(layer, nn.Conv2d) and not _is_linear(layer)
+    return torch.channels_last if convolves else torch.contiguous_format
 
 
 def packable(module: nn.Module) -> Iterator[tuple[str, nn.Conv2d | nn.Linear]]:
@@ -46,9 +58,9 @@ def packable(module: nn.Module) -> Iterator[tuple[str, nn.Conv2d | nn.Linear]]:
             yield f"{path}.weight" if path else "weight", layer
 
 
-def fits(weight: Tensor) -> bool:
-    """Tell whether a weight is one for which packing helps."""
-    return weight.device.type == "cpu" and weight.dtype in DTYPES and weight.numel() >= LEAST
+def fits(weight: Tensor, device: torch.device, dtype: torch.dtype) -> bool:
+    """Tell whether packing helps a weight on a device and at a precision."""
+    return device.type == "cpu" and dtype in DTYPES and weight.numel() >= LEAST
 
 
 def install(module: nn.Module, packed: Mapping[str, Tensor]) -> None:
@@ -103,7 +115,8 @@ def _packed(layer: nn.Conv2d | nn.Linear, weight: Tensor) -> Tensor:
     found: Tensor
     if isinstance(layer, nn.Conv2d) and not _is_linear(layer):
         options = (layer.padding, layer.stride, layer.dilation, 1)
-        found = torch.ops.mkldnn._reorder_convolution_weight(weight.contiguous(), *options)
+        input_size = (1, layer.in_channels, *(SIDE * side for side in layer.kernel_size))
+        found = torch.ops.mkldnn._reorder_convolution_weight(weight, *options, input_size)
     else:
         found = torch.ops.mkldnn._reorder_linear_weight(weight.flatten(1).contiguous())
     return found

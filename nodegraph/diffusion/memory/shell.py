@@ -58,13 +58,16 @@ class Shell:
                 use(owner, None)
 
     @contextmanager
-    def running(self, reader: Reader | None, window: int) -> Iterator[nn.Module]:
-        """Lend the module; `reader` brings the tensors that are not there, of which `window` bytes wait ahead."""
+    def running(self, reader: Reader | None, window: int, limit: int | None = None) -> Iterator[nn.Module]:
+        """Lend the module; `reader` brings the tensors that are not there, of which `window` bytes wait ahead.
+
+        Then the process tries to stay below `limit` bytes.
+        """
         if reader is None:
             yield self.module
             return
         blueprint = self._blueprint
-        with Stream(self.module, blueprint, self._tensors.keys(), reader, window, self._worn.tensor):
+        with Stream(self.module, blueprint, self._tensors.keys(), reader, window, self._worn.tensor, limit):
             yield self.module
 
     def _restore(self, name: str) -> None:

@@ -6,24 +6,42 @@ copying and computing overlap.
 
 from __future__ import annotations
 
+import logging
 import threading
-from collections import deque
 from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from nodegraph.diffusion.memory.blueprint import Blueprint
+from nodegraph.diffusion.memory.packing import format_of
+from nodegraph.diffusion.memory.process import resident, trim
+from nodegraph.diffusion.memory.ring import Ring, laid, padded
 from nodegraph.diffusion.weights.store import Reader
+
+logger = logging.getLogger(__name__)
+MOST_LEFT = 32 * 2**20
+"""Bytes by which the process has to grow before memory is given back once more: it may be what others need."""
 
 Unit = tuple[nn.Module, tuple[str, ...]]
 """A module with the names of those tensors that are its own and not there."""
 
 
+class _Fetched(NamedTuple):
+    """A unit's tensors by the names that it has for them, and where in the ring they are, None: beside it."""
+
+    place: int | None
+    tensors: Future[dict[str, Tensor]]
+
+
 class Stream:
-    """While it is entered, a module runs although only the tensors named in `there` are in their places."""
+    """While it is entered, a module runs although only the tensors named in `there` are in their places.
+
+    Those that come are written to one piece of memory again and again: `window` bytes for what waits, and what the
+    largest layer takes. Where the process holds more than `limit` bytes, memory that nobody uses is given back.
+    """
 
     def __init__(
         self,
@@ -33,18 +51,24 @@ class Stream:
         reader: Reader,
         window: int,
         change: Callable[[str, Tensor], Tensor],
+        limit: int | None = None,
     ) -> None:
-        self._blueprint, self._reader, self._window, self._change = blueprint, reader, window, change
+        self._blueprint, self._reader, self._change = blueprint, reader, change
         self._units = dict(units(module, there, blueprint.sizes))
+        self._sizes = {unit: sum(map(self._padded, names)) for unit, names in self._units.items()}
+        self._room = min(window + max(self._sizes.values(), default=0), sum(self._sizes.values()))
+        self._limit = limit if limit is None else limit - 2 * max(self._sizes.values(), default=0)
+        self._trimmed = 0
         self._order = list(self._units)
         self._called: list[nn.Module] = []
         self._next = 0
-        self._ahead: deque[nn.Module] = deque()
-        self._coming: dict[nn.Module, Future[dict[str, Tensor]]] = {}
+        self._coming: dict[nn.Module, _Fetched] = {}
+        self._used: dict[nn.Module, list[int]] = {}
         self._hooks: list[Any] = []
         self._lock = threading.Lock()  # a reader has one place in its file
 
     def __enter__(self) -> Stream:
+        self._ring = Ring(self._room, self._blueprint.device)
         self._fetcher = ThreadPoolExecutor(1, thread_name_prefix="weights")
         for unit in self._units:
             self._hooks.append(unit.register_forward_pre_hook(self._begin))
@@ -58,17 +82,30 @@ class Stream:
         self._coming.clear()
         for unit in self._units:
             self._empty(unit)
+        del self._ring
 
     def _begin(self, unit: nn.Module, inputs: Any) -> None:
         self._follow(unit)
-        coming = self._coming.pop(unit, None)
-        tensors = self._fetch(unit) if coming is None else coming.result()
-        for name, tensor in tensors.items():
-            put(unit, name, tensor)
+        self._trim()
+        place, tensors = self._coming.pop(unit) if unit in self._coming else self._fetched(unit)
+        if place is not None:
+            self._used.setdefault(unit, []).append(place)
+        for name, tensor in tensors.result().items():
+            # Where gradients are wanted, what they are made from outlives the call.
+            put(unit, name, tensor.clone() if torch.is_grad_enabled() else tensor)
         self._fetch_ahead()
 
     def _end(self, unit: nn.Module, inputs: Any, output: Any) -> None:
         self._empty(unit)
+        for place in self._used.pop(unit, ()):
+            self._ring.give(place)
+
+    def _trim(self) -> None:
+        """Have what layers left behind given back where the process holds more than it may."""
+        if self._limit is not None and (now := resident()) > max(self._limit, self._trimmed + MOST_LEFT):
+            trim()
+            self._trimmed = resident()
+            logger.debug("gave %d of %d bytes back", now - self._trimmed, now)
 
     def _follow(self, unit: nn.Module) -> None:
         """Take note of the order of calls; what comes after a unit is expected to do so again."""
@@ -81,31 +118,43 @@ class Stream:
         self._next = (place + 1) % len(self._order)
 
     def _fetch_ahead(self) -> None:
-        """Have the next units fetched, as many as the window holds."""
-        waiting = sum(self._size(unit) for unit in self._coming)
+        """Have the next units fetched, as many as there is room for."""
         for step in range(len(self._order)):
             unit = self._order[(self._next + step) % len(self._order)]
-            if unit in self._coming:
+            if unit in self._coming or unit in self._used:
                 continue
-            waiting += self._size(unit)
-            if waiting > self._window:
+            block = self._ring.take(self._sizes[unit])
+            if block is None:
                 return
-            self._coming[unit] = self._fetcher.submit(self._fetch, unit)
+            self._coming[unit] = _Fetched(block[0], self._fetcher.submit(self._fetch, unit, block[1]))
 
-    def _size(self, unit: nn.Module) -> int:
-        return sum(self._blueprint.sizes[name] for name in self._units[unit])
+    def _fetched(self, unit: nn.Module) -> _Fetched:
+        """Fetch a unit that nobody expected."""
+        tensors: Future[dict[str, Tensor]] = Future()
+        block = self._ring.take(self._sizes[unit])
+        tensors.set_result(self._fetch(unit, block[1] if block else None))
+        return _Fetched(block[0] if block else None, tensors)
 
-    def _fetch(self, unit: nn.Module) -> dict[str, Tensor]:
-        """Return a unit's tensors by the names that it has for them."""
-        found = {}
-        blueprint = self._blueprint
+    def _fetch(self, unit: nn.Module, memory: Tensor | None) -> dict[str, Tensor]:
+        """Return a unit's tensors by the names that it has for them, in `memory` where that is given."""
+        found, done = {}, 0
+        device, dtype = self._blueprint.device, self._blueprint.dtype
         for name in self._units[unit]:
             leaf = name.rpartition(".")[2]
-            target = torch.empty(_held(unit, leaf).shape, device=blueprint.device, dtype=blueprint.dtype)
+            shape = _held(unit, leaf).shape
+            format = format_of(unit) if leaf == "weight" and device.type == "cpu" else torch.contiguous_format
+            if memory is None:
+                target = torch.empty(shape, device=device, dtype=dtype, memory_format=format)
+            else:
+                target = laid(memory[done:], shape, dtype, format)
             with self._lock:
                 self._reader.copy(name, target)
             found[leaf] = self._change(name, target)
+            done += self._padded(name)
         return found
+
+    def _padded(self, name: str) -> int:
+        return padded(self._blueprint.sizes[name])
 
     def _empty(self, unit: nn.Module) -> None:
         for name in self._units[unit]:
@@ -127,19 +176,21 @@ def units(module: nn.Module, there: Collection[str], names: Collection[str]) -> 
     return found
 
 
-def resident_names(module: nn.Module, sizes: Mapping[str, int], room: int) -> tuple[set[str], int]:
+def resident_names(module: nn.Module, sizes: Mapping[str, int], room: int, besides: int = 0) -> tuple[set[str], int]:
     """Return which tensors stay where the network may take `room` bytes, and the bytes that may be fetched ahead.
 
     Layers are called in a circle, of which a fixed part stays: whatever else was kept would always have gone when its
-    turn came. Raises ValueError where even the largest layer and the next one do not fit.
+    turn came. So many fewer stay as what is `besides` them takes. Raises ValueError where even the largest layer and
+    the next one do not fit.
     """
     found = units(module, (), sizes)
     by_unit = [(names, sum(sizes[name] for name in names)) for _, names in found]
     largest = max((size for _, size in by_unit), default=0)
-    window = max(largest, room // 8)
+    window = max(largest, room // 16)
     left = room - window - largest
     if left < 0:
         raise ValueError(f"{room} bytes are too few: its largest layers take {2 * largest}")
+    left = max(left - besides, 0)
     staying: set[str] = set()
     for names, size in by_unit:
         if size <= left:

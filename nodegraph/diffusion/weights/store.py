@@ -17,6 +17,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from nodegraph.diffusion.weights.copying import parts, put
 from nodegraph.diffusion.weights.errors import ChangedFileError, CorruptFileError, MissingFileError
 from nodegraph.diffusion.weights.header import TensorInfo
 from nodegraph.diffusion.weights.source import CHUNK
@@ -41,12 +42,12 @@ class Reader(ABC):
         """Return a tensor on the CPU as it is stored: maybe pages of its file, so it is not to be written to."""
 
     def copy(self, name: str, target: Tensor, check: Check | None = None) -> None:
-        """Fill `target`, of any device and precision and as many elements, part by part."""
-        stored = self.read(name).reshape(-1)
-        count = max(1, CHUNK // stored.element_size())
-        flat = target.view(-1)
-        for part, source in zip(flat.split(count), stored.split(count), strict=True):
-            part.copy_(source)
+        """Fill `target`, of any device, precision and order of memory and as many elements, part by part."""
+        stored, done = self.read(name).reshape(-1), 0
+        for part in parts(target, CHUNK // stored.element_size()):
+            source = stored[done : done + part.numel()].view(part.shape)
+            put(source, part)
+            done += part.numel()
             if check is not None:
                 check(source.nbytes)
 
@@ -150,16 +151,18 @@ class _FileReader(Reader):
         if info.transposed:
             super().copy(name, target, check)
             return
-        stored, flat = DTYPES[info.dtype], target.view(-1)
-        count = CHUNK // stored.itemsize
-        buffer = torch.empty(min(count, info.count), dtype=stored)
+        stored, buffer = DTYPES[info.dtype], torch.empty(0)
         stream = self._stream(info.file)
         stream.seek(info.offset)
-        for part in flat.split(count):
-            piece = buffer[: part.numel()]
+        for part in parts(target, CHUNK // stored.itemsize):
+            as_stored = part.dtype == stored and part.device.type == "cpu" and part.is_contiguous()
+            if not as_stored and len(buffer) < part.numel():
+                buffer = torch.empty(part.numel(), dtype=stored)
+            piece = part.view(-1) if as_stored else buffer[: part.numel()]
             if stream.readinto(piece.view(torch.uint8).numpy().data) != piece.nbytes:
                 raise CorruptFileError(info.file, f"tensor {info.name!r} cannot be read: the file ends before it does")
-            part.copy_(piece)
+            if not as_stored:
+                put(piece.view(part.shape), part)
             if check is not None:
                 check(piece.nbytes)
 

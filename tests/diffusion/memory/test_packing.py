@@ -80,9 +80,31 @@ def test_patches_that_replace_tensors_are_put_on_packed_ones_and_taken_off(
         torch.testing.assert_close(draw(network), before, rtol=0, atol=0)
 
 
-def test_streamed_networks_are_left_as_they_are(half: Blueprint) -> None:
+def test_of_a_streamed_network_what_stays_is_packed(half: Blueprint, draw: Draw) -> None:
     with Memory({"cpu": half.size * 3 // 4}).lend(half) as network:
-        assert not any("forward" in vars(layer) for layer in network.modules())
+        packed = {path for path, layer in network.named_modules() if "forward" in vars(layer)}
+        away = {path for path, layer in network.named_modules() for own in layer.parameters(False) if own.is_meta}
+        assert len(packed) > 5
+        assert len(away) > 1
+        assert not packed & away
+        for _ in range(2):
+            torch.testing.assert_close(draw(network), draw(plain(half)), rtol=3e-2, atol=2e-3)
+
+
+@pytest.mark.parametrize("dtype", packing.DTYPES)
+def test_a_packed_weight_is_memory_of_its_own(dtype: torch.dtype) -> None:
+    draws = torch.Generator().manual_seed(3)
+    for layer in (nn.Linear(64, 48), nn.Conv2d(16, 32, 3, padding=1), nn.Conv2d(16, 32, 1)):
+        layer.requires_grad_(False).to(dtype)
+        packer = packing.Packer(layer)
+        weight = torch.randn(layer.weight.shape, generator=draws).to(dtype)
+        weight = weight.contiguous(memory_format=packer.format) if weight.dim() == 4 else weight
+        x = torch.randn((3, 64) if weight.dim() == 2 else (3, 16, 9, 9), generator=draws).to(dtype)
+        layer.weight.data = weight.clone()
+        expected = layer(x)
+        packing.use(layer, packer(weight))
+        weight.zero_()
+        torch.testing.assert_close(layer(x), expected, rtol=3e-2, atol=1e-2)
 
 
 def test_a_network_that_is_let_go_of_leaves_no_weights_behind(half: Blueprint) -> None:
@@ -98,16 +120,21 @@ def test_a_network_that_is_let_go_of_leaves_no_weights_behind(half: Blueprint) -
         gc.enable()
 
 
-def test_a_packing_that_is_stopped_leaves_nothing(half: Blueprint) -> None:
-    calls = 0
+def test_a_packing_that_is_stopped_leaves_nothing(half: Blueprint, monkeypatch: pytest.MonkeyPatch) -> None:
+    packed: list[str] = []
+    pack = packing.Packer.__call__
+
+    def count(self: packing.Packer, weight: Tensor) -> Tensor:
+        packed.append(str(weight.shape))
+        return pack(self, weight)
 
     def tell(done: int, total: int) -> None:
-        nonlocal calls
-        calls += done == total
-        if calls > 5:
+        if len(packed) > 5:
             raise KeyboardInterrupt
 
+    monkeypatch.setattr(packing.Packer, "__call__", count)
     memory = Memory()
     with pytest.raises(KeyboardInterrupt), memory.lend(half, (), tell):
         pass
+    assert len(packed) == 6
     assert memory.holdings() == []
