@@ -32,7 +32,7 @@ demo: .make/runtime
 	$(BIN)/nodegraph run workflows/text_to_image.json --output output
 
 test: lint .make/plugins .make/typescript .make/chromium
-	$(BIN)/python -m pytest --numprocesses logical --maxprocesses 8 --dist loadfile $(PYTEST)
+	$(BIN)/python -m pytest --numprocesses logical --maxprocesses 8 --dist loadfile --no-loadscope-reorder $(PYTEST)
 
 soak: .make/plugins
 	$(BIN)/python -m pytest -m soak --durations=0 --log-cli-level=INFO $(PYTEST)

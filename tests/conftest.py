@@ -85,8 +85,19 @@ def tiny_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+LONG = ("editor", "faults", "server", "workers", "collection", "cli")
+"""Folders of tests with browsers and servers: of their files many take long."""
+
+
+def place(item: pytest.Item) -> int:
+    """Return when a file's turn is: of several processes none shall be left alone with a long one at the end."""
+    folders = [ROOT / "tests" / name for name in LONG]
+    return next((at for at, folder in enumerate(folders) if folder in item.path.parents), len(folders))
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what takes many minutes, unless `-m` names it."""
+    """Leave out what takes many minutes, unless `-m` names it; begin with the files that take long."""
+    items.sort(key=place)
     if "soak" not in config.option.markexpr:
         soak = [item for item in items if item.get_closest_marker("soak")]
         config.hook.pytest_deselected(items=soak)

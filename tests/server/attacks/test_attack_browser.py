@@ -57,17 +57,27 @@ def browser() -> Iterator[Browser]:
         found.close()
 
 
-@pytest.fixture
-def known(browser: Browser, shared: Any) -> Iterator[BrowserContext]:
-    """Return a browser in which the owner has logged in, by a link as it is shown at the start."""
+@pytest.fixture(scope="module")
+def logged_in(browser: Browser, shared: Any) -> Iterator[BrowserContext]:
+    """Return a browser in which the owner has logged in, by a link as it is shown at the start; the editor is open."""
     context = browser.new_context()
     page = context.new_page()
     code = shared.run(lambda app: app[ACCOUNTS].link("owner"))
     page.goto(f"{shared.url}/login?code={code}")
     assert page.url == f"{shared.url}/"
-    assert page.evaluate(f"fetch('{API}/me').then(answer => answer.status)") == 200
     yield context
     context.close()
+
+
+@pytest.fixture
+def known(logged_in: BrowserContext) -> Iterator[BrowserContext]:
+    """Return the browser with the editor and no other page."""
+    editor, *others = logged_in.pages
+    assert others == []
+    assert editor.evaluate(f"fetch('{API}/me').then(answer => answer.status)") == 200
+    yield logged_in
+    for page in logged_in.pages[1:]:
+        page.close()
 
 
 @pytest.fixture
