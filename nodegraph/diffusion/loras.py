@@ -70,7 +70,8 @@ def with_lora(
     if model is not None:
         model = replace(model, network=on(model.network, "unet", strength_model))
     if clip is not None:
-        _check_text(lora, clip)
+        if strength_clip:
+            _check_text(lora, clip)
         words = {**clip.words, **lora.words} if strength_clip else clip.words
         dressed = clip.with_networks(lambda encoder: on(encoder.network, encoder.part, strength_clip))
         clip = replace(dressed, words=words)

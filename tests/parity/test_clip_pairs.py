@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -182,7 +183,9 @@ def test_open_clip_is_what_the_reference_library_takes_it_for(bench: Bench, refe
     """Judge the layout that the tests themselves write: diffusers turns it back into the encoder."""
     single_file = pytest.importorskip("diffusers.loaders.single_file_utils")
     given = {f"conditioner.embedders.1.model.{name}": one for name, one in open_clip(references["clip_g"]).items()}
-    fresh = made("clip_g", seed=1)
+    fresh = deepcopy(references["clip_g"])
+    for weight in fresh.parameters():
+        weight.zero_()
     turned = single_file.convert_open_clip_checkpoint(fresh, given, prefix="conditioner.embedders.1.model.")
     for name, tensor in references["clip_g"].state_dict().items():
         assert torch.equal(turned[name], tensor), name
@@ -211,6 +214,21 @@ def test_the_small_one_alone_is_that_of_stable_diffusion_1(bench: Bench, referen
     check(read(bench, one, "a photo of a cat"), (output.last_hidden_state, output.pooler_output))
 
 
+def test_the_half_that_reads_is_taken_of_a_whole_clip(bench: Bench, references: dict[str, Model]) -> None:
+    vision = transformers.CLIPVisionConfig(
+        hidden_size=8, intermediate_size=8, num_hidden_layers=1, num_attention_heads=1, image_size=4, patch_size=2
+    )
+    whole = transformers.CLIPModel(
+        transformers.CLIPConfig(text_config=references["clip_l"].config.to_dict(), vision_config=vision.to_dict())
+    )
+    tensors = plain(whole) | prefixed(references["clip_l"])
+    assert {name.split(".")[0] for name in tensors} >= {"text_model", "vision_model", "visual_projection"}
+    save_file(tensors, bench.models / "text_encoders" / "whole.safetensors")
+    check(read(bench, pair("whole"), "a photo of a cat"), expected(references, BOTH, CASES["a photo of a cat"]))
+    one = {"clip": ["CLIPLoader", {"clip_name": "whole.safetensors"}]}
+    assert read(bench, one, "a photo of a cat").embedding.shape == (1, 77, 64)
+
+
 def test_folders_of_diffusers_hold_both(references: dict[str, Model], tmp_path: Path) -> None:
     from nodegraph.diffusion.loading import load_clip, load_clips
     from nodegraph.diffusion.text.encode import encode_prompt
@@ -236,7 +254,7 @@ def lora(bench: Bench, references: Mapping[str, Model]) -> dict[str, Model]:
     stored: dict[str, Tensor] = {}
     changed: dict[str, Model] = {}
     for part, prefix in (("clip_l", "lora_te1"), ("clip_g", "lora_te2")):
-        changed[part] = made(part)
+        changed[part] = deepcopy(references[part])
         for layer, (rows, columns) in layers[part].items():
             up, down = torch.randn(rows, 4), torch.randn(4, columns)
             name = f"{prefix}_{layer if layer == 'text_projection' else f'text_model.{layer}'}".replace(".", "_")
