@@ -85,6 +85,11 @@ def test_a_side_of_zero_follows_from_the_other() -> None:
     assert nodes.image_scale(picture(), "bilinear", 0, 0).pixels.shape == (1, 4, 6, 3)
 
 
+def test_a_picture_is_scaled_by_a_factor() -> None:
+    assert nodes.image_scale_by(picture(), "area", 1.5).pixels.shape == (1, 6, 9, 3)
+    assert nodes.image_scale_by(picture(), "lanczos", 0.01).pixels.shape == (1, 1, 1, 3)
+
+
 def test_a_centre_crop_keeps_the_shape_of_things() -> None:
     wide = torch.zeros(1, 4, 8, 3)
     wide[:, :, 2:6] = 1.0

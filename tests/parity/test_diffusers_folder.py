@@ -12,6 +12,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from nodegraph import Context
+from nodegraph.collection.kinds import FOLDERS_ALONE
 from nodegraph.diffusion.loading import load_clip, load_model, load_vae
 from nodegraph.diffusion.memory.stored import Stored
 from nodegraph.diffusion.models.clip import ClipText, ClipTextConfig
@@ -30,7 +31,7 @@ from nodegraph.diffusion.weights.layouts.diffusers import hints
 from nodegraph.diffusion.weights.layouts.sd1 import CLIP, UNET, VAE
 from nodegraph.diffusion.weights.load import Checkpoint, load_checkpoint
 from nodegraph.engine.folders import Folders
-from nodegraph.nodes.loaders import checkpoint_loader_simple
+from nodegraph.nodes.loaders import checkpoint_loader_simple, diffusers_loader
 
 diffusers = pytest.importorskip("diffusers")
 transformers = pytest.importorskip("transformers")
@@ -186,6 +187,13 @@ def test_a_folder_stands_among_the_checkpoints(folder: Path) -> None:
     loaded = checkpoint_loader_simple(context, folder.name)
     assert loaded.model.prediction == "v"
     assert loaded.vae.latent_channels == 4
+
+
+def test_a_folder_is_loaded_by_a_node_of_its_own(folder: Path) -> None:
+    folders = Folders({"diffusers": [folder.parent]}, {"diffusers": FOLDERS_ALONE}, {"diffusers": INDEX})
+    assert folder.name in folders.names("diffusers")
+    context = Context(folders=folders, settings={"device": "cpu", "dtype": "fp32"})
+    assert diffusers_loader(context, folder.name).model.prediction == "v"
 
 
 def test_a_folder_in_shards_loads(folder: Path, references: dict[str, Any]) -> None:
