@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import sys
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -48,6 +49,15 @@ async def test_the_catalogue_holds_nodes_and_plugins(host: Host) -> None:
     assert "a_package_that_nobody_has" in plugins["nodegraph_broken.needs"]["reason"]
     assert str(Path.cwd()) not in json.dumps(catalogue.document)
     assert (await host.refresh()).etag == catalogue.etag
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc")
+async def test_the_catalogue_is_told_without_torch(host: Host) -> None:
+    """It takes a second and 200 MB, and choices that nodes offer may lead to it."""
+    assert (await host.refresh()).fresh
+    maps = Path(f"/proc/{host.pid}/maps").read_text(encoding="utf-8")
+    assert "pydantic_core" in maps
+    assert "libtorch" not in maps
 
 
 async def test_the_catalogue_names_the_pictures_of_all_users_and_none_of_the_working_directory(

@@ -7,9 +7,11 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
-from nodegraph.diffusion.adapters.delta import Changes, Scaled
-from nodegraph.diffusion.adapters.match import Matched
+if TYPE_CHECKING:  # the names of presets are told by processes that never import torch
+    from nodegraph.diffusion.adapters.delta import Changes
+    from nodegraph.diffusion.adapters.match import Matched
 
 BASE = "BASE"
 
@@ -91,6 +93,8 @@ def weighted(matched: Matched, blocks: str | Sequence[float] | Mapping[str, floa
 
 def weighted_changes(changes: Changes, blocks: str | Sequence[float] | Mapping[str, float]) -> Changes:
     """Return changes, by part and name, with a strength of its own for each block, as `weighted` does."""
+    from nodegraph.diffusion.adapters.delta import Scaled
+
     weights = block_weights(blocks)
     return {
         part: {
