@@ -6,7 +6,6 @@ it takes seconds until its worker has run something: whoever counts jobs or file
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
@@ -17,6 +16,7 @@ from tests.editor.canvas_driver import WORKFLOW as DRAWN
 from tests.editor.canvas_driver import Canvas
 from tests.editor.driver import SIZE, Editor
 from tests.editor.fields import WORKFLOW
+from tests.editor.profiles import FLAGS, Profiles
 from tests.editor.runs import leave_nothing
 from tests.faults.harness import Server, Servers
 
@@ -39,7 +39,7 @@ def chromium() -> str:
 def browser(chromium: str) -> Iterator[Browser]:
     playwright = pytest.importorskip("playwright.sync_api")
     with playwright.sync_playwright() as driver:
-        found = driver.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
+        found = driver.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu", *FLAGS])
         yield found
         found.close()
 
@@ -93,21 +93,17 @@ def settings(request: pytest.FixtureRequest) -> dict[str, Any]:
     return {"tourSeen": True, **getattr(request, "param", {})}
 
 
-STORE = """(() => {
-  if (location.origin === "null" || localStorage.getItem("nodegraph.settings") !== null) return;
-  localStorage.setItem("nodegraph.settings", %s);
-})()"""
+@pytest.fixture(scope="module")
+def profiles(browser: Browser, server: Server, cookies: list[Any]) -> Profiles:
+    return Profiles(browser, server, cookies)
 
 
 @pytest.fixture
-def context(
-    browser: Browser, cookies: list[Any], context_options: dict[str, Any], settings: dict[str, Any]
-) -> Iterator[BrowserContext]:
-    """Return a fresh profile of the browser that the owner is logged in with."""
-    with browser.new_context(**context_options) as found:
-        found.add_cookies(cookies)
-        found.add_init_script(STORE % json.dumps(json.dumps(settings)))
-        yield found
+def context(profiles: Profiles, context_options: dict[str, Any], settings: dict[str, Any]) -> Iterator[BrowserContext]:
+    """Return a profile of the browser, as if it were new, that the owner is logged in with."""
+    profile = profiles.begin(context_options, settings)
+    yield profile.context
+    profiles.end(profile)
 
 
 @pytest.fixture
