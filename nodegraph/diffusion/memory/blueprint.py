@@ -40,6 +40,11 @@ class Blueprint:
             return self.build().eval().requires_grad_(False)
 
     @cached_property
+    def shapes(self) -> Mapping[str, tuple[int, ...]]:
+        """The shape of each tensor as the module has it: stored ones may have more or fewer ones at their end."""
+        return {name: tuple(tensor.shape) for name, tensor in self.empty().state_dict().items()}
+
+    @cached_property
     def sizes(self) -> Mapping[str, int]:
         """The bytes that each tensor takes where it runs."""
         return {name: prod(shape) * self.dtype.itemsize for name, shape in self.weights.shapes.items()}

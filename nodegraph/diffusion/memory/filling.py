@@ -81,7 +81,7 @@ class _Bringing:
         self.tensors: dict[str, Tensor] = {}
         self.packed: dict[str, Tensor] = {}
         self._blueprint, self._packers, self._mapped = blueprint, packers, mapped
-        self._shapes = {name: tensor.shape for name, tensor in blueprint.empty().state_dict().items()}
+        self._shapes = blueprint.shapes
         self._names = deque(names)
 
     def share(self, count: int, check: Check) -> None:
@@ -153,7 +153,7 @@ class _Staging:
     def __init__(self) -> None:
         self._memory = torch.empty(0, dtype=torch.uint8)
 
-    def take(self, shape: torch.Size, dtype: torch.dtype, format: torch.memory_format) -> Tensor:
+    def take(self, shape: tuple[int, ...], dtype: torch.dtype, format: torch.memory_format) -> Tensor:
         """Return a tensor that is there until the next is taken."""
         size = prod(shape) * dtype.itemsize
         if len(self._memory) < size:

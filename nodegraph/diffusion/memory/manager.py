@@ -74,6 +74,8 @@ class _Base:
         self.bringing = threading.Lock()
         self.ready = False
         self._idle: list[Shell] = []
+        self._empty: nn.Module | None = None
+        """The module that told what can be packed: the first shell's."""
         self._lock = threading.Lock()
 
     @contextmanager
@@ -96,7 +98,8 @@ class _Base:
     def fill(self, tell: Tell | None) -> None:
         """Bring the tensors that stay."""
         found = self.blueprint
-        packs = packers(found.empty(), found.device, found.dtype)
+        self._empty = found.empty()
+        packs = packers(self._empty, found.device, found.dtype)
         tensors, packed = brought(found, self.staying, tell, mapped=self.staying is None, packers=packs)
         self.tensors.update(tensors)
         self.packed.update(packed)
@@ -109,7 +112,8 @@ class _Base:
                     return shell
             if self._idle:
                 return self._idle.pop(0)
-        return Shell(self.blueprint, self.tensors, self.packed)
+            module, self._empty = self._empty, None
+        return Shell(self.blueprint, self.tensors, self.packed, module)
 
 
 class Memory:

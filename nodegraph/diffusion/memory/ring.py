@@ -49,7 +49,7 @@ def padded(size: int) -> int:
     return max(size, 1) + -max(size, 1) % ALIGNED
 
 
-def laid(memory: Tensor, shape: torch.Size, dtype: torch.dtype, format: torch.memory_format) -> Tensor:
+def laid(memory: Tensor, shape: tuple[int, ...], dtype: torch.dtype, format: torch.memory_format) -> Tensor:
     """Return a tensor whose memory, in an order, is the first of some bytes."""
     flat = memory[: prod(shape) * dtype.itemsize].view(dtype)
     if format == torch.channels_last:

@@ -22,13 +22,17 @@ NO_PATCHES: Final[tuple[Patch, ...]] = ()
 class Shell:
     """A module of a blueprint; `tensors` are those of the base that are there, the rest comes and goes as it runs.
 
-    Layers whose weight is `packed` use that.
+    Layers whose weight is `packed` use that. `module`, if one is at hand, is an empty one for nobody else.
     """
 
     def __init__(
-        self, blueprint: Blueprint, tensors: Mapping[str, Tensor], packed: Mapping[str, Tensor] = MappingProxyType({})
+        self,
+        blueprint: Blueprint,
+        tensors: Mapping[str, Tensor],
+        packed: Mapping[str, Tensor] = MappingProxyType({}),
+        module: nn.Module | None = None,
     ) -> None:
-        self.module = blueprint.empty()
+        self.module = blueprint.empty() if module is None else module
         self._blueprint, self._tensors, self._packed = blueprint, tensors, packed
         self._worn = self._wear(NO_PATCHES)
         for name in tensors:

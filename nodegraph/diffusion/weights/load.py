@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from nodegraph.diffusion.devices import default_device, default_dtype
 from nodegraph.diffusion.memory.blueprint import Blueprint
@@ -163,14 +163,14 @@ def _check_tensors(source: Source, detected: Detected, blueprints: Mapping[str, 
     """Raise IncompleteModelError unless the tensors are exactly those of the networks."""
     problems: list[str] = []
     for part in detected.family.parts:
-        problems += _differences(part, blueprints[part.name].empty().state_dict(), detected.parts[part.name])
+        problems += _differences(part, blueprints[part.name].shapes, detected.parts[part.name])
     if problems:
         raise IncompleteModelError(source.path, detected.family.title, problems)
 
 
-def _differences(part: Part, expected: Mapping[str, Tensor], tensors: Tensors) -> Iterable[str]:
-    for key, tensor in expected.items():
-        info, shape = tensors.get(key), tuple(tensor.shape)
+def _differences(part: Part, expected: Mapping[str, tuple[int, ...]], tensors: Tensors) -> Iterable[str]:
+    for key, shape in expected.items():
+        info = tensors.get(key)
         if info is None:
             yield f"{part.name}: no {key}"
         elif _without_ones(info.shape) != _without_ones(shape):
