@@ -22,6 +22,11 @@ __all__ = ["is_api", "read_api", "write_api"]
 _EDITOR_ONLY = frozenset({"upload", "control_after_generate", "choose file to upload", "speak_and_recognation"})
 """Inputs that saved files carry for the widgets of an editor; no node reads them."""
 
+_TINY = {name: f"{name}_decoder.safetensors" for name in ("taesd", "taesdxl", "taesd3", "taef1")}
+"""ComfyUI's names of tiny autoencoders, which are two files there too, and the file that we name."""
+_RENAMED: Mapping[tuple[str, str], Mapping[Json, Json]] = {("VAELoader", "vae_name"): _TINY}
+"""Values that have another name there, by node and input."""
+
 
 def is_api(document: Json) -> bool:
     """Tell whether parsed JSON is of ComfyUI's API format, alone or as the `prompt` of a request."""
@@ -89,7 +94,7 @@ class _Reader:
                 if link is not None:
                     links[name] = link
             elif not _idle(name, value, port):
-                params[name] = _value(value, port)
+                params[name] = _ours(entry["class_type"], name, _value(value, port))
         return NodeEntry(type=entry["class_type"], params=params, links=links)
 
     def _is_link(self, value: Json, port: InputPort | None) -> TypeGuard[list[Any]]:
@@ -215,6 +220,16 @@ def _inputs(graph: Graph, node: Instance, ids: Mapping[str, str], problems: Prob
         else:
             value = node.params.get(name, port.default)
             if value is not None and value is not MISSING:
-                plain = port.type.dump(value)
+                plain = _theirs(node.spec.id, name, port.type.dump(value))
                 inputs[key] = {"__value__": plain} if isinstance(plain, list) else plain
     return inputs
+
+
+def _ours(type: str, name: str, value: Json) -> Json:
+    table = _RENAMED.get((type, name), {})
+    return table.get(value, value) if isinstance(value, str) else value
+
+
+def _theirs(type: str, name: str, value: Json) -> Json:
+    table = {ours: theirs for theirs, ours in _RENAMED.get((type, name), {}).items()}
+    return table.get(value, value) if isinstance(value, str) else value

@@ -71,12 +71,16 @@ def blur(image: Picture, radius: int = 1) -> Picture:
 def plain(red: int) -> None: ...
 
 
+@node("VAELoader", output=True)
+def vae(vae_name: str) -> None: ...
+
+
 @node("Loop")
 def loop(image: Picture, body: Body) -> Picture:
     return image
 
 
-REGISTRY = Registry(spec_of(function) for function in (checkpoint, encode, sample, save, blur, plain, loop))
+REGISTRY = Registry(spec_of(function) for function in (checkpoint, encode, sample, save, blur, plain, vae, loop))
 GOOD: dict[str, Any] = {
     "4": {"class_type": "Checkpoint", "inputs": {"ckpt_name": "a.safetensors"}, "_meta": {"title": "My model"}},
     "85:12": {"class_type": "Encode", "inputs": {"text": "a circle", "clip": ["4", 1]}},
@@ -228,6 +232,13 @@ def test_an_id_with_a_blank_is_read_as_ours_and_written_as_theirs() -> None:
     read = read_api(document, REGISTRY)
     assert check(read, REGISTRY).nodes["1"].spec.id == "Plain"
     assert write_api(read, REGISTRY)["1"]["class_type"] == "Plain Colour"
+
+
+@pytest.mark.parametrize(("theirs", "ours"), [("taesd", "taesd_decoder.safetensors"), ("a.safetensors",) * 2])
+def test_tiny_autoencoders_are_named_by_their_file(theirs: str, ours: str) -> None:
+    read = read_api({"1": {"class_type": "VAELoader", "inputs": {"vae_name": theirs}}}, REGISTRY)
+    assert read.nodes["1"].params == {"vae_name": ours}
+    assert write_api(read, REGISTRY)["1"]["inputs"] == {"vae_name": theirs}
 
 
 def test_subgraphs_are_written_dissolved() -> None:
