@@ -10,7 +10,11 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from nodegraph.diffusion.loading import load_clips
+from nodegraph.diffusion.memory.manager import Memory, activate
+from nodegraph.diffusion.memory.stored import Stored
 from nodegraph.diffusion.models.clip import ClipText, ClipTextConfig
+from nodegraph.diffusion.text.encode import encode_prompt
 from nodegraph.diffusion.weights.errors import MissingFileError
 from nodegraph.engine.errors import NodeError
 from tests.nodes.models import CLIP, LOAD, Bench, Json
@@ -152,6 +156,23 @@ def test_nothing_is_read_but_headers_until_a_prompt_is(bench: Bench, folder: Pat
         pass
     with pytest.raises(MissingFileError, match=r"gone\.safetensors"), large.network.lend():
         pass
+
+
+def test_a_pair_reads_in_the_memory_of_its_larger_one(folder: Path) -> None:
+    files = folder / "text_encoders" / "small.safetensors", folder / "text_encoders" / "large.safetensors"
+    clip = load_clips(files, device="cpu", dtype="fp32")
+    (wanted,) = encode_prompt(clip, "a (cat:1.2)").entries
+    large = clip.beside[0].network
+    assert isinstance(large, Stored)
+    memory = Memory({"cpu": large.blueprint.size})
+    before = activate(memory)
+    try:
+        (entry,) = encode_prompt(clip, "a (cat:1.2)").entries
+    finally:
+        activate(before)
+    assert torch.equal(entry.embedding, wanted.embedding)
+    (held,) = memory.holdings()
+    assert (held.bytes, held.size) == (large.blueprint.size, large.blueprint.size), "whole, and the other let go"
 
 
 def test_what_a_saved_encoder_tells_of_itself_holds_alone_and_in_a_pair(bench: Bench) -> None:
