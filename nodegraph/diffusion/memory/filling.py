@@ -7,7 +7,6 @@ from collections import deque
 from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import wait
 from math import prod
-from queue import SimpleQueue
 from types import MappingProxyType
 
 import torch
@@ -24,6 +23,8 @@ Tell = Callable[[int, int], object]
 
 ALONE = 2**25
 """Bytes up to which one thread brings them all."""
+LOOK = 0.02
+"""Seconds between two looks at how far the threads are: woken at each part, who looks would be in their way."""
 NO_PACKERS: Mapping[str, Packer] = MappingProxyType({})
 
 
@@ -86,13 +87,13 @@ class _Bringing:
 
     def share(self, count: int, check: Check) -> None:
         """Have `count` threads work, and call `check` in this one; raise what it or any of them raises."""
-        done: SimpleQueue[int | None] = SimpleQueue()
+        done: deque[int] = deque()
         stopped = threading.Event()
 
         def look(size: int) -> None:
             if stopped.is_set():
                 raise _StoppedError
-            done.put(size)
+            done.append(size)
 
         def work() -> None:
             try:
@@ -102,14 +103,14 @@ class _Bringing:
             except BaseException:
                 stopped.set()
                 raise
-            finally:
-                done.put(None)
 
         threads = [pool(count).submit(work) for _ in range(count)]
         try:
-            for _ in threads:
-                while (size := done.get()) is not None:
-                    check(size)
+            at_work = True
+            while at_work or done:
+                at_work = bool(wait(threads, timeout=LOOK).not_done)
+                while done:
+                    check(done.popleft())
         finally:
             stopped.set()
             wait(threads)

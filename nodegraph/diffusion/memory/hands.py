@@ -8,6 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import torch
 
+from nodegraph.diffusion.memory.process import share_heap
+
 MOST = 8
 """Threads at most: from there on memory is what they wait for, and each has a weight of its own in work."""
 
@@ -34,6 +36,7 @@ def _started(count: int) -> ThreadPoolExecutor:
 
     What a thread sets counts for itself, and for threads that do not know torch yet, for which it is set back at once.
     """
+    share_heap()
     before, meet = torch.get_num_threads(), threading.Barrier(count + 1)
     found = ThreadPoolExecutor(count, "weights", initializer=_use_one_core)
     for _ in range(count):
