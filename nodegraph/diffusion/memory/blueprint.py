@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from math import prod
@@ -35,14 +36,24 @@ class Blueprint:
         return self.weights.key, str(self.device), self.dtype
 
     def empty(self) -> nn.Module:
-        """Return the module without memory for its weights."""
+        """Return a module for the caller alone, without memory for its weights."""
+        with suppress(IndexError):
+            return self._spare.pop()
         with torch.device("meta"):
             return self.build().eval().requires_grad_(False)
 
     @cached_property
     def shapes(self) -> Mapping[str, tuple[int, ...]]:
         """The shape of each tensor as the module has it: stored ones may have more or fewer ones at their end."""
-        return {name: tuple(tensor.shape) for name, tensor in self.empty().state_dict().items()}
+        module = self.empty()
+        shapes = {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
+        self._spare.append(module)
+        return shapes
+
+    @cached_property
+    def _spare(self) -> list[nn.Module]:
+        """Modules that nobody has: making one takes as long as reading a hundred megabytes."""
+        return []
 
     @cached_property
     def sizes(self) -> Mapping[str, int]:

@@ -68,6 +68,8 @@ class _Base:
         self.window = 0
         self.limit: int | None = None
         """Bytes above which the process gives memory back that nobody uses, while it runs streamed."""
+        self.learned: list[str] = []
+        """The names of what comes and goes in the order of calls, once that is known."""
         self.planned = 0
         """Bytes that it takes, or is about to."""
         self.lent, self.used = 0, 0
@@ -88,7 +90,7 @@ class _Base:
             if self.staying is not None:
                 reader = stack.enter_context(self.blueprint.weights.opened())
             stack.callback(self._give, shell)
-            yield stack.enter_context(shell.running(reader, self.window, self.limit))
+            yield stack.enter_context(shell.running(reader, self.window, self.limit, self.learned))
 
     def _give(self, shell: Shell) -> None:
         with self._lock:

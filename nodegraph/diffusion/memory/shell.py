@@ -62,16 +62,19 @@ class Shell:
                 use(owner, None)
 
     @contextmanager
-    def running(self, reader: Reader | None, window: int, limit: int | None = None) -> Iterator[nn.Module]:
+    def running(
+        self, reader: Reader | None, window: int, limit: int | None = None, learned: list[str] | None = None
+    ) -> Iterator[nn.Module]:
         """Lend the module; `reader` brings the tensors that are not there, of which `window` bytes wait ahead.
 
-        Then the process tries to stay below `limit` bytes.
+        Then the process tries to stay below `limit` bytes, and `learned` tells in which order layers are called.
         """
         if reader is None:
             yield self.module
             return
         blueprint = self._blueprint
-        with Stream(self.module, blueprint, self._tensors.keys(), reader, window, self._worn.tensor, limit):
+        there, change = self._tensors.keys(), self._worn.tensor
+        with Stream(self.module, blueprint, there, reader, window, change, limit, learned):
             yield self.module
 
     def _restore(self, name: str) -> None:

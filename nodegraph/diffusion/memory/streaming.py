@@ -10,6 +10,7 @@ import logging
 import threading
 from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import chain
 from typing import Any, NamedTuple
 
 import torch
@@ -24,15 +25,16 @@ from nodegraph.diffusion.weights.store import Reader
 logger = logging.getLogger(__name__)
 MOST_LEFT = 32 * 2**20
 """Bytes by which the process has to grow before memory is given back once more: it may be what others need."""
+BESIDE = -1
 
 Unit = tuple[nn.Module, tuple[str, ...]]
 """A module with the names of those tensors that are its own and not there."""
 
 
 class _Fetched(NamedTuple):
-    """A unit's tensors by the names that it has for them, and where in the ring they are, None: beside it."""
+    """A unit's tensors by the names that it has for them, and where in the ring they are, `BESIDE`: in no place."""
 
-    place: int | None
+    place: int
     tensors: Future[dict[str, Tensor]]
 
 
@@ -41,6 +43,7 @@ class Stream:
 
     Those that come are written to one piece of memory again and again: `window` bytes for what waits, and what the
     largest layer takes. Where the process holds more than `limit` bytes, memory that nobody uses is given back.
+    `learned` tells in which order layers were called, and is told so for the next time.
     """
 
     def __init__(
@@ -52,6 +55,7 @@ class Stream:
         window: int,
         change: Callable[[str, Tensor], Tensor],
         limit: int | None = None,
+        learned: list[str] | None = None,
     ) -> None:
         self._blueprint, self._reader, self._change = blueprint, reader, change
         self._units = dict(units(module, there, blueprint.sizes))
@@ -59,8 +63,10 @@ class Stream:
         self._room = min(window + max(self._sizes.values(), default=0), sum(self._sizes.values()))
         self._limit = limit if limit is None else limit - 2 * max(self._sizes.values(), default=0)
         self._trimmed = 0
-        self._order = list(self._units)
-        self._called: list[nn.Module] = []
+        self._learned = [] if learned is None else learned
+        places = {name: place for place, name in enumerate(self._learned)}
+        self._order = sorted(self._units, key=lambda unit: places.get(self._units[unit][0], len(places)))
+        self._called: dict[nn.Module, None] = {}
         self._next = 0
         self._coming: dict[nn.Module, _Fetched] = {}
         self._used: dict[nn.Module, list[int]] = {}
@@ -80,6 +86,7 @@ class Stream:
             hook.remove()
         self._fetcher.shutdown(wait=True, cancel_futures=True)
         self._coming.clear()
+        self._learn()
         for unit in self._units:
             self._empty(unit)
         del self._ring
@@ -88,8 +95,7 @@ class Stream:
         self._follow(unit)
         self._trim()
         place, tensors = self._coming.pop(unit) if unit in self._coming else self._fetched(unit)
-        if place is not None:
-            self._used.setdefault(unit, []).append(place)
+        self._used.setdefault(unit, []).append(place)
         for name, tensor in tensors.result().items():
             # Where gradients are wanted, what they are made from outlives the call.
             put(unit, name, tensor.clone() if torch.is_grad_enabled() else tensor)
@@ -108,19 +114,27 @@ class Stream:
             logger.debug("gave %d of %d bytes back", now - self._trimmed, now)
 
     def _follow(self, unit: nn.Module) -> None:
-        """Take note of the order of calls; what comes after a unit is expected to do so again."""
-        if self._called and unit is self._called[0]:
-            self._order, self._called = self._called, []
-        self._called.append(unit)
-        place = self._next
-        if place >= len(self._order) or self._order[place] is not unit:
-            place = self._order.index(unit) if unit in self._order else -1
-        self._next = (place + 1) % len(self._order)
+        """Take note of the order of calls; a unit that is called again begins the next round."""
+        if unit in self._called:
+            self._learn()
+            for other in self._coming.keys() - self._called.keys():  # nobody wanted it
+                place, tensors = self._coming.pop(other)
+                if not tensors.cancel():
+                    tensors.exception()  # it is written to until then
+                self._ring.give(place)
+            self._called, self._next = {}, 0
+        self._called[unit] = None
+
+    def _learn(self) -> None:
+        self._order = [*self._called, *(unit for unit in self._order if unit not in self._called)]
+        self._learned[:] = [self._units[unit][0] for unit in self._order]
 
     def _fetch_ahead(self) -> None:
-        """Have the next units fetched, as many as there is room for."""
-        for step in range(len(self._order)):
-            unit = self._order[(self._next + step) % len(self._order)]
+        """Have what is still to be called in this round fetched, then that of the next, while there is room."""
+        while self._next < len(self._order) and self._order[self._next] in self._called:
+            self._next += 1
+        rest = (unit for unit in self._order[self._next :] if unit not in self._called)
+        for unit in chain(rest, self._called):
             if unit in self._coming or unit in self._used:
                 continue
             block = self._ring.take(self._sizes[unit])
@@ -133,7 +147,7 @@ class Stream:
         tensors: Future[dict[str, Tensor]] = Future()
         block = self._ring.take(self._sizes[unit])
         tensors.set_result(self._fetch(unit, block[1] if block else None))
-        return _Fetched(block[0] if block else None, tensors)
+        return _Fetched(block[0] if block else BESIDE, tensors)
 
     def _fetch(self, unit: nn.Module, memory: Tensor | None) -> dict[str, Tensor]:
         """Return a unit's tensors by the names that it has for them, in `memory` where that is given."""

@@ -8,9 +8,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import nn
 
 from nodegraph.diffusion.memory.blueprint import Blueprint
+from nodegraph.diffusion.memory.filling import filled
 from nodegraph.diffusion.memory.manager import Memory, MemoryShortError
+from nodegraph.diffusion.memory.streaming import Stream
 from nodegraph.diffusion.weights.errors import ChangedFileError, MissingFileError
 from tests.diffusion.memory.conftest import Draw, blueprint, write
 
@@ -113,3 +116,44 @@ def test_threads_share_the_tensors_and_not_the_module(stored: Blueprint, draw: D
     for _, _, drawn in found:
         torch.testing.assert_close(drawn, found[0][2], rtol=0, atol=0)
     assert [holding.lent for holding in memory.holdings()] == [False]
+
+
+def test_once_the_order_of_layers_is_known_they_are_fetched_before_they_are_called(
+    stored: Blueprint, draw: Draw, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    missed: list[int] = []
+    fetched = Stream._fetched
+
+    def count(self: Stream, unit: nn.Module) -> object:
+        missed[-1] += 1
+        return fetched(self, unit)
+
+    monkeypatch.setattr(Stream, "_fetched", count)
+    memory = Memory({"cpu": stored.size // 2})
+    for _ in range(3):  # lent anew each time: what was learned stays with the network
+        missed.append(0)
+        with memory.lend(stored) as network:
+            draw(network)
+    assert missed[1:] == [1, 1], "only the first is waited for"
+    with memory.lend(stored) as network:
+        for _ in range(3):
+            missed.append(0)
+            draw(network)
+    assert missed[-2:] == [0, 0]
+
+
+def test_what_a_streamed_layer_gave_outlives_its_weights_where_gradients_are_wanted(
+    stored: Blueprint, draw: Draw
+) -> None:
+    x, time, context = torch.randn(1, 4, 8, 8), torch.tensor([3.0]), torch.randn(1, 5, 24)
+
+    def gradient(network: nn.Module) -> torch.Tensor:
+        wanted = x.clone().requires_grad_()
+        network(wanted, time, context=context).sum().backward()
+        assert wanted.grad is not None
+        return wanted.grad
+
+    whole = stored.build()
+    whole.load_state_dict(filled(stored))
+    with Memory({"cpu": stored.size // 2}).lend(stored) as network:
+        torch.testing.assert_close(gradient(network), gradient(whole), rtol=1e-4, atol=1e-5)
