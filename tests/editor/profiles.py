@@ -70,6 +70,7 @@ class Profile:
 
     def end(self) -> None:
         """Leave the test's pages, and take back what it has set; what is stored goes as the next one begins."""
+        self.context.set_offline(True)  # a page saves drafts as it is left: they would come amid the next test
         for page in self.context.pages:
             if page is not self._keeper:
                 self._leave(page)
