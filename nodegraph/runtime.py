@@ -61,10 +61,10 @@ class Options:
     as `configured` finds them. `data` keeps results from run to run (None: the user's cache folder). `device` and
     `dtype` (`fp32`, `fp16`, `bf16`) suit the machine where they are None. `memory` is the budget of results kept in RAM
     (None: half of it), `network_memory` that of networks on the device (None: a share of it), `disk` that of results
-    kept in `data`, in bytes. `check_mutation` finds nodes that change their
-    inputs; `strict` makes a failure of whatever a node warns of. `explain` remembers what nodes were made of, so that
-    plans can tell why they run again. Without `plugins` none of other distributions are loaded; `skip_plugins` names
-    those to leave out, a mapping tells why.
+    kept in `data`, in bytes. With `compile` torch's compiler makes networks faster after a first run that takes longer.
+    `check_mutation` finds nodes that change their inputs; `strict` makes a failure of whatever a node warns of.
+    `explain` remembers what nodes were made of, so that plans can tell why they run again. Without `plugins` none of
+    other distributions are loaded; `skip_plugins` names those to leave out, a mapping tells why.
     """
 
     models: tuple[Path, ...] = ()
@@ -78,6 +78,7 @@ class Options:
     metadata: bool = True
     memory: int | None = None
     network_memory: int | None = None
+    compile: bool = False
     disk: int = 4 * 2**30
     check_mutation: bool = False
     strict: bool = False
@@ -205,6 +206,7 @@ class Runtime:
         return {
             "device": options.device,
             "dtype": options.dtype,
+            "compile": options.compile or None,  # told where it was asked for
             "metadata": options.metadata,
             "engine": f"nodegraph {version('nodegraph')}",
         }
@@ -294,6 +296,7 @@ class Runtime:
         wanted = {name for node in graph.nodes.values() for name in node.spec.settings}
         if wanted & {"device", "dtype"}:
             from nodegraph.diffusion.memory import manager
+            from nodegraph.diffusion.memory.compiling import keep_compiled
             from nodegraph.diffusion.record import placement
             from nodegraph.engine.memory import MemoryCache
 
@@ -301,8 +304,11 @@ class Runtime:
             self._settings.update(device=told["device"], dtype=told["dtype"])
             if isinstance(self._cache, MemoryCache):
                 self._cache.gpu_budget = gpu_budget(told["device"])
-            given = self.options.network_memory
-            manager.active().budgets[told["device"]] = network_budget(told["device"]) if given is None else given
+            given, memory = self.options.network_memory, manager.active()
+            memory.budgets[told["device"]] = network_budget(told["device"]) if given is None else given
+            memory.compiled = self.options.compile
+            if memory.compiled:
+                keep_compiled(self.data / "compiled")
 
 
 class Forms(Mapping[str, Json]):

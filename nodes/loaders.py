@@ -6,6 +6,9 @@ from typing import Annotated, Literal, NamedTuple
 from nodegraph import Context, File, node
 from nodegraph.diffusion.values import Clip, Model, Vae
 
+NETWORK = ("device", "dtype", "compile")
+"""The settings that decide what a denoising network computes, to the last bit."""
+
 ClipType = Literal[
     "stable_diffusion", "stable_cascade", "sd3", "stable_audio", "mochi", "ltxv", "pixart", "cosmos", "lumina2", "wan",
     "hidream", "chroma", "ace", "omnigen2", "qwen_image", "hunyuan_image",
@@ -30,7 +33,7 @@ class Checkpoint(NamedTuple):
     vae: Vae
 
 
-@node("CheckpointLoaderSimple", title="Load Checkpoint", category="loaders", settings=("device", "dtype"))
+@node("CheckpointLoaderSimple", title="Load Checkpoint", category="loaders", settings=NETWORK)
 def checkpoint_loader_simple(context: Context, ckpt_name: Annotated[str, File("checkpoints")]) -> Checkpoint:
     """Load a checkpoint from the folder `checkpoints`: a safetensors file, or a folder as diffusers writes it.
 
@@ -41,7 +44,7 @@ def checkpoint_loader_simple(context: Context, ckpt_name: Annotated[str, File("c
 
 @node(
     "CheckpointLoader", title="Load Checkpoint With Config (DEPRECATED)", category="advanced/loaders",
-    settings=("device", "dtype"), deprecated="CheckpointLoaderSimple",
+    settings=NETWORK, deprecated="CheckpointLoaderSimple",
 )  # fmt: skip
 def checkpoint_loader(
     context: Context, config_name: Config, ckpt_name: Annotated[str, File("checkpoints")]
@@ -54,13 +57,13 @@ def checkpoint_loader(
     return loaded._replace(clip=replace(loaded.clip, stop_layer=-2)) if config_name in EARLY else loaded
 
 
-@node("DiffusersLoader", category="advanced/loaders/deprecated", settings=("device", "dtype"))
+@node("DiffusersLoader", category="advanced/loaders/deprecated", settings=NETWORK)
 def diffusers_loader(context: Context, model_path: Annotated[str, File("diffusers")]) -> Checkpoint:
     """Load a model from a folder as diffusers writes it, with `model_index.json`."""
     return _checkpoint(context, "diffusers", model_path)
 
 
-@node("UNETLoader", title="Load Diffusion Model", category="advanced/loaders", settings=("device", "dtype"))
+@node("UNETLoader", title="Load Diffusion Model", category="advanced/loaders", settings=NETWORK)
 def unet_loader(
     context: Context,
     unet_name: Annotated[str, File("diffusion_models")],

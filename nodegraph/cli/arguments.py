@@ -11,7 +11,7 @@ from nodegraph.cli.author_arguments import fill_new_plugin
 from nodegraph.cli.exits import MEANINGS, Exit
 from nodegraph.cli.folders import fill_folders
 from nodegraph.cli.models_arguments import fill_models
-from nodegraph.cli.operating_arguments import add_strict, fill_doctor, fill_serve, fill_users, network_memory
+from nodegraph.cli.operating_arguments import add_strict, fill_doctor, fill_serve, fill_users, networks
 from nodegraph.cli.server_arguments import fill_jobs, fill_submit
 from nodegraph.cli.verify_arguments import fill_verify
 
@@ -162,7 +162,7 @@ def _run(parser: argparse.ArgumentParser) -> None:
         choices=("fp32", "fp16", "bf16"),
         help="the networks' precision (default: the fastest that is sound on the device)",
     )
-    network_memory(parser)
+    networks(parser)
     parser.add_argument(
         "--answer",
         metavar="NODE=VALUE",

@@ -74,13 +74,18 @@ def _address(group: argparse._ArgumentGroup) -> None:
     )
 
 
-def network_memory(parser: argparse.ArgumentParser | argparse._ArgumentGroup) -> None:
-    """Add the option that says how much memory networks may take."""
+def networks(parser: argparse.ArgumentParser | argparse._ArgumentGroup) -> None:
+    """Add the options that say how networks run."""
     parser.add_argument(
         "--network-memory",
         metavar="SIZE",
         type=size_of,
         help="what networks may take on their device, such as 4G; larger ones are streamed (default: a share of it)",
+    )
+    parser.add_argument(
+        "--compile",
+        action="store_true",
+        help="have torch's compiler speed up networks: the first run of a size takes a minute longer, later ones less",
     )
 
 
@@ -101,7 +106,7 @@ def _work(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--memory", metavar="SIZE", type=size_of, help="results each worker keeps in RAM, such as 8G (default: a share)"
     )
-    network_memory(group)
+    networks(group)
     group.add_argument(
         "--disk", metavar="SIZE", type=size_of, default=4 * 2**30, help="results kept on disk (default: 4G)"
     )

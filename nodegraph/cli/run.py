@@ -57,7 +57,7 @@ def main(options: argparse.Namespace) -> Exit:
 
 
 def _runtime(options: argparse.Namespace) -> Runtime:
-    names = ("output", "data", "device", "dtype", "network_memory", "cache", "metadata", "strict")
+    names = ("output", "data", "device", "dtype", "network_memory", "compile", "cache", "metadata", "strict")
     return files.open_runtime(options, **{name: getattr(options, name) for name in names})
 
 

@@ -58,6 +58,7 @@ def settings_of(options: argparse.Namespace, token: str | None) -> Settings:
         "devices",
         "memory",
         "network_memory",
+        "compile",
         "disk",
         "metadata",
         "strict",

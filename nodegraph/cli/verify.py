@@ -52,7 +52,8 @@ def _options(options: argparse.Namespace) -> Options:
             parse_device(options.device)
         except ValueError as error:
             raise CommandError(f"--device: {error}", Exit.USAGE) from error
-    return files.open_runtime(options, device=options.device, dtype=options.dtype).options
+    more = {name: getattr(options, name) for name in ("device", "dtype", "network_memory", "compile")}
+    return files.open_runtime(options, **more).options
 
 
 def _once(files: list[Path]) -> list[Path]:

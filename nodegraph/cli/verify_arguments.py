@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from nodegraph.cli.exits import VERIFY_MEANINGS
+from nodegraph.cli.operating_arguments import networks
 from nodegraph.cli.server_arguments import node_value
 
 VERIFY_EXAMPLES = """examples:
@@ -41,6 +42,7 @@ def fill_verify(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--dtype", choices=("fp32", "fp16", "bf16"), help="the networks' precision (default: as in the record)"
     )
+    networks(parser)
     parser.add_argument(
         "--answer",
         metavar="NODE=VALUE",

@@ -10,6 +10,8 @@ from typing import Any, Protocol
 
 from torch import nn
 
+from nodegraph.diffusion.memory.compiling import runs_as_one
+
 CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
 """Modules that only hold others: what stands in one of them is a block."""
 
@@ -74,8 +76,9 @@ def interruptible(network: nn.Module, check: Callable[[], object], *, convolutio
 def _blocks(network: nn.Module) -> Iterator[nn.Module]:
     """Give what stands in a container and has parts of its own: residual blocks, attention blocks, layers."""
     yield network
+    inside = {part for module in network.modules() if runs_as_one(module) for part in module.modules()}
     for holder in network.modules():
-        if isinstance(holder, CONTAINERS):
+        if isinstance(holder, CONTAINERS) and holder not in inside:
             for module in holder.children():
                 if not isinstance(module, CONTAINERS) and next(module.children(), None) is not None:
                     yield module

@@ -102,6 +102,7 @@ def configuration(
         "dtype": settings.dtype,
         "memory": settings.memory,
         "network_memory": settings.network_memory,
+        "compile": settings.compile,
         "disk": settings.disk,
         "metadata": settings.metadata,
         "strict": settings.strict,

@@ -79,6 +79,8 @@ class Settings:
     """Bytes of results that each worker keeps in RAM (None: its share of half of it)."""
     network_memory: int | None = None
     """Bytes that networks may take in each worker, on the device they run on (None: its share of what there is)."""
+    compile: bool = False
+    """Whether torch's compiler makes networks faster."""
     disk: int = 4 * 2**30
     """Bytes of results kept on disk, shared by all workers."""
     reserve: int = 64 * 2**20

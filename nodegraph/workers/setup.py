@@ -30,6 +30,7 @@ def open_runtime(config: Mapping[str, Any], channel: Channel) -> Runtime:
         dtype=config["dtype"],
         memory=config["memory"],
         network_memory=config["network_memory"],
+        compile=config["compile"],
         disk=config["disk"],
         metadata=config["metadata"],
         strict=config["strict"],

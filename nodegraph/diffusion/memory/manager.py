@@ -58,8 +58,8 @@ class Holding:
 class _Base:
     """A network's tensors where they run, shared by the shells around them."""
 
-    def __init__(self, blueprint: Blueprint) -> None:
-        self.blueprint = blueprint
+    def __init__(self, blueprint: Blueprint, compiled: bool) -> None:
+        self.blueprint, self.compiled = blueprint, compiled
         self.tensors: dict[str, Tensor] = {}
         self.packed: dict[str, Tensor] = {}
         """Weights as they are multiplied; `tensors` has placeholders for them."""
@@ -115,17 +115,18 @@ class _Base:
             if self._idle:
                 return self._idle.pop(0)
             module, self._empty = self._empty, None
-        return Shell(self.blueprint, self.tensors, self.packed, module)
+        return Shell(self.blueprint, self.tensors, self.packed, module, self.compiled)
 
 
 class Memory:
     """Networks by what they are made of, on each device at most `budgets` bytes of them (None or not named: no bound).
 
-    A network that is larger than what is left for it is run streamed. Threads may share it.
+    A network that is larger than what is left for it is run streamed. If it is `compiled`, the blocks that networks
+    repeat are run by torch's compiler. Threads may share it.
     """
 
-    def __init__(self, budgets: Mapping[str, int | None] | None = None) -> None:
-        self.budgets = dict(budgets or {})
+    def __init__(self, budgets: Mapping[str, int | None] | None = None, *, compiled: bool = False) -> None:
+        self.budgets, self.compiled = dict(budgets or {}), compiled
         self._bases: dict[tuple[str, str, torch.dtype], _Base] = {}
         self._caps: dict[tuple[str, str, torch.dtype], int] = {}
         """What networks may take at most, as memory ran out while they were used."""
@@ -197,7 +198,7 @@ class Memory:
     def _taken(self, blueprint: Blueprint, tell: Tell | None) -> _Base:
         """Return the network's base with everything in its place, counted as lent."""
         with self._lock:
-            base = self._bases.setdefault(blueprint.key, _Base(blueprint))
+            base = self._bases.setdefault(blueprint.key, _Base(blueprint, self.compiled))
             base.lent += 1
             base.used = next(self._clock)
         try:

@@ -6,14 +6,16 @@ calls; where they are not there, or do not give what the plain ones give, nothin
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
-from weakref import ref
+from typing import cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from nodegraph.diffusion.memory import packed_ops
 
 DTYPES = (torch.bfloat16, torch.float32)
 LEAST = 2**16
@@ -53,9 +55,12 @@ def format_of(layer: nn.Module) -> torch.memory_format:
 def packable(module: nn.Module) -> Iterator[tuple[str, nn.Conv2d | nn.Linear]]:
     """Yield the layers whose weights can be packed, each with its weight's name."""
     for path, layer in module.named_modules():
-        plain = type(layer) is nn.Linear
-        if plain or (type(layer) is nn.Conv2d and layer.groups == 1 and layer.padding_mode == "zeros"):
+        if type(layer) in LINEAR or (type(layer) in CONVOLUTIONS and _is_plain(layer)):
             yield f"{path}.weight" if path else "weight", layer
+
+
+def _is_plain(layer: nn.Conv2d) -> bool:
+    return layer.groups == 1 and layer.padding_mode == "zeros" and not isinstance(layer.padding, str)
 
 
 def fits(weight: Tensor, device: torch.device, dtype: torch.dtype) -> bool:
@@ -63,46 +68,64 @@ def fits(weight: Tensor, device: torch.device, dtype: torch.dtype) -> bool:
     return device.type == "cpu" and dtype in DTYPES and weight.numel() >= LEAST
 
 
-def install(module: nn.Module, packed: Mapping[str, Tensor]) -> None:
-    """Have the layers of a module use packed weights."""
-    for name, layer in packable(module):
-        if name in packed:
-            use(layer, packed[name])
-
-
 def use(layer: nn.Module, weight: Tensor | None) -> None:
     """Have a layer use a packed weight, or its plain one again (None)."""
+    plain = nn.Linear if isinstance(layer, nn.Linear) else nn.Conv2d
+    layer.__dict__.pop("packed", None)
     if weight is None:
-        layer.__dict__.pop("forward", None)
-    else:
-        layer.forward = _Packed(layer, weight)
+        layer.__class__ = plain
+        return
+    cells = isinstance(layer, nn.Conv2d) and _is_linear(layer)
+    layer.__class__ = PackedCells if cells else PACKED[plain]
+    layer.packed = weight  # no parameter: what is saved and patched is the plain weight
 
 
-class _Packed:
-    """What a layer computes, with its weight packed.
+def is_packed(layer: nn.Module) -> bool:
+    """Tell whether a layer uses a packed weight."""
+    return "packed" in layer.__dict__
 
-    The layer is not held: with it and this in a circle, weights would stay until the next collection of garbage.
-    """
 
-    def __init__(self, layer: nn.Module, weight: Tensor) -> None:
-        self._layer, self._weight = ref(layer), weight
+class PackedLinear(nn.Linear):
+    """A linear layer that multiplies by its packed weight."""
 
-    def __call__(self, x: Tensor) -> Tensor:
-        layer, weight = self._layer(), self._weight
-        if isinstance(layer, nn.Linear):
-            return _multiplied(x, weight, layer.bias)
-        if not isinstance(layer, nn.Conv2d):
-            raise ReferenceError("the layer of this weight is gone")
-        if _is_linear(layer):  # a view where x is channels_last
-            return _multiplied(x.movedim(1, -1).contiguous(), weight, layer.bias).movedim(-1, 1)
-        out: Tensor = torch.ops.mkldnn._convolution_pointwise(
-            x, weight, layer.bias, layer.padding, layer.stride, layer.dilation, 1, "none", [], ""
-        )
+    packed: Tensor
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Map (..., in) to (..., out)."""
+        return _multiplied(input, self.packed, self.bias)
+
+
+class PackedConv(nn.Conv2d):
+    """A convolution by its packed weight."""
+
+    packed: Tensor
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Map (B, in, H, W) to (B, out, h, w)."""
+        call = torch.ops.nodegraph.packed_conv if torch.compiler.is_compiling() else packed_ops.conv
+        padding = cast(tuple[int, int], self.padding)
+        out: Tensor = call(input, self.packed, self.bias, padding, self.stride, self.dilation)
         return out
 
 
+class PackedCells(nn.Conv2d):
+    """A convolution of single cells, done as a linear layer."""
+
+    packed: Tensor
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Map (B, in, H, W) to (B, out, H, W); the input's cells are a view where it is channels_last."""
+        return _multiplied(input.movedim(1, -1).contiguous(), self.packed, self.bias).movedim(-1, 1)
+
+
+PACKED: dict[type[nn.Module], type[nn.Module]] = {nn.Linear: PackedLinear, nn.Conv2d: PackedConv}
+LINEAR = (nn.Linear, PackedLinear)
+CONVOLUTIONS = (nn.Conv2d, PackedConv, PackedCells)
+
+
 def _multiplied(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    out: Tensor = torch.ops.mkldnn._linear_pointwise(x, weight, bias, "none", [], "")
+    call = torch.ops.nodegraph.packed_linear if torch.compiler.is_compiling() else packed_ops.linear
+    out: Tensor = call(x, weight, bias)
     return out
 
 
@@ -132,9 +155,11 @@ def available() -> bool:
     x = torch.randn(1, 16, 5, 5, generator=draws).bfloat16()
     try:
         conv, linear = nn.Conv2d(16, 16, 3, padding=1, bias=False), nn.Linear(5, 16, bias=False)
-        got = _Packed(conv, _packed(conv, weight))(x)
         flat = weight[:, :5, 0, 0]
-        line = _Packed(linear, _packed(linear, flat))(x)
+        use(conv, _packed(conv, weight))
+        use(linear, _packed(linear, flat))
+        with torch.inference_mode():
+            got, line = conv(x), linear(x)
     except (AttributeError, RuntimeError, TypeError):  # another version of torch, or a build without it
         return False
     close = torch.allclose(got.float(), F.conv2d(x.float(), weight.float(), padding=1), atol=0.2, rtol=0.05)

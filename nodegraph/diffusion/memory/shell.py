@@ -10,6 +10,7 @@ from typing import Final
 from torch import Tensor, nn
 
 from nodegraph.diffusion.memory.blueprint import Blueprint
+from nodegraph.diffusion.memory.compiling import compile_blocks
 from nodegraph.diffusion.memory.filling import filled
 from nodegraph.diffusion.memory.packing import use
 from nodegraph.diffusion.memory.patches import Patch, Worn
@@ -22,7 +23,8 @@ NO_PATCHES: Final[tuple[Patch, ...]] = ()
 class Shell:
     """A module of a blueprint; `tensors` are those of the base that are there, the rest comes and goes as it runs.
 
-    Layers whose weight is `packed` use that. `module`, if one is at hand, is an empty one for nobody else.
+    Layers whose weight is `packed` use that. `module`, if one is at hand, is an empty one for nobody else. With
+    `compiled` the blocks that it repeats are run by torch's compiler.
     """
 
     def __init__(
@@ -31,12 +33,15 @@ class Shell:
         tensors: Mapping[str, Tensor],
         packed: Mapping[str, Tensor] = MappingProxyType({}),
         module: nn.Module | None = None,
+        compiled: bool = False,
     ) -> None:
         self.module = blueprint.empty() if module is None else module
         self._blueprint, self._tensors, self._packed = blueprint, tensors, packed
         self._worn = self._wear(NO_PATCHES)
         for name in tensors:
             self._restore(name)
+        if compiled:
+            compile_blocks(self.module)
 
     @property
     def patches(self) -> tuple[tuple[str, float], ...]:

@@ -210,6 +210,9 @@ class Block(nn.ModuleList):
 class UNet(nn.Module):
     """Predict noise (or velocity) in a latent from its timestep and a text context."""
 
+    repeated = (TransformerBlock,)
+    """The kinds of blocks that are worth compiling."""
+
     def __init__(self, config: UNetConfig) -> None:
         super().__init__()
         self.config = config
