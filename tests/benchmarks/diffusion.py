@@ -2,7 +2,7 @@
 
 Weights are random, since only time is measured. All ways of doing one thing take turns, so that a machine that speeds
 up or slows down does so for all. Run it by
-`python -m tests.benchmarks.diffusion [unet vae clip load] [--sides 32 64] [--repeats 5] [--device cuda]`.
+`python -m tests.benchmarks.diffusion [unet vae clip load] [--sides 32 64] [--repeats 5] [--compile] [--device cuda]`.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ from nodegraph.diffusion.weights.save import save_checkpoint
 
 Call = Callable[[], object]
 WIDTHS = (128, 256, 512, 512)
+COMPILED = "nodegraph, compiled"
 REFERENCE = "diffusers, fp32"
 """What diffusers does where nobody tells it anything."""
 
@@ -74,8 +75,8 @@ def their_clip() -> nn.Module:
 class Bench:
     """The same networks by everybody; `folder` has a checkpoint of random weights, fp16, as most are stored."""
 
-    def __init__(self, folder: Path, device: torch.device, repeats: int) -> None:
-        self.device, self.repeats = device, repeats
+    def __init__(self, folder: Path, device: torch.device, repeats: int, compiled: bool = False) -> None:
+        self.device, self.repeats, self.compiled = device, repeats, compiled
         self.file = folder / "random.safetensors"
         makes = {
             "unet": lambda: UNet(UNetConfig()),
@@ -86,13 +87,13 @@ class Bench:
         gc.collect()
 
     @contextmanager
-    def ours(self, part: str, dtype: str | None) -> Iterator[nn.Module]:
+    def ours(self, part: str, dtype: str | None, compiled: bool = False) -> Iterator[nn.Module]:
         """Lend our network of a part as a workflow would have it."""
         loaded = load(self.file, device=str(self.device), dtype=dtype)
         networks: dict[str, Network[nn.Module]] = {
             "unet": loaded.model.network, "vae": loaded.vae.network, "clip": loaded.clip.network,
         }  # fmt: skip
-        before = activate(Memory())
+        before = activate(Memory(compiled=compiled))
         try:
             with networks[part].lend() as network:
                 yield network
@@ -106,11 +107,15 @@ class Bench:
             ways: dict[str, nn.Module] = {
                 "nodegraph, by default": stack.enter_context(self.ours(part, None)),
                 "nodegraph, fp32": stack.enter_context(self.ours(part, "fp32")),
+                **({COMPILED: stack.enter_context(self.ours(part, None, True))} if self.compiled else {}),
                 REFERENCE: filled(make, torch.float32, self.device),
                 f"diffusers, {str(fast).removeprefix('torch.')}": filled(make, fast, self.device),
             }
             calls: dict[str, Call] = {name: partial(run, network) for name, network in ways.items()}
-            return table(what, self.medians(calls))
+            found = table(what, self.medians(calls))
+            if self.compiled:
+                found.caption = f"compiled: its first call took {self.first:.1f} s"
+            return found
 
     def medians(self, calls: Mapping[str, Call]) -> dict[str, float]:
         """Return the median seconds of each call, all in turns, after a round that does not count."""
@@ -118,6 +123,7 @@ class Bench:
         for _ in range(self.repeats + 1):
             for name, call in calls.items():
                 times[name].append(self.seconds(call))
+        self.first = times.get(COMPILED, [0.0])[0]
         return {name: median(measured[1:]) for name, measured in times.items()}
 
     def seconds(self, call: Call) -> float:
@@ -184,13 +190,14 @@ def main() -> None:
     parser.add_argument("what", nargs="*", default=["unet", "vae", "clip", "load"], help="unet, vae, clip, load")
     parser.add_argument("--sides", type=int, nargs="+", default=[32, 64], help="cells of a latent's side")
     parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--compile", action="store_true", help="time our networks compiled too")
     parser.add_argument("--device", help="default: the fastest at hand")
     options = parser.parse_args()
     device = torch.device(options.device) if options.device else default_device()
     console = Console()
     console.print(f"{device}, {torch.get_num_threads()} threads, torch {torch.__version__}")
     with tempfile.TemporaryDirectory() as folder:
-        bench = Bench(Path(folder), device, options.repeats)
+        bench = Bench(Path(folder), device, options.repeats, options.compile)
         for what in options.what:
             sides = options.sides if what in ("unet", "vae") else [None]
             for side in sides:
