@@ -135,7 +135,8 @@ def test_an_image_becomes_another(runtime: Runtime) -> None:
 def test_sampling_tells_of_each_step_and_shows_it(runtime: Runtime) -> None:
     events: list[Event] = []
     runtime.run(WORKFLOW, inputs=SMALL, emit=events.append)
-    steps = [(event.value, event.total) for event in events if isinstance(event, Progress) and event.node == "sample"]
+    told = [event for event in events if isinstance(event, Progress) and event.node == "sample"]
+    steps = [(event.value, event.total) for event in told if event.message != "bytes"]  # of weights that are brought
     assert steps == [(0, 3), (1, 3), (2, 3), (3, 3)]
     shown = [event.value.samples.shape for event in events if isinstance(event, Preview)]
     assert shown == [(1, 4, 4, 4)] * 2
