@@ -33,9 +33,9 @@ def profile(command: list[str]) -> dict[str, float]:
     parts["start, reading and checking the workflow"] = events[0]["time"] - start
     for event in events:
         node = event.get("node")
-        if node and event["kind"] == "running":
+        if node and event["event"] == "running":
             began[node] = event["time"]
-        elif node and event["kind"] == "finished":
+        elif node and event["event"] == "finished":
             parts[f"node `{node}`"] = event["time"] - began[node]
     parts["the rest"] = end - start - sum(parts.values())
     parts["all"] = end - start

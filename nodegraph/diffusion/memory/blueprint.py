@@ -11,8 +11,21 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.overrides import TorchFunctionMode
 
 from nodegraph.diffusion.weights.store import Weights
+
+
+class _Unset(TorchFunctionMode):
+    """Leaves the weights of new modules as they are: torch takes a second to learn how to draw those without memory."""
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        given = kwargs or {}
+        if getattr(func, "__module__", None) == nn.init.__name__:
+            return given["tensor"] if "tensor" in given else args[0]
+        return func(*args, **given)
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +52,7 @@ class Blueprint:
         """Return a module for the caller alone, without memory for its weights."""
         with suppress(IndexError):
             return self._spare.pop()
-        with torch.device("meta"):
+        with torch.device("meta"), _Unset():
             return self.build().eval().requires_grad_(False)
 
     @cached_property
