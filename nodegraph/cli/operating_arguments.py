@@ -85,7 +85,7 @@ def networks(parser: argparse.ArgumentParser | argparse._ArgumentGroup) -> None:
     parser.add_argument(
         "--compile",
         action="store_true",
-        help="have torch's compiler speed up networks: the first run of a size takes a minute longer, later ones less",
+        help="have torch's compiler speed up networks; the first run of a size takes half a minute longer",
     )
 
 

@@ -12,7 +12,6 @@ import pytest
 import torch
 from torch import Tensor
 
-from nodegraph.diffusion.models.configs import UNetConfig
 from nodegraph.diffusion.models.unet import UNet
 from nodegraph.diffusion.sampling.ksampler import sample
 from nodegraph.diffusion.values import Area, Conditioning, ConditioningEntry, Latent, Model, Placed
@@ -106,19 +105,6 @@ def plain_run(
         clean = clean * (1 - keep) + latent * keep
         x = x + (x - clean) / sigma * (lower - sigma)
     return x / 0.18215
-
-
-@pytest.fixture(scope="module")
-def network() -> UNet:
-    torch.manual_seed(0)
-    config = UNetConfig(
-        channels=32, channel_multipliers=(1, 2), res_blocks=1, transformer_depths=(1, 0), context_dim=24, heads=2
-    )
-    unet = UNet(config).eval().requires_grad_(False)
-    for parameter in unet.parameters():
-        if parameter.ndim > 1:
-            parameter.normal_(std=0.7 / math.sqrt(parameter[0].numel()))
-    return unet
 
 
 P, N = Prompt(1), Prompt(2)
